@@ -1,1 +1,34 @@
-//! 
+//! What a core *is*: a signed, mergeable map from paths to values.
+//!
+//! This crate holds the rules of a core and nothing else: accounts and signatures, sign-in messages,
+//! operations and their canonical bytes, authority, merge, and the steps by which two replicas become
+//! equal. It is values only: no clock, randomness, files or sockets; time and entropy are arguments, so
+//! every rule can be run by a test, a simulation or a stranger who checks an exported core.
+//!
+//! It is not: storage (`kubelt-store`), sessions and use cases (`kubelt-node`), content
+//! (`kubelt-content`).
+//!
+//! Start at [`op`] (what is signed), then `log` (which operations count), then `map` (what they add
+//! up to).
+#![warn(missing_docs)]
+
+pub mod ability;
+pub mod account;
+pub mod codec;
+pub mod genesis;
+pub mod hlc;
+pub mod id;
+pub mod limits;
+pub mod login;
+pub mod op;
+pub mod path;
+
+pub use ability::{Ability, PathPattern, Verb};
+pub use account::{Account, AccountError, Principal, PublicKey};
+pub use codec::DecodeError;
+pub use genesis::Genesis;
+pub use hlc::Hlc;
+pub use id::{BodyId, CoreId, LoginId, OpId};
+pub use login::{BlockRef, Login, Scheme};
+pub use op::{Act, Body, Header, Signed};
+pub use path::{MapPath, PathError};

@@ -1,0 +1,53 @@
+//! Every limit of the rules, in one place. A value is part of the format: two replicas that disagreed on
+//! one would disagree on what is well-formed.
+
+/// Longest map path, in bytes of UTF-8.
+pub const PATH_BYTES_MAX: usize = 1_024;
+/// Most segments in a map path.
+pub const PATH_SEGMENTS_MAX: usize = 64;
+/// Longest segment of a map path, in bytes of UTF-8.
+pub const SEGMENT_BYTES_MAX: usize = 255;
+/// Most operations that one operation may name as its `prev`.
+pub const PREV_MAX: usize = 16;
+/// Most votes that one operation may cite.
+pub const VOTES_MAX: usize = 64;
+/// Largest body block, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1_024;
+/// Largest signed operation without its body (header, signature and pins), in bytes.
+pub const SIGNED_BYTES_MAX: usize = 16 * 1_024;
+/// Largest genesis block, in bytes.
+pub const GENESIS_BYTES_MAX: usize = 8 * 1_024;
+/// Largest login block, in bytes.
+pub const LOGIN_BYTES_MAX: usize = 64 * 1_024;
+/// Longest sign-in message, in bytes.
+pub const SIGN_IN_MESSAGE_BYTES_MAX: usize = 48 * 1_024;
+/// Most abilities in one grant or one sign-in.
+pub const ABILITIES_MAX: usize = 64;
+/// Most accounts in a threshold principal.
+pub const PRINCIPAL_ACCOUNTS_MAX: usize = 64;
+/// Longest role name, in bytes.
+pub const ROLE_BYTES_MAX: usize = 64;
+/// Longest name of a shared core, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Nonce of a shared core's genesis and salt of a body, in bytes.
+pub const NONCE_BYTES: usize = 16;
+/// Longest signature of any scheme, in bytes (contract signatures may be long).
+pub const SIGNATURE_BYTES_MAX: usize = 8 * 1_024;
+/// Longest life of a sign-in whose session key the client holds, in milliseconds: 7 days.
+pub const LOGIN_LIFE_MS_MAX: u64 = 7 * DAY_MS;
+/// Longest life of a sign-in whose session key a node holds, in milliseconds: 24 hours.
+pub const HELD_LOGIN_LIFE_MS_MAX: u64 = DAY_MS;
+/// How long after a login's expiry a seal must be dated before it closes the login, in milliseconds.
+pub const LOGIN_GRACE_MS: u64 = DAY_MS;
+/// How far ahead of its own clock a node lets an operation be dated before it holds it, in milliseconds.
+pub const CLOCK_AHEAD_MS_MAX: u64 = 2 * 60 * 1_000;
+/// Deepest chain of grants.
+pub const GRANT_DEPTH_MAX: usize = 32;
+/// Shortest wait of an heir's grant in a private core, in milliseconds: 7 days.
+pub const HEIR_WAIT_MS_MIN: u64 = 7 * DAY_MS;
+/// Operations that wait for an unknown `prev`, per core.
+pub const WAITING_OPS_MAX: usize = 4_096;
+/// Greatest number of authority operations (grants, revocations, votes, seals, …) in one core.
+pub const AUTHORITY_OPS_MAX: usize = 262_144;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
