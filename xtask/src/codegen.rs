@@ -1,0 +1,43 @@
+//! `cargo xtask codegen`: files that are generated from the code and kept in the repository.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+use crate::workspace::Workspace;
+
+const OPENAPI: &str = "spec/openapi.json";
+
+/// Writes the generated files, or with `--check` fails where they differ from the code.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
+    match args {
+        [] => {
+            let path = workspace.root().join(OPENAPI);
+            fs::write(&path, openapi(workspace)?).with_context(|| format!("cannot write `{OPENAPI}`"))?;
+            println!("wrote {OPENAPI}");
+            Ok(())
+        }
+        [flag] if flag == "--check" => check(workspace),
+        _ => bail!("`codegen` takes nothing, or `--check`"),
+    }
+}
+
+fn check(workspace: &Workspace) -> Result<()> {
+    let written =
+        fs::read(workspace.root().join(OPENAPI)).with_context(|| format!("cannot read `{OPENAPI}`"))?;
+    if written != openapi(workspace)? {
+        bail!("`{OPENAPI}` differs from what the code says; run `cargo xtask codegen`");
+    }
+    println!("{OPENAPI} is what the code says");
+    Ok(())
+}
+
+/// True once there is a generated file to compare.
+pub(crate) fn has_output(workspace: &Workspace) -> bool {
+    workspace.root().join(OPENAPI).exists()
+}
+
+fn openapi(workspace: &Workspace) -> Result<Vec<u8>> {
+    process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", "openapi"]))
+}
