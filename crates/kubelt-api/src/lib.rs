@@ -1,1 +1,32 @@
+//! Wire types of a node's API: what goes over HTTP as JSON, and the codes of its errors.
 //!
+//! A leaf: no rules, no I/O, only serde and schema derives, so that the server, the command line and
+//! tests speak of the same shapes. Domain types are converted by hand in `kubelt-http`.
+//!
+//! Start at [`Code`] (every error a client can meet), then [`session`] and [`content`].
+#![warn(missing_docs)]
+
+pub mod content;
+pub mod core;
+pub mod log;
+pub mod node;
+pub mod problem;
+pub mod session;
+
+pub use content::{
+    CarReceipt, ContentReceipt, ContentVersion, ContentVersions, Listing, ListingEntry, ListingKind,
+    Possession, PossessionRequest, Visibility,
+};
+pub use core::{CoreView, Heads, StateEntry, StatePage, UsageView};
+pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
+pub use node::{CoreImport, Health, NodeInfo};
+pub use problem::{Code, Problem};
+pub use session::{
+    Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
+    SessionRequest, SessionView,
+};
+
+/// Media type of problem documents (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+/// Media type of CAR files (IANA).
+pub const CAR: &str = "application/vnd.ipld.car";

@@ -1,0 +1,74 @@
+//! A core and its state.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A core, as its reader may know it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CoreView {
+    /// Its id: the CID of its genesis.
+    pub core: String,
+    /// `private`, `user` or `shared`.
+    pub kind: String,
+    /// The account it belongs to, for private and user cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Its name, for shared cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it is on this node.
+    pub path: String,
+    /// Paths of content that this reader may read, 100 at most.
+    pub content: Vec<String>,
+    /// What it uses; only for its members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<UsageView>,
+}
+
+/// What a core uses, and may.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UsageView {
+    /// Operations.
+    pub ops: u64,
+    /// Operations allowed.
+    pub ops_max: u64,
+    /// Bytes of blocks.
+    pub block_bytes: u64,
+    /// Bytes of blocks allowed.
+    pub block_bytes_max: u64,
+    /// Blocks.
+    pub blocks: u64,
+}
+
+/// The operations that no other operation follows.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Heads {
+    /// Their ids.
+    pub heads: Vec<String>,
+    /// How many operations there are in all.
+    pub count: u64,
+}
+
+/// The value at a path and the operation that decides it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StateEntry {
+    /// The path.
+    pub path: String,
+    /// The value, as dag-json.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// The operation that decides it: its header, body and sign-in prove it.
+    pub op: String,
+    /// Its date (RFC 3339).
+    pub at: String,
+}
+
+/// A page of the map.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StatePage {
+    /// Sorted by path.
+    pub entries: Vec<StateEntry>,
+    /// Give it as `cursor` for the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

@@ -1,0 +1,106 @@
+//! Sign-in and sessions.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Asks for a message to sign.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChallengeRequest {
+    /// The account that signs: `0x…`, `solana:<cluster>:<address>` or `did:key:z…`.
+    #[schema(example = "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f")]
+    pub account: String,
+    /// What the session may do in the account's private core, such as `put content/**`; all that a session
+    /// ever may when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abilities: Option<Vec<String>>,
+    /// The `did:key` of a session key that the client holds. Without one the node holds a key for the
+    /// session, which then lives 24 hours at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key: Option<String>,
+    /// Heads of the private core that the wallet's side knows; the sign-in then counts as a seal of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<String>,
+}
+
+/// A message to sign.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Challenge {
+    /// The exact text to sign (EIP-4361 with a ReCap, ERC-5573).
+    pub message: String,
+    /// Its nonce, good once.
+    pub nonce: String,
+    /// When the nonce stops being good (RFC 3339).
+    pub expires: String,
+}
+
+/// A signed message.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRequest {
+    /// The text, byte for byte as the challenge gave it.
+    pub message: String,
+    /// The signature, as hex with `0x`.
+    pub signature: String,
+}
+
+/// A session has begun.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionCreated {
+    /// The session's id: the CID of its sign-in.
+    pub id: String,
+    /// Bearer token (RFC 6750).
+    pub token: String,
+    /// The account that signed in.
+    pub account: String,
+    /// The id of its private core.
+    pub core: String,
+    /// Where that core is on this node: `/@0x…`.
+    pub path: String,
+    /// Whether the core was created by this sign-in.
+    pub created: bool,
+    /// When the session ends (RFC 3339).
+    pub expires: String,
+}
+
+/// A session that stands.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// The session's id.
+    pub id: String,
+    /// When it began (RFC 3339).
+    pub created: String,
+    /// When it ends (RFC 3339).
+    pub expires: String,
+    /// Whether the node holds its key.
+    pub held_by_node: bool,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// The sessions of an account on this node.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionList {
+    /// Newest first.
+    pub sessions: Vec<SessionView>,
+}
+
+/// Asks for a message that ends a session, to be signed by the wallet itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndChallengeRequest {
+    /// The account.
+    pub account: String,
+    /// The id of the session to end.
+    pub session: String,
+}
+
+/// Ends a session with the wallet's signature.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndRequest {
+    /// The nonce of the challenge.
+    pub nonce: String,
+    /// The signature over its message, as hex with `0x`.
+    pub signature: String,
+}
