@@ -1,0 +1,52 @@
+//! Every limit of this crate, with its unit in its name.
+
+/// Largest block that is made, read or carried in a CAR: 2 MiB, what every transport of the network takes.
+pub const BLOCK_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Longest digest that a CID of this crate holds. Longer identity CIDs are refused.
+pub const DIGEST_BYTES_MAX: usize = 64;
+
+/// Longest binary CID: four varints of ten bytes and the digest.
+pub const CID_BYTES_MAX: usize = 40 + DIGEST_BYTES_MAX;
+
+/// Longest textual CID that is parsed.
+pub const CID_TEXT_BYTES_MAX: usize = 256;
+
+/// Most links that one block may have.
+pub const LINKS_PER_BLOCK_MAX: usize = 65_536;
+
+/// Deepest nesting of lists and maps in one dag-cbor, dag-json or json block.
+pub const IPLD_DEPTH_MAX: usize = 120;
+
+/// Longest name of a directory entry that is written.
+pub const NAME_BYTES_MAX: usize = 1024;
+
+/// Longest target of a symbolic link that is written.
+pub const SYMLINK_TARGET_BYTES_MAX: usize = 4096;
+
+/// Deepest file DAG that is read.
+pub const FILE_DEPTH_MAX: usize = 64;
+
+/// Widest HAMT shard that is read (UnixFS specification, `fanout`).
+pub const HAMT_FANOUT_MAX: u64 = 1024;
+
+/// Most segments of one path.
+pub const PATH_SEGMENTS_MAX: usize = 256;
+
+/// Default depth of a walk over a DAG.
+pub const WALK_DEPTH_MAX: usize = 1024;
+
+/// Default number of distinct blocks of a walk over a DAG.
+pub const WALK_BLOCKS_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest header of a CAR.
+pub const CAR_HEADER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most roots of a CAR.
+pub const CAR_ROOTS_MAX: usize = 16_384;
+
+/// Longest section of a CAR: a CID and a block.
+pub const CAR_SECTION_BYTES_MAX: usize = BLOCK_BYTES_MAX + CID_BYTES_MAX;
+
+/// Most bytes between the header of a CARv2 and its payload.
+pub const CAR_PADDING_BYTES_MAX: u64 = 1024 * 1024;

@@ -1,0 +1,164 @@
+//! The entries of a directory, one at a time.
+
+use bytes::Bytes;
+use cid::Cid;
+
+use super::source::{Blocks, ReadError, is_leaf, load, malformed};
+use crate::unixfs::{Kind, Shard, UnixFsNode, check_name, name_hash};
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name: never empty, without `/` and NUL; see [`Entry::is_dots`].
+    pub name: String,
+    /// What it points to.
+    pub cid: Cid,
+    /// Bytes of all blocks below, as the directory says.
+    pub dag_size: Option<u64>,
+}
+
+impl Entry {
+    /// The name is `.` or `..`: no path leads here, and no file system should be given it.
+    pub fn is_dots(&self) -> bool {
+        matches!(self.name.as_str(), "." | "..")
+    }
+}
+
+/// Lists a directory lazily: by name where it is one block, by hash where it is a HAMT.
+///
+/// A page is a number of entries and the name of the last; [`Listing::after`] goes on behind it
+/// without reading what comes before.
+#[derive(Debug)]
+pub struct Listing {
+    root: Cid,
+    fanout: Option<u64>,
+    /// The shards from the root to where the listing is; one frame for a plain directory.
+    frames: Vec<Frame>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    items: std::vec::IntoIter<Item>,
+    shard: Option<Shard>,
+}
+
+#[derive(Debug)]
+struct Item {
+    slot: usize,
+    label: Bytes,
+    cid: Cid,
+    dag_size: Option<u64>,
+}
+
+impl Listing {
+    /// Starts at the first entry of the directory `cid`.
+    pub fn open<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Self, ReadError<B::Error>> {
+        let mut listing = Self { root: *cid, fanout: None, frames: Vec::new() };
+        listing.enter(blocks, cid)?;
+        Ok(listing)
+    }
+
+    /// Starts behind the entry `name`, which must be there.
+    pub fn after<B: Blocks>(blocks: &B, cid: &Cid, name: &str) -> Result<Self, ReadError<B::Error>> {
+        check_name(name)?;
+        let mut listing = Self::open(blocks, cid)?;
+        let hash = name_hash(name);
+        let not_found = || ReadError::NotFound(name.to_owned());
+        loop {
+            let depth = listing.frames.len() - 1;
+            let Some(frame) = listing.frames.last_mut() else { return Err(not_found()) };
+            let found = match frame.shard {
+                None => frame.items.find(|item| item.label == name.as_bytes()),
+                Some(shard) => {
+                    let slot = shard.slot(hash, depth).ok_or_else(not_found)?;
+                    frame.items.find(|item| item.slot == slot)
+                }
+            };
+            let item = found.ok_or_else(not_found)?;
+            let prefix = frame.shard.map_or(0, Shard::prefix_digits);
+            if item.label.len() == prefix {
+                listing.enter(blocks, &item.cid)?;
+            } else if item.label[prefix..] == *name.as_bytes() {
+                return Ok(listing);
+            } else {
+                return Err(not_found());
+            }
+        }
+    }
+
+    /// The next entry; `None` behind the last. After an error there is nothing more.
+    pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Entry>, ReadError<B::Error>> {
+        let result = self.step(blocks);
+        if result.is_err() {
+            self.frames.clear();
+        }
+        result
+    }
+
+    fn step<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Entry>, ReadError<B::Error>> {
+        loop {
+            let depth = self.frames.len();
+            let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+            let Some(item) = frame.items.next() else {
+                self.frames.pop();
+                continue;
+            };
+            let Some(shard) = frame.shard else {
+                return Ok(Some(item.entry(0)));
+            };
+            if item.label.len() == shard.prefix_digits() {
+                self.enter(blocks, &item.cid)?;
+                continue;
+            }
+            let (slot, entry) = (item.slot, item.entry(shard.prefix_digits()));
+            // What is listed can also be found: the name's hash leads to this slot.
+            if shard.slot(name_hash(&entry.name), depth - 1) != Some(slot) {
+                return Err(ReadError::MisplacedEntry(Box::new(self.root)));
+            }
+            return Ok(Some(entry));
+        }
+    }
+
+    fn enter<B: Blocks>(&mut self, blocks: &B, cid: &Cid) -> Result<(), ReadError<B::Error>> {
+        if is_leaf(cid)? {
+            return Err(ReadError::NotADirectory(Box::new(*cid)));
+        }
+        let block = load(blocks, cid)?;
+        let node = UnixFsNode::decode(&block).map_err(malformed(cid))?;
+        let is_root = self.frames.is_empty();
+        let (shard, slots) = match node.data.kind {
+            Kind::Directory if is_root => (None, Vec::new()),
+            Kind::HamtShard => {
+                let (shard, slots) = node.shard_slots().map_err(malformed(cid))?;
+                (Some(shard), slots)
+            }
+            _ if is_root => return Err(ReadError::NotADirectory(Box::new(*cid))),
+            _ => return Err(ReadError::MisplacedEntry(Box::new(*cid))),
+        };
+        let is_too_deep = shard.is_some_and(|shard| shard.slot(0, self.frames.len()).is_none());
+        if is_root {
+            self.fanout = node.data.fanout;
+        } else if node.data.fanout != self.fanout || is_too_deep {
+            return Err(ReadError::MisplacedEntry(Box::new(*cid)));
+        }
+        let items = node.pb.links.iter().enumerate().map(|(index, link)| Item {
+            slot: slots.get(index).copied().unwrap_or(0),
+            label: block.slice_ref(link.name.unwrap_or_default().as_bytes()),
+            cid: link.cid,
+            dag_size: link.tsize,
+        });
+        let items: Vec<Item> = items.collect();
+        self.frames.push(Frame { items: items.into_iter(), shard });
+        Ok(())
+    }
+}
+
+impl Item {
+    fn entry(self, prefix: usize) -> Entry {
+        let name = String::from_utf8_lossy(&self.label[prefix..]).into_owned();
+        Entry { name, cid: self.cid, dag_size: self.dag_size }
+    }
+}
+
+#[cfg(test)]
+mod tests;
