@@ -23,6 +23,8 @@ pub const LOGIN_BYTES_MAX: usize = 64 * 1_024;
 pub const SIGN_IN_MESSAGE_BYTES_MAX: usize = 48 * 1_024;
 /// Most abilities in one grant or one sign-in.
 pub const ABILITIES_MAX: usize = 64;
+/// Most heads that one sign-in message may name, over all its cores.
+pub const SIGN_IN_HEADS_MAX: usize = 64;
 /// Most accounts in a threshold principal.
 pub const PRINCIPAL_ACCOUNTS_MAX: usize = 64;
 /// Longest role name, in bytes.

@@ -1,0 +1,104 @@
+//! Signing with key bytes that the caller holds: session keys of a node or a client, and wallets of tests
+//! and of the command line. Nothing here makes or keeps a key.
+
+use std::fmt;
+
+use ed25519_dalek::Signer as _;
+
+use crate::{
+    account::{Account, PublicKey},
+    login::Scheme,
+    op::{Header, Signed},
+    signature::{address_of, eip191_hash},
+};
+
+/// An Ed25519 key pair of a session or a node.
+#[derive(Clone)]
+pub struct SessionKey(ed25519_dalek::SigningKey);
+
+impl SessionKey {
+    /// The key pair of a 32-byte seed (RFC 8032), which must come from a cryptographic generator.
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(&seed))
+    }
+
+    /// The public key, whose text form is the session's `did:key`.
+    pub fn public(&self) -> PublicKey {
+        PublicKey::Ed25519(self.0.verifying_key().to_bytes())
+    }
+
+    /// The key as an account.
+    pub fn account(&self) -> Account {
+        Account::Key(self.public())
+    }
+
+    /// The 64-byte signature of `message`.
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).to_bytes()
+    }
+
+    /// Signs an operation.
+    pub fn sign_header(&self, header: Header) -> Signed {
+        let signature = self.sign(Signed::signing_text(&header).as_bytes()).to_vec();
+        Signed { header, scheme: Scheme::Ed25519, signature, block: None }
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({})", self.public())
+    }
+}
+
+/// Bytes that are no secp256k1 secret key: zero, or not below the order of the curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a secp256k1 secret key: it must lie between 1 and the order of the curve")]
+pub struct SecretError;
+
+/// The secp256k1 key pair of an externally owned account.
+#[derive(Clone)]
+pub struct EoaKey(k256::ecdsa::SigningKey);
+
+impl EoaKey {
+    /// The key pair of a 32-byte secret.
+    ///
+    /// # Errors
+    /// [`SecretError`] when the bytes are no secret key.
+    pub fn from_secret(secret: &[u8; 32]) -> Result<Self, SecretError> {
+        k256::ecdsa::SigningKey::from_slice(secret).map(Self).map_err(|_cause| SecretError)
+    }
+
+    /// The 20 bytes of its address.
+    pub fn address(&self) -> [u8; 20] {
+        address_of(self.0.verifying_key())
+    }
+
+    /// The account.
+    pub fn account(&self) -> Account {
+        Account::Eoa(self.address())
+    }
+
+    /// Signs a personal message (EIP-191, `personal_sign`): 65 bytes `r ‖ s ‖ v`, low `s`, `v` 27 or 28,
+    /// with a nonce that follows from key and message (RFC 6979).
+    pub fn sign(&self, message: &[u8]) -> [u8; 65] {
+        let (rs, recovery) = self.0.sign_prehash_recoverable(&eip191_hash(message));
+        let low = rs.normalize_s();
+        let odd = recovery.is_y_odd() != (low != rs);
+        let mut signature = [0; 65];
+        signature[..64].copy_from_slice(&low.to_bytes());
+        signature[64] = 27 + u8::from(odd);
+        signature
+    }
+
+    /// Signs an operation.
+    pub fn sign_header(&self, header: Header) -> Signed {
+        let signature = self.sign(Signed::signing_text(&header).as_bytes()).to_vec();
+        Signed { header, scheme: Scheme::Eip191, signature, block: None }
+    }
+}
+
+impl fmt::Debug for EoaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EoaKey({})", self.account())
+    }
+}

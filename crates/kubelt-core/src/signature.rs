@@ -1,0 +1,325 @@
+//! Signatures: one check for every kind of account.
+//!
+//! | account | scheme | signature |
+//! | --- | --- | --- |
+//! | [`Account::Eoa`] | [`Scheme::Eip191`] | 65 bytes `r ‖ s ‖ v`, low `s`, `v` one of 0, 1, 27, 28; by key recovery only |
+//! | [`Account::Contract`] | [`Scheme::Eip1271`] | whatever the contract takes, asked at a pinned block through [`ContractSignatures`] |
+//! | [`Account::Solana`], Ed25519 keys | [`Scheme::Ed25519`] | 64 bytes (RFC 8032), checked strictly |
+//! | P-256 keys | [`Scheme::P256`] | 64 bytes `r ‖ s`, low `s`, over SHA-256 |
+//!
+//! There is deliberately no batch check. Ed25519 batches are sound only up to small-order components: a
+//! signature with such a component fails the strict equation always and a random linear combination of
+//! several only sometimes, so a batch and a single check could disagree, and two replicas with them. A
+//! verdict here is a function of its arguments, so that every peer comes to the same one.
+
+use std::fmt;
+
+use alloy_primitives::{Address, eip191_hash_message, keccak256};
+
+use crate::{
+    account::{Account, PublicKey},
+    limits::SIGNATURE_BYTES_MAX,
+    login::{BlockRef, Scheme},
+    op::Signed,
+};
+
+/// What a check found where it found nothing wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The account signed this.
+    Valid,
+    /// A contract wallet's signature that nobody could ask the chain about yet: neither good nor bad.
+    Pending,
+}
+
+/// Why a signature is refused, for ever.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The scheme is not the one of this kind of account.
+    #[error("`{account}` signs with `{expected}`, not with `{given}`")]
+    Scheme {
+        /// Who should have signed.
+        account: Box<Account>,
+        /// The scheme of such accounts.
+        expected: Scheme,
+        /// The scheme given.
+        given: Scheme,
+    },
+    /// Not the scheme's number of bytes.
+    #[error("a `{scheme}` signature has {expected} bytes, not {len}")]
+    Length {
+        /// The scheme.
+        scheme: Scheme,
+        /// Bytes given.
+        len: usize,
+        /// Bytes of the scheme (the most, for contracts).
+        expected: usize,
+    },
+    /// The last byte of an EIP-191 signature says nothing.
+    #[error("recovery byte `{0}` is not one of 0, 1, 27, 28")]
+    RecoveryByte(u8),
+    /// `r` or `s` is zero or not below the order of the curve.
+    #[error("`r` or `s` lies outside the curve's scalars")]
+    Range,
+    /// The twin of a good signature: `s` lies in the upper half.
+    #[error("`s` lies in the upper half of the scalars; sign with low `s`")]
+    HighS,
+    /// The key is no usable point of its curve.
+    #[error("`{0}` is not a usable key")]
+    Key(Box<Account>),
+    /// Recovery led to another address.
+    #[error("signed by `0x{}`, not by `{account}`", hex::encode(.recovered))]
+    OtherAddress {
+        /// Who should have signed.
+        account: Box<Account>,
+        /// The address that recovery led to.
+        recovered: [u8; 20],
+    },
+    /// The signature is not one of this message under this key.
+    #[error("the signature does not fit the message and the key of `{0}`")]
+    Mismatch(Box<Account>),
+    /// A contract wallet's signature without the block that it was checked at.
+    #[error("a contract wallet's signature names the block it was checked at; none was given")]
+    BlockMissing,
+    /// A block on a signature that no chain has to judge.
+    #[error("only a contract wallet's signature names a block; leave it out")]
+    BlockUnexpected,
+    /// The pinned block is of another chain than the contract.
+    #[error("the contract lives on chain {account}, the block is of chain {block}")]
+    BlockChain {
+        /// The contract's chain.
+        account: u64,
+        /// The block's chain.
+        block: u64,
+    },
+    /// The contract said no.
+    #[error("the contract wallet `{0}` does not accept the signature")]
+    ContractRefused(Box<Account>),
+    /// A session signed, but its key was not given; or the key was given and no session signed.
+    #[error("an operation with a login is checked with that login's session key, and no other with one")]
+    Session,
+}
+
+/// What a chain says of a contract wallet's signature at a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContractVerdict {
+    /// The contract accepts it (ERC-1271 magic value).
+    Valid,
+    /// The contract does not.
+    Invalid,
+    /// Not known yet.
+    Pending,
+}
+
+/// The way to a chain. Answers must depend on the arguments alone: the block is pinned by its hash.
+pub trait ContractSignatures {
+    /// Asks the contract at `address` of `chain`, at `block`, whether `signature` is one of
+    /// `message_hash` (the EIP-191 hash of the message).
+    fn check(
+        &self,
+        chain: u64,
+        address: &[u8; 20],
+        message_hash: &[u8; 32],
+        signature: &[u8],
+        block: &BlockRef,
+    ) -> ContractVerdict;
+}
+
+/// A way to no chain: every answer is "pending".
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Unchecked;
+
+impl ContractSignatures for Unchecked {
+    fn check(&self, _: u64, _: &[u8; 20], _: &[u8; 32], _: &[u8], _: &BlockRef) -> ContractVerdict {
+        ContractVerdict::Pending
+    }
+}
+
+/// Checks that `account` signed `message`; a contract wallet's signature is pending here
+/// ([`verify_pinned`] asks the chain).
+///
+/// # Errors
+/// [`SignatureError`] says what is wrong.
+pub fn verify(
+    account: &Account,
+    scheme: Scheme,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<Verdict, SignatureError> {
+    check_scheme(account, scheme, signature)?;
+    match account {
+        Account::Eoa(address) => verify_eip191(account, address, message, signature),
+        Account::Contract { .. } => Ok(Verdict::Pending),
+        Account::Solana { key, .. } | Account::Key(PublicKey::Ed25519(key)) => {
+            verify_ed25519(account, key, message, signature)
+        }
+        Account::Key(PublicKey::P256(key)) => verify_p256(account, key, message, signature),
+    }
+}
+
+/// Checks that `account` signed `message`; a contract wallet is asked through `contracts` at `block`,
+/// which such a signature must have and no other may.
+///
+/// # Errors
+/// [`SignatureError`] says what is wrong.
+pub fn verify_pinned(
+    account: &Account,
+    scheme: Scheme,
+    message: &[u8],
+    signature: &[u8],
+    block: Option<&BlockRef>,
+    contracts: &dyn ContractSignatures,
+) -> Result<Verdict, SignatureError> {
+    let verdict = verify(account, scheme, message, signature)?;
+    let Account::Contract { chain, address } = account else {
+        return if block.is_some() { Err(SignatureError::BlockUnexpected) } else { Ok(verdict) };
+    };
+    let block = block.ok_or(SignatureError::BlockMissing)?;
+    if block.chain != *chain {
+        return Err(SignatureError::BlockChain { account: *chain, block: block.chain });
+    }
+    match contracts.check(*chain, address, &eip191_hash(message), signature, block) {
+        ContractVerdict::Valid => Ok(Verdict::Valid),
+        ContractVerdict::Pending => Ok(Verdict::Pending),
+        ContractVerdict::Invalid => Err(SignatureError::ContractRefused(Box::new(account.clone()))),
+    }
+}
+
+/// Checks the signature of an operation over [`Signed::signing_text`]. The signer is `header.by`, or,
+/// where the header names a login, that login's `session` key.
+///
+/// # Errors
+/// [`SignatureError`] says what is wrong.
+pub fn verify_signed(
+    signed: &Signed,
+    session: Option<&PublicKey>,
+    contracts: &dyn ContractSignatures,
+) -> Result<Verdict, SignatureError> {
+    let text = Signed::signing_text(&signed.header);
+    let check = |signer: &Account| {
+        verify_pinned(
+            signer,
+            signed.scheme,
+            text.as_bytes(),
+            &signed.signature,
+            signed.block.as_ref(),
+            contracts,
+        )
+    };
+    match (&signed.header.login, session) {
+        (None, None) => check(&signed.header.by),
+        (Some(_), Some(key)) => check(&Account::Key(*key)),
+        _ => Err(SignatureError::Session),
+    }
+}
+
+/// The scheme that an account signs with: each kind has exactly one.
+pub const fn scheme_of(account: &Account) -> Scheme {
+    match account {
+        Account::Eoa(_) => Scheme::Eip191,
+        Account::Contract { .. } => Scheme::Eip1271,
+        Account::Solana { .. } | Account::Key(PublicKey::Ed25519(_)) => Scheme::Ed25519,
+        Account::Key(PublicKey::P256(_)) => Scheme::P256,
+    }
+}
+
+/// The hash that a wallet signs for a personal message (EIP-191, version `0x45`).
+pub fn eip191_hash(message: &[u8]) -> [u8; 32] {
+    eip191_hash_message(message).0
+}
+
+/// The EVM address of a secp256k1 key: the last 20 bytes of the keccak-256 of its uncompressed point.
+pub(crate) fn address_of(key: &k256::ecdsa::VerifyingKey) -> [u8; 20] {
+    let point = key.to_sec1_point(false);
+    let hash = keccak256(point.as_bytes().strip_prefix(&[4]).expect("an uncompressed point begins with 4"));
+    Address::from_word(hash).into_array()
+}
+
+fn check_scheme(account: &Account, scheme: Scheme, signature: &[u8]) -> Result<(), SignatureError> {
+    let expected = scheme_of(account);
+    if scheme != expected {
+        return Err(SignatureError::Scheme { account: Box::new(account.clone()), expected, given: scheme });
+    }
+    let (fits, bytes) = match scheme {
+        Scheme::Eip191 => (signature.len() == 65, 65),
+        Scheme::Ed25519 | Scheme::P256 => (signature.len() == 64, 64),
+        Scheme::Eip1271 => (signature.len() <= SIGNATURE_BYTES_MAX, SIGNATURE_BYTES_MAX),
+    };
+    if fits { Ok(()) } else { Err(SignatureError::Length { scheme, len: signature.len(), expected: bytes }) }
+}
+
+fn verify_eip191(
+    account: &Account,
+    address: &[u8; 20],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<Verdict, SignatureError> {
+    use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+
+    let (v, rs) = signature.split_last().expect("65 bytes were checked");
+    let recovery = match v {
+        0 | 27 => RecoveryId::new(false, false),
+        1 | 28 => RecoveryId::new(true, false),
+        other => return Err(SignatureError::RecoveryByte(*other)),
+    };
+    let rs = Signature::from_slice(rs).map_err(|_cause| SignatureError::Range)?;
+    if rs.normalize_s() != rs {
+        return Err(SignatureError::HighS);
+    }
+    let key = VerifyingKey::recover_from_prehash(&eip191_hash(message), &rs, recovery)
+        .map_err(|_cause| SignatureError::Mismatch(Box::new(account.clone())))?;
+    let recovered = address_of(&key);
+    if recovered == *address {
+        Ok(Verdict::Valid)
+    } else {
+        Err(SignatureError::OtherAddress { account: Box::new(account.clone()), recovered })
+    }
+}
+
+fn verify_ed25519(
+    account: &Account,
+    key: &[u8; 32],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<Verdict, SignatureError> {
+    use ed25519_dalek::{Signature, VerifyingKey};
+
+    let key = VerifyingKey::from_bytes(key)
+        .ok()
+        .filter(|key| !key.is_weak())
+        .ok_or_else(|| SignatureError::Key(Box::new(account.clone())))?;
+    let bytes = signature.try_into().expect("64 bytes were checked");
+    key.verify_strict(message, &Signature::from_bytes(bytes))
+        .map(|()| Verdict::Valid)
+        .map_err(|_cause| SignatureError::Mismatch(Box::new(account.clone())))
+}
+
+fn verify_p256(
+    account: &Account,
+    key: &[u8; 33],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<Verdict, SignatureError> {
+    use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
+
+    let key = VerifyingKey::from_sec1_bytes(key)
+        .map_err(|_cause| SignatureError::Key(Box::new(account.clone())))?;
+    let rs = Signature::from_slice(signature).map_err(|_cause| SignatureError::Range)?;
+    if rs.normalize_s() != rs {
+        return Err(SignatureError::HighS);
+    }
+    key.verify(message, &rs)
+        .map(|()| Verdict::Valid)
+        .map_err(|_cause| SignatureError::Mismatch(Box::new(account.clone())))
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Eip191 => "eip191",
+            Self::Ed25519 => "ed25519",
+            Self::P256 => "p256",
+            Self::Eip1271 => "eip1271",
+        })
+    }
+}
