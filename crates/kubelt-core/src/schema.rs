@@ -135,9 +135,15 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         "cores" => return ChildCore::from_ipld(value).map(Value::Core),
         "profile" => check_profile(path, value)?,
         "config" => (),
-        "functions" => drop(Fields::of(value)?.required("component", "a link", fields::link)?),
-        "databases" => drop(Fields::of(value)?.optional("snapshot", "a link", fields::link)?),
-        _ => drop(Fields::of(value)?),
+        "functions" => {
+            Fields::of(value)?.required("component", "a link", fields::link)?;
+        }
+        "databases" => {
+            Fields::of(value)?.optional("snapshot", "a link", fields::link)?;
+        }
+        _ => {
+            Fields::of(value)?;
+        }
     }
     Ok(Value::Other(value.clone()))
 }
