@@ -40,7 +40,7 @@ pub use codec::DecodeError;
 pub use genesis::Genesis;
 pub use hlc::Hlc;
 pub use id::{BodyId, CoreId, LoginId, OpId};
-pub use log::{Entry, Inserted, Intent, Log, LoginFacts, Refusal};
+pub use log::{Batch, Entry, Inserted, Intent, Log, LoginFacts, Refusal};
 pub use login::{BlockRef, Login, Scheme};
 pub use map::MapState;
 pub use op::{Act, Body, Header, Signed};

@@ -17,6 +17,8 @@
 //!   root of a shared core. `vote` and `logout` need only that the authority was given to `by`.
 //! * Under a threshold, m distinct accounts: the maker and the unexpired, approving votes it cites on this
 //!   very proposal by the same authority. Votes that sessions signed count for content only.
+//! * The block at which a contract wallet's signature was checked is not older than any block of that chain
+//!   named in the past.
 //! * A private core knows one kind of grant: the root's to an heir, with a wait. In a user core only its user
 //!   makes grants.
 //! * Under a grant with a wait W, anything but a seal, a logout or a resignation needs in its past two
@@ -232,6 +234,7 @@ impl Log {
             at: header.at,
             prev: placed.prev,
             past: placed.past,
+            pins: placed.pins,
             auth: placed.auth,
             by,
             login,

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use crate::{
     ability::{Ability, Verb},
     account::Account,
-    id::{LoginId, OpId},
-    op::{Act, Body, Header},
+    id::{CoreId, LoginId, OpId},
+    login::BlockRef,
+    op::{Act, Body, Header, Signed},
+    session::CheckedLogin,
+    signature::{ContractSignatures, SignatureError, Verdict, verify_signed},
 };
 
 /// What the rules need of a checked sign-in.
@@ -18,15 +21,30 @@ pub struct LoginFacts {
     pub account: Account,
     /// What was handed to the session in this core.
     pub abilities: Vec<Ability>,
-    /// From when the session may act, in milliseconds since the Unix epoch.
+    /// When the message was made, in milliseconds since the Unix epoch: the date of its heads.
     pub issued_ms: u64,
-    /// Until when, in milliseconds since the Unix epoch, inclusive.
+    /// From when the session may act, in milliseconds since the Unix epoch.
+    pub from_ms: u64,
+    /// Until when (exclusive), in milliseconds since the Unix epoch.
     pub expires_ms: u64,
     /// The heads of this core that the message names; empty where it names none.
     pub heads: Vec<OpId>,
 }
 
 impl LoginFacts {
+    /// What a login says about one core.
+    pub fn of(login: &CheckedLogin, core: &CoreId) -> Self {
+        Self {
+            id: login.id,
+            account: login.account.clone(),
+            abilities: login.abilities.get(core).cloned().unwrap_or_default(),
+            issued_ms: login.issued_at_ms,
+            from_ms: login.not_before_ms,
+            expires_ms: login.expires_ms,
+            heads: login.heads.get(core).into_iter().flatten().copied().collect(),
+        }
+    }
+
     /// Whether the session was handed what `act` needs. Ending a sign-in needs nothing.
     pub fn allows(&self, act: &Act) -> bool {
         let allows = |verb, path| self.abilities.iter().any(|ability| ability.allows(verb, path));
@@ -39,7 +57,7 @@ impl LoginFacts {
 }
 
 /// Why a header and a body do not belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// The body's hash is not the one in the header.
     #[error("the body is not the one that the header names")]
@@ -55,6 +73,9 @@ pub enum EntryError {
     /// The login given is not the one that the header names.
     #[error("the sign-in given is not the one that the header names")]
     Login,
+    /// The signature is not good.
+    #[error("the signature of the operation is refused")]
+    Signature(#[from] SignatureError),
 }
 
 /// An operation whose signature has been verified, and whose login, where it has one, has been checked.
@@ -64,9 +85,28 @@ pub struct Entry {
     header: Header,
     body: Option<Body>,
     login: Option<Arc<LoginFacts>>,
+    block: Option<(u64, u64)>,
 }
 
 impl Entry {
+    /// Checks an operation's signature and puts it together; `None` while a contract wallet's signature waits
+    /// for the chain's answer. The login must be the checked one that the header names.
+    ///
+    /// # Errors
+    /// [`EntryError`] when the signature is bad or a part belongs to another header.
+    pub fn verify(
+        signed: &Signed,
+        body: Option<Body>,
+        login: Option<&CheckedLogin>,
+        contracts: &dyn ContractSignatures,
+    ) -> Result<Option<Self>, EntryError> {
+        let session = login.map(|login| &login.session);
+        let verdict = verify_signed(signed, session, contracts)?;
+        let facts = login.map(|login| Arc::new(LoginFacts::of(login, &signed.header.core)));
+        let entry = Self::new(signed.header.clone(), body, facts)?.pinned(signed.block.as_ref());
+        Ok((verdict == Verdict::Valid).then_some(entry))
+    }
+
     /// Puts an operation together and checks that its parts are the ones that the header names. A body may
     /// be withheld; a login may not.
     ///
@@ -83,7 +123,7 @@ impl Entry {
         if header.login != login.as_ref().map(|login| login.id) {
             return Err(EntryError::Login);
         }
-        Ok(Self { id: header.id(), header, body, login })
+        Ok(Self { id: header.id(), header, body, login, block: None })
     }
 
     /// An operation that went through [`Entry::new`] before it was stored; nothing is hashed again.
@@ -93,7 +133,19 @@ impl Entry {
         body: Option<Body>,
         login: Option<Arc<LoginFacts>>,
     ) -> Self {
-        Self { id, header, body, login }
+        Self { id, header, body, login, block: None }
+    }
+
+    /// The block at which its contract wallet's signature was checked.
+    #[must_use]
+    pub fn pinned(mut self, block: Option<&BlockRef>) -> Self {
+        self.block = block.map(|block| (block.chain, block.number));
+        self
+    }
+
+    /// The chain and number of that block.
+    pub const fn block(&self) -> Option<(u64, u64)> {
+        self.block
     }
 
     /// The operation's id.

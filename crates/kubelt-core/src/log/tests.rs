@@ -103,6 +103,7 @@ fn login(n: u8, by: &Account, issued_ms: u64, expires_ms: u64, heads: Vec<OpId>)
         account: by.clone(),
         abilities: vec![Ability::everywhere(Verb::Put), Ability::everywhere(Verb::Vote)],
         issued_ms,
+        from_ms: issued_ms,
         expires_ms,
         heads,
     })
