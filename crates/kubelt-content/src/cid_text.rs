@@ -4,7 +4,7 @@ use cid::{Cid, Version};
 use multibase::Base;
 use thiserror::Error;
 
-use crate::limits::CID_TEXT_BYTES_MAX;
+use crate::limits::{CID_BYTES_MAX, CID_TEXT_BYTES_MAX};
 
 /// How a CID is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,12 @@ pub fn cid_from_bytes(bytes: &[u8]) -> Result<Cid, CidBytesError> {
 pub(crate) fn take_cid(bytes: &[u8]) -> Result<(Cid, &[u8]), CidBytesError> {
     let mut rest = bytes;
     let cid = Cid::read_bytes(&mut rest).map_err(|_error| CidBytesError)?;
-    // The bytes must be the one form of this CID, or two texts would name one block.
-    let taken = bytes.len() - rest.len();
-    if taken == cid.encoded_len() { Ok((cid, rest)) } else { Err(CidBytesError) }
+    // The bytes must be the one form of this CID, or two texts would name one block: varints may be written
+    // too long, and the decoder drops bits beyond the 64th.
+    let mut form = [0; CID_BYTES_MAX];
+    let written = cid.write_bytes(&mut form[..]).map_err(|_error| CidBytesError)?;
+    let taken = &bytes[..bytes.len() - rest.len()];
+    if taken == &form[..written] { Ok((cid, rest)) } else { Err(CidBytesError) }
 }
 
 #[cfg(test)]
@@ -106,6 +109,17 @@ mod tests {
         for text in ["", "Qm", "bafy", "index.html", "/ipfs/bafy", &V0[..45], &doubled, &v0_with_base] {
             assert_eq!(parse_cid(text), Err(CidTextError::NotACid), "{text}");
         }
+    }
+
+    #[test]
+    fn a_varint_of_more_than_64_bits_is_refused() {
+        let digest = [6, 61, 0, 0, 0, 97, 96];
+        let hash_code = |last| [&[0xff; 9][..], &[last]].concat();
+        let cid = |last| [&[1, 0x55][..], &hash_code(last), &digest].concat();
+        let good = cid_from_bytes(&cid(0x01)).expect("64 bits are a hash code");
+        assert_eq!(good.hash().code(), u64::MAX);
+        // The same 64 bits, and one more.
+        assert!(cid_from_bytes(&cid(0x03)).is_err());
     }
 
     proptest! {
