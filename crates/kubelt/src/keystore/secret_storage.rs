@@ -5,7 +5,7 @@
 //! <https://ethereum.org/developers/docs/data-structures-and-encoding/web3-secret-storage/>
 
 use aes::Aes128;
-use alloy_primitives::{Keccak256, hex};
+use alloy_primitives::Keccak256;
 use ctr::Ctr128BE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ impl SecretStorage {
         let (n, r, p) = (1 << cost.log_n, ScryptCost::R, ScryptCost::P);
         let kdf = Kdf::Scrypt { dklen: DERIVED_KEY_BYTES as u64, n, r, p, salt: hex::encode(salt) };
         let derived = kdf.derive(passphrase).expect("our own parameters are within bounds");
-        let ciphertext = apply_cipher(&derived, iv, &wallet.to_bytes());
+        let ciphertext = apply_cipher(&derived, iv, wallet.secret());
         let mac = checksum(&derived, &ciphertext[..]);
         Ok(Self {
             address: Some(hex::encode(wallet.address())),
@@ -156,7 +156,7 @@ impl SecretStorage {
             return Err(SecretStorageError::Passphrase);
         }
         let key = apply_cipher(&derived, iv, &ciphertext);
-        let wallet = Wallet::from_bytes(&key).map_err(|_no_key| SecretStorageError::Altered)?;
+        let wallet = Wallet::from_secret(&key).map_err(|_no_key| SecretStorageError::Altered)?;
         // The checksum covers neither the address nor what the counter starts from.
         match &self.address {
             Some(address) if address_bytes(address) != Some(wallet.address()) => {
@@ -249,7 +249,9 @@ fn checksum(derived: &[u8; DERIVED_KEY_BYTES], ciphertext: &[u8]) -> [u8; 32] {
 }
 
 fn bytes<const N: usize>(name: &'static str, text: &str) -> Result<[u8; N], SecretStorageError> {
-    hex::decode_to_array(text).map_err(|_source_says_no_more| SecretStorageError::Field(name))
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_source_says_no_more| SecretStorageError::Field(name))?;
+    Ok(bytes)
 }
 
 fn salt_bytes(text: &str) -> Result<Vec<u8>, SecretStorageError> {
@@ -258,7 +260,7 @@ fn salt_bytes(text: &str) -> Result<Vec<u8>, SecretStorageError> {
 }
 
 fn address_bytes(text: &str) -> Option<[u8; 20]> {
-    hex::decode_to_array(text).ok()
+    bytes("address", text.strip_prefix("0x").unwrap_or(text)).ok()
 }
 
 /// Enough of an unknown name to recognise it.

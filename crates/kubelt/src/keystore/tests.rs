@@ -1,7 +1,5 @@
 use std::fs;
 
-use alloy_primitives::{eip191_hash_message, hex, keccak256};
-use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use kubelt_core::Account;
 use tempfile::TempDir;
 
@@ -86,7 +84,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn check_vector(json: &str) {
     let keystore = SecretStorage::from_json(json.as_bytes()).expect("the vector is well-formed");
     let wallet = keystore.open(&passphrase(VECTOR_PASSPHRASE)).expect("the vector opens");
-    assert_eq!(hex::encode(&wallet.to_bytes()[..]), VECTOR_KEY);
+    assert_eq!(hex::encode(wallet.secret()), VECTOR_KEY);
 }
 
 #[test]
@@ -156,7 +154,7 @@ fn a_new_wallet_opens_with_its_passphrase_only() {
     let Fixture { wallets, dir: _dir } = fixture();
     let made = wallets.create(&name("main"), &passphrase("correct horse")).expect("the name is free");
     let opened = wallets.open(&name("main"), &passphrase("correct horse")).expect("it was just made");
-    assert_eq!(opened.to_bytes(), made.to_bytes());
+    assert_eq!(opened.secret(), made.secret());
     assert_eq!(wallets.address(&name("main")).expect("the file is there"), Some(made.address()));
 
     let error = wallets.open(&name("main"), &passphrase("correct horsf")).expect_err("another passphrase");
@@ -165,7 +163,7 @@ fn a_new_wallet_opens_with_its_passphrase_only() {
         "{error}"
     );
     let other = wallets.create(&name("other"), &passphrase("correct horse")).expect("the name is free");
-    assert_ne!(other.to_bytes(), made.to_bytes());
+    assert_ne!(other.secret(), made.secret());
 }
 
 #[test]
@@ -300,7 +298,7 @@ fn an_imported_keystore_keeps_what_it_holds_and_gains_an_address() {
     assert_eq!(json["id"], "3198bc9c-6672-5ab3-d995-4942343ae5b6");
     assert_eq!(json["address"], hex::encode(imported.address()));
     let opened = wallets.open(&name("theirs"), &passphrase(VECTOR_PASSPHRASE)).expect("it opens again");
-    assert_eq!(hex::encode(&opened.to_bytes()[..]), VECTOR_KEY);
+    assert_eq!(hex::encode(opened.secret()), VECTOR_KEY);
 }
 
 #[test]
@@ -344,24 +342,6 @@ fn what_is_no_private_key_is_refused_without_being_repeated() {
 fn signs_as_published() {
     let wallet: Wallet = SIGNING_KEY.parse().expect("a good key");
     assert_eq!(hex::encode(wallet.sign_personal(b"Some data")), SIGNATURE_OF_SOME_DATA);
-}
-
-#[test]
-fn every_signature_has_a_low_s_and_recovers_to_the_address() {
-    let wallet: Wallet = SIGNING_KEY.parse().expect("a good key");
-    for number in 0..200_u32 {
-        let message = format!("message {number}");
-        let bytes = wallet.sign_personal(message.as_bytes());
-        let signature = Signature::from_slice(&bytes[..64]).expect("a signature has two scalars");
-        assert_eq!(signature.normalize_s(), signature, "{message}");
-        let recovery = RecoveryId::from_byte(bytes[64] - 27).expect("27 or 28");
-        assert!(matches!(bytes[64], 27 | 28), "{message}");
-        let hash = eip191_hash_message(&message);
-        let key =
-            VerifyingKey::recover_from_prehash(hash.as_slice(), &signature, recovery).expect("it recovers");
-        let address = &keccak256(&key.to_sec1_point(false).as_bytes()[1..])[12..];
-        assert_eq!(address, wallet.address(), "{message}");
-    }
 }
 
 #[test]

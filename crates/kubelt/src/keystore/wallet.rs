@@ -3,14 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use alloy_primitives::{eip191_hash_message, keccak256};
-use k256::ecdsa::SigningKey;
-use kubelt_core::Account;
+use kubelt_core::{Account, EoaKey};
 use zeroize::Zeroizing;
 
 /// A secp256k1 private key. It is wiped from memory when dropped and never shown.
 pub(crate) struct Wallet {
-    key: SigningKey,
+    secret: Zeroizing<[u8; 32]>,
+    key: EoaKey,
 }
 
 /// Why something is not a private key.
@@ -31,42 +30,35 @@ impl Wallet {
         loop {
             getrandom::fill(&mut bytes[..])?;
             // All but one of 2^127 tries give a key.
-            if let Ok(wallet) = Self::from_bytes(&bytes) {
+            if let Ok(wallet) = Self::from_secret(&bytes) {
                 return Ok(wallet);
             }
         }
     }
 
     /// The key with these 32 big-endian bytes.
-    pub(super) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = SigningKey::from_slice(bytes).map_err(|_source_says_no_more| KeyError::Range)?;
-        Ok(Self { key })
+    pub(super) fn from_secret(secret: &[u8; 32]) -> Result<Self, KeyError> {
+        let key = EoaKey::from_secret(secret).map_err(|_says_the_same| KeyError::Range)?;
+        Ok(Self { secret: Zeroizing::new(*secret), key })
     }
 
-    pub(super) fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.key.to_bytes().into())
+    pub(super) fn secret(&self) -> &[u8; 32] {
+        &self.secret
     }
 
     /// The account that this wallet signs for.
     pub(crate) fn account(&self) -> Account {
-        Account::Eoa(self.address())
+        self.key.account()
     }
 
-    /// The last 20 bytes of the public key's Keccak-256.
+    /// The 20 bytes of its address.
     pub(crate) fn address(&self) -> [u8; 20] {
-        let point = self.key.verifying_key().to_sec1_point(false);
-        let hash = keccak256(&point.as_bytes()[1..]);
-        hash[12..].try_into().expect("32 less 12 are 20")
+        self.key.address()
     }
 
-    /// Signs a message as `personal_sign` does (EIP-191, version `E`): `r`, low `s`, and 27 or 28.
+    /// Signs a message as `personal_sign` does (EIP-191): `r`, low `s`, and 27 or 28.
     pub(crate) fn sign_personal(&self, message: &[u8]) -> [u8; 65] {
-        let hash = eip191_hash_message(message);
-        let (signature, recovery) = self.key.sign_prehash_recoverable(hash.as_slice());
-        let mut bytes = [0; 65];
-        bytes[..64].copy_from_slice(&signature.to_bytes());
-        bytes[64] = 27 + recovery.to_byte();
-        bytes
+        self.key.sign(message)
     }
 }
 
@@ -79,7 +71,7 @@ impl FromStr for Wallet {
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes[..])
             .map_err(|_may_quote_the_key| KeyError::Form)?;
-        Self::from_bytes(&bytes)
+        Self::from_secret(&bytes)
     }
 }
 
