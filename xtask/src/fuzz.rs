@@ -65,7 +65,7 @@ pub(crate) fn smoke(workspace: &Workspace, seconds: u64, tally: &mut Tally) -> R
         }
     };
     for target in &targets {
-        test::report(tally, fuzz(workspace, &programs, target, seconds));
+        test::report(tally, fuzz_quietly(workspace, &programs, target, seconds));
     }
     Ok(())
 }
@@ -122,8 +122,30 @@ fn host_triple() -> Result<String> {
     Ok(host.to_owned())
 }
 
-/// Runs one target. New inputs go to `fuzz/corpus`, those that break something to `fuzz/artifacts`.
+/// Runs one target and lets the terminal see all that libFuzzer says.
 fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u64) -> Result<()> {
+    let mut command = prepare(workspace, programs, target, seconds)?;
+    process::run(&mut command)
+        .with_context(|| format!("fuzz target `{target}` found a failure; see its output above"))
+}
+
+/// Runs one target and says in a line what it did; everything, where it failed.
+fn fuzz_quietly(workspace: &Workspace, programs: &Path, target: &str, seconds: u64) -> Result<()> {
+    let mut command = prepare(workspace, programs, target, seconds)?;
+    let output = command.output().with_context(|| format!("cannot start fuzz target `{target}`"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprintln!("{said}");
+        bail!("fuzz target `{target}` found a failure; see its output above");
+    }
+    let statistic = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?").trim();
+    let (runs, fresh) = (statistic("stat::number_of_executed_units:"), statistic("stat::new_units_added:"));
+    println!("fuzz {target}: {runs} inputs in {seconds} s, {fresh} of them reached something new");
+    Ok(())
+}
+
+/// New inputs go to `fuzz/corpus`, those that break something to `fuzz/artifacts`.
+fn prepare(workspace: &Workspace, programs: &Path, target: &str, seconds: u64) -> Result<Command> {
     let fuzz = workspace.root().join("fuzz");
     let (corpus, seeds) = (fuzz.join("corpus").join(target), fuzz.join("seeds").join(target));
     let artifacts = fuzz.join("artifacts").join(target);
@@ -138,14 +160,13 @@ fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u64) -> R
         format!("-timeout={INPUT_SECONDS_MAX}"),
         format!("-artifact_prefix={}/", artifacts.display()),
         "-print_final_stats=1".to_owned(),
-        "-verbosity=0".to_owned(),
+        "-print_funcs=0".to_owned(),
     ]);
     command.arg(&corpus);
     if seeds.is_dir() {
         command.arg(&seeds);
     }
-    process::run(&mut command)
-        .with_context(|| format!("fuzz target `{target}` found a failure; see its output above"))
+    Ok(command)
 }
 
 #[cfg(test)]

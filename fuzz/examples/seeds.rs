@@ -1,0 +1,147 @@
+//! Writes the seeds that fuzzing starts from: `cargo run --example seeds` in this folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+
+use kubelt_content::car::{CarWriter, section_len};
+use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
+use kubelt_content::{Block, Codec, Ipld};
+use kubelt_core::{
+    Ability, Account, Act, Body, EoaKey, Genesis, Header, Hlc, Login, Scheme, SessionKey, SignIn,
+};
+
+fn main() {
+    let blocks = site();
+    write("car", "v1", &[&[7], &car(&blocks, 1)[..]].concat());
+    write("car", "v2", &[&[255], &car(&blocks, 2)[..]].concat());
+    write("unixfs_read", "directory", &forged(&blocks));
+    let root = blocks.last().expect("a directory has a root");
+    write("ipld_block", "dag-pb", root.data());
+    write("ipld_block", "dag-json", br#"{"a":{"/":{"bytes":"AAE"}},"b":[1,-2.5,null,true]}"#);
+    write("ipld_block", "dag-cbor", &Codec::DagCbor.encode(&value(root)).expect("plain values encode"));
+    write("cid_text", "v1", root.cid().to_string().as_bytes());
+    write("cid_text", "bytes", &root.cid().to_bytes());
+
+    let wallet = EoaKey::from_secret(&[7; 32]).expect("a fixed key");
+    let account = wallet.account();
+    let message = sign_in(&account);
+    let login = Login::new(message.clone(), Scheme::Eip191, wallet.sign(message.as_bytes()).to_vec(), None);
+    write("sign_in", "message", message.as_bytes());
+    let mut resources = message.lines().filter_map(|line| line.strip_prefix("- "));
+    let recap = resources.find(|resource| resource.starts_with("urn:recap:"));
+    write("sign_in", "recap", recap.expect("abilities make a ReCap").as_bytes());
+    write("login", "valid", &login.encode());
+    write("log_blocks", "login", &login.encode());
+    for (name, text) in [
+        ("account", account.to_string()),
+        ("contract", format!("eip155:10:{account}")),
+        ("key", SessionKey::from_seed([1; 32]).public().to_string()),
+        ("ability", "put content/site/**".to_owned()),
+    ] {
+        write("log_text", name, text.as_bytes());
+    }
+    log_blocks(&wallet);
+}
+
+/// A small directory with an empty file, a file, and a nested directory.
+fn site() -> Vec<Block> {
+    let profile = Profile::default();
+    let mut blocks = Vec::new();
+    let mut sink = |block| {
+        blocks.push(block);
+        Ok::<(), Infallible>(())
+    };
+    let mut inner = DirectoryBuilder::new(profile);
+    for (name, content) in [("empty", ""), ("index.html", "<h1>hello</h1>")] {
+        let mut file = Importer::new(profile);
+        let Ok(()) = file.write(content.as_bytes(), &mut sink);
+        let Ok(root) = file.finish(&mut sink);
+        inner.add(name, root.cid, root.dag_size).expect("a good name");
+    }
+    let inner = inner.finish(&mut sink).expect("a small directory");
+    let mut outer = DirectoryBuilder::new(profile);
+    outer.add("inner", inner.cid, inner.dag_size).expect("a good name");
+    outer.finish(&mut sink).expect("a small directory");
+    blocks
+}
+
+fn car(blocks: &[Block], version: u8) -> Vec<u8> {
+    let roots = [*blocks.last().expect("a directory has a root").cid()];
+    let sections = blocks.iter().map(|block| section_len(block.cid(), block.data().len() as u64)).sum();
+    let (mut writer, header) =
+        if version == 1 { CarWriter::v1(&roots) } else { CarWriter::v2(&roots, sections) };
+    let mut car = header.to_vec();
+    for block in blocks {
+        writer.section(block).iter().for_each(|piece| car.extend_from_slice(piece));
+    }
+    writer.finish().expect("every section was counted");
+    car
+}
+
+/// Nodes behind their lengths, the root first, as the target splits them.
+fn forged(blocks: &[Block]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for block in blocks.iter().rev() {
+        let length = u16::try_from(block.data().len()).expect("small blocks");
+        out.extend_from_slice(&length.to_le_bytes());
+        out.extend_from_slice(block.data());
+    }
+    out
+}
+
+fn value(root: &Block) -> Ipld {
+    let list =
+        Ipld::List(vec![Ipld::Link(*root.cid()), Ipld::Bytes(vec![0, 1]), Ipld::Float(-2.5), Ipld::Null]);
+    Ipld::Map(BTreeMap::from([("a".to_owned(), list), ("b".to_owned(), Ipld::Integer(-1))]))
+}
+
+fn sign_in(account: &Account) -> String {
+    let core = Genesis::Private { root: account.clone() }.id();
+    let ability: Ability = "put content/site/**".parse().expect("a good ability");
+    let sign_in = SignIn {
+        scheme: None,
+        domain: "127.0.0.1:4747".to_owned(),
+        account: account.clone(),
+        chain_id: 1,
+        session: SessionKey::from_seed([1; 32]).public(),
+        nonce: "abcdefgh12345678".to_owned(),
+        issued_at_ms: 1_700_000_000_000,
+        expires_ms: 1_700_003_600_000,
+        abilities: BTreeMap::from([(core, vec![ability])]),
+        heads: BTreeMap::from([(core, BTreeSet::from([core.as_root()]))]),
+        held_by_node: true,
+    };
+    sign_in.message().expect("good fields make a message")
+}
+
+fn log_blocks(wallet: &EoaKey) {
+    let by = wallet.account();
+    let genesis = Genesis::Private { root: by.clone() };
+    let core = genesis.id();
+    let act = Act::Put { path: "content/a.txt".parse().expect("a good path"), value: Ipld::Link(core.cid()) };
+    let body = Body::new([7; 16], act);
+    let header = Header {
+        v: 1,
+        core,
+        prev: vec![core.as_root()],
+        by,
+        login: None,
+        auth: core.as_root(),
+        at: Hlc::from_ms(1_700_000_000_000),
+        votes: Vec::new(),
+        verb: body.act.verb(),
+        body: body.id(),
+    };
+    write("log_blocks", "genesis", &genesis.encode());
+    write("log_blocks", "body", &body.encode());
+    write("log_blocks", "header", &header.encode());
+    write("log_blocks", "signed", &wallet.sign_header(header).encode());
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    fs::create_dir_all(&folder).expect("the folder of seeds is writable");
+    fs::write(folder.join(name), bytes).expect("the folder of seeds is writable");
+}
