@@ -51,5 +51,15 @@ pub const HEIR_WAIT_MS_MIN: u64 = 7 * DAY_MS;
 pub const WAITING_OPS_MAX: usize = 4_096;
 /// Greatest number of authority operations (grants, revocations, votes, seals, …) in one core.
 pub const AUTHORITY_OPS_MAX: usize = 262_144;
+/// Largest value of a path, in bytes of dag-cbor.
+pub const VALUE_BYTES_MAX: usize = 32 * 1_024;
+/// Deepest nesting of lists and maps in a value, in levels.
+pub const VALUE_DEPTH_MAX: usize = 16;
+/// Largest content that a path can name, in bytes: 2^53 - 1, what every client can count to.
+pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
+/// Longest media type, in bytes.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Longest display name, in bytes.
+pub const PROFILE_NAME_BYTES_MAX: usize = 256;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

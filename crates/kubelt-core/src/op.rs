@@ -71,7 +71,7 @@ impl Header {
         Ok(header)
     }
 
-    fn check_shape(&self) -> Result<(), DecodeError> {
+    pub(crate) fn check_shape(&self) -> Result<(), DecodeError> {
         let refuse = |reason: &str| Err(DecodeError::Shape { what: "header", reason: reason.to_owned() });
         if self.v != VERSION {
             return refuse("unknown version");

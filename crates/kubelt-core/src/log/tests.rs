@@ -1,0 +1,270 @@
+use std::sync::Arc;
+
+use ipld_core::ipld::Ipld;
+
+use super::{Entry, Intent, Log, LoginFacts, Refusal};
+use crate::{
+    Ability, Account, Act, Genesis, Hlc, LoginId, OpId, Principal, Verb,
+    limits::{CLOCK_AHEAD_MS_MAX, LOGIN_GRACE_MS},
+};
+
+const START_MS: u64 = 1_700_000_000_000;
+const DAY_MS: u64 = 86_400_000;
+
+/// One core, with a clock that moves one second with every operation and a salt that never repeats.
+struct World {
+    log: Log,
+    now_ms: u64,
+    salt: u128,
+}
+
+impl World {
+    fn shared(root: Principal) -> Self {
+        Self::of(Genesis::Shared { root, parent: None, name: "test".to_owned(), nonce: [0; 16] })
+    }
+
+    fn private(root: &Account) -> Self {
+        Self::of(Genesis::Private { root: root.clone() })
+    }
+
+    fn of(genesis: Genesis) -> Self {
+        Self { log: Log::new(genesis), now_ms: START_MS, salt: 0 }
+    }
+
+    fn make(&mut self, intent: Intent) -> Entry {
+        self.now_ms += 1_000;
+        self.salt += 1;
+        let login = intent.login.clone();
+        let (header, body) = self.log.draft(intent, self.salt.to_be_bytes(), self.now_ms).expect("may");
+        Entry::new(header, Some(body), login).expect("fits together")
+    }
+
+    /// The same act, but following only `prev` and dated `at_ms`.
+    fn fork(&mut self, intent: Intent, auth: OpId, prev: &[OpId], at_ms: u64) -> Entry {
+        self.salt += 1;
+        let Intent { by, login, act, votes, .. } = intent;
+        let body = crate::Body::new(self.salt.to_be_bytes(), act);
+        let mut prev = prev.to_vec();
+        prev.sort_unstable();
+        let header = crate::Header {
+            v: 1,
+            core: self.log.core(),
+            prev,
+            by,
+            login: login.as_ref().map(|login| login.id),
+            auth,
+            at: Hlc::from_ms(at_ms),
+            votes,
+            verb: body.act.verb(),
+            body: body.id(),
+        };
+        Entry::new(header, Some(body), login).expect("fits together")
+    }
+
+    fn add(&mut self, entry: &Entry) -> Vec<(OpId, bool)> {
+        let inserted = self.log.insert(entry, u64::MAX >> 16).expect("well-formed");
+        self.check_scratch();
+        inserted.changes
+    }
+
+    fn act(&mut self, by: &Account, act: Act) -> OpId {
+        let entry = self.make(Intent::new(by.clone(), None, act));
+        self.add(&entry);
+        entry.id()
+    }
+
+    /// The quick way and judging everything anew agree.
+    fn check_scratch(&mut self) {
+        assert_eq!(self.log.evaluate_all(), vec![]);
+    }
+
+    fn counts(&self, id: OpId) -> bool {
+        self.log.is_effective(&id)
+    }
+}
+
+fn account(n: u8) -> Account {
+    Account::Eoa([n; 20])
+}
+
+fn put(path: &str) -> Act {
+    Act::Put { path: path.parse().expect("a path"), value: Ipld::Bool(true) }
+}
+
+fn grant(to: &Account, can: &[&str]) -> Act {
+    let mut can: Vec<Ability> = can.iter().map(|text| text.parse().expect("an ability")).collect();
+    can.sort();
+    Act::Grant { to: Principal::One(to.clone()), role: None, can, wait_ms: None }
+}
+
+fn login(n: u8, by: &Account, issued_ms: u64, expires_ms: u64, heads: Vec<OpId>) -> Arc<LoginFacts> {
+    Arc::new(LoginFacts {
+        id: LoginId::from_digest([n; 32]),
+        account: by.clone(),
+        abilities: vec![Ability::everywhere(Verb::Put), Ability::everywhere(Verb::Vote)],
+        issued_ms,
+        from_ms: issued_ms,
+        expires_ms,
+        heads,
+    })
+}
+
+#[test]
+fn a_member_writes_until_it_is_removed_and_its_fork_counts_for_nothing() {
+    let (root, member) = (account(1), account(2));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let given = world.act(&root, grant(&member, &["put content/**"]));
+    let known = world.act(&member, put("content/a"));
+    let late = world.make(Intent::new(member.clone(), None, put("content/b")));
+    world.act(&root, Act::Revoke { grant: given });
+    let backdated =
+        world.fork(Intent::new(member.clone(), None, put("content/c")), given, &[given], START_MS + 1_500);
+    assert!(world.counts(known));
+    for escape in [&late, &backdated] {
+        world.add(escape);
+        assert!(!world.counts(escape.id()));
+    }
+    assert_eq!(world.log.may(&member, Verb::Put, Some(&"content/a".parse().expect("a path"))), None);
+    assert_eq!(world.log.grants().count(), 0);
+}
+
+#[test]
+fn a_revocation_from_a_fork_voids_what_it_does_not_know() {
+    let (root, member) = (account(1), account(2));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let given = world.act(&root, grant(&member, &["put content/**"]));
+    let known = world.act(&member, put("content/a"));
+    let unknown = world.act(&member, put("content/b"));
+    let at_ms = world.now_ms + 1;
+    let genesis = world.log.core().as_root();
+    let revoke = world.fork(Intent::new(root, None, Act::Revoke { grant: given }), genesis, &[known], at_ms);
+    assert_eq!(world.add(&revoke), vec![(unknown, false)]);
+    assert!(world.counts(known));
+}
+
+#[test]
+fn a_grant_only_narrows() {
+    let (root, admin, member) = (account(1), account(2), account(3));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let given = world.act(&root, grant(&admin, &["grant **", "put content/**"]));
+    let wide = world.fork(
+        Intent::new(admin.clone(), None, grant(&member, &["put **"])),
+        given,
+        &world.log.heads(),
+        world.now_ms + 1,
+    );
+    assert!(matches!(world.log.check(&wide), Err(Refusal::Delegation(_))));
+    world.act(&admin, grant(&member, &["put content/blog/**"]));
+    let path = |text: &str| text.parse().expect("a path");
+    assert!(world.log.may(&member, Verb::Put, Some(&path("content/blog/a"))).is_some());
+    assert_eq!(world.log.may(&member, Verb::Put, Some(&path("content/a"))), None);
+    assert_eq!(world.log.may(&member, Verb::Grant, None), None);
+}
+
+#[test]
+fn a_private_core_has_one_signer() {
+    let (root, other) = (account(1), account(2));
+    let mut world = World::private(&root);
+    world.act(&root, put("content/a"));
+    let genesis = world.log.core().as_root();
+    let second = world.fork(Intent::new(other.clone(), None, put("content/a")), genesis, &[], START_MS);
+    assert!(matches!(world.log.check(&second), Err(Refusal::NotHolder { .. })));
+    let member = world.fork(Intent::new(root, None, grant(&other, &["put **"])), genesis, &[], START_MS);
+    assert_eq!(world.log.check(&member), Err(Refusal::PrivateCore));
+}
+
+#[test]
+fn an_operation_waits_for_what_it_follows_and_for_its_date() {
+    let root = account(1);
+    let mut world = World::private(&root);
+    let genesis = world.log.core().as_root();
+    let first = world.fork(Intent::new(root.clone(), None, put("content/a")), genesis, &[], START_MS);
+    let second = world.fork(Intent::new(root, None, put("content/a")), genesis, &[first.id()], START_MS + 1);
+    let lacks = Refusal::UnknownPrev(vec![first.id()]);
+    assert_eq!(world.log.insert(&second, START_MS), Err(lacks));
+    let early_ms = START_MS - CLOCK_AHEAD_MS_MAX;
+    assert_eq!(world.log.insert(&first, early_ms - 1), Err(Refusal::Ahead { until_ms: early_ms }));
+    assert!(world.log.insert(&first, early_ms).expect("not too far ahead").effective);
+    assert!(world.log.insert(&second, START_MS).expect("known").effective);
+}
+
+#[test]
+fn a_seal_closes_expired_sign_ins_for_what_it_does_not_know() {
+    let root = account(1);
+    let mut world = World::private(&root);
+    let session = login(7, &root, START_MS, START_MS + DAY_MS, vec![]);
+    let intent = || Intent::new(root.clone(), Some(Arc::clone(&session)), put("content/a"));
+    let first = world.make(intent());
+    world.add(&first);
+    world.now_ms = START_MS + DAY_MS + LOGIN_GRACE_MS + 1_000;
+    world.act(&root, Act::Seal { state: None });
+    let genesis = world.log.core().as_root();
+    let late = world.fork(intent(), genesis, &[first.id()], START_MS + 5_000);
+    world.add(&late);
+    assert!(world.counts(first.id()) && !world.counts(late.id()));
+}
+
+#[test]
+fn a_sign_in_is_a_seal_of_the_heads_it_names() {
+    let root = account(1);
+    let mut world = World::private(&root);
+    let old = login(7, &root, START_MS, START_MS + DAY_MS, vec![]);
+    let intent =
+        |login: &Arc<LoginFacts>| Intent::new(root.clone(), Some(Arc::clone(login)), put("content/a"));
+    let known = world.make(intent(&old));
+    world.add(&known);
+    let unknown = world.make(intent(&old));
+    world.add(&unknown);
+    let issued_ms = START_MS + DAY_MS + LOGIN_GRACE_MS + 1;
+    let new = login(8, &root, issued_ms, issued_ms + DAY_MS, vec![known.id()]);
+    world.now_ms = issued_ms;
+    let after = world.make(intent(&new));
+    assert_eq!(world.add(&after), vec![(unknown.id(), false)]);
+    assert!(world.counts(known.id()) && world.counts(after.id()));
+}
+
+#[test]
+fn two_of_three_agree_or_nothing_happens() {
+    let of: Vec<Account> = (1..=3).map(account).collect();
+    let root = Principal::threshold(2, of.clone()).expect("fits");
+    let mut world = World::shared(root);
+    let genesis = world.log.core().as_root();
+    let alone = world.fork(Intent::new(of[0].clone(), None, put("config/a")), genesis, &[], START_MS);
+    assert_eq!(world.log.check(&alone), Err(Refusal::Quorum { have: 1, need: 2 }));
+    let proposal = alone.header().proposal();
+    let vote = Act::Vote { proposal, approve: true, expires: Hlc::from_ms(START_MS + DAY_MS) };
+    let vote = world.act(&of[1], vote);
+    let paid = |prev: &[OpId], at_ms| {
+        let mut header = alone.header().clone();
+        (header.votes, header.prev, header.at) = (vec![vote], prev.to_vec(), Hlc::from_ms(at_ms));
+        Entry::new(header, alone.body().cloned(), None).expect("fits")
+    };
+    let (first, again) = (paid(&[vote], START_MS + 5_000), paid(&[vote], START_MS + 4_000));
+    world.add(&first);
+    assert!(world.counts(first.id()));
+    assert_eq!(world.add(&again), vec![(first.id(), false)]);
+    assert!(world.counts(again.id()));
+    let expired = paid(&[vote], START_MS + DAY_MS);
+    assert_eq!(world.log.check(&expired), Err(Refusal::Quorum { have: 1, need: 2 }));
+}
+
+#[test]
+fn a_new_root_takes_over_and_keeps_the_grants() {
+    let (root, next, member) = (account(1), account(2), account(3));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let given = world.act(&root, grant(&member, &["put content/**"]));
+    let fork = world.log.heads();
+    world.act(&root, Act::Rotate { root: Principal::One(next.clone()) });
+    assert_eq!(world.log.root(), &Principal::One(next.clone()));
+    let genesis = world.log.core().as_root();
+    let back =
+        world.fork(Intent::new(root.clone(), None, put("content/a")), genesis, &fork, world.now_ms + 1);
+    world.add(&back);
+    assert!(!world.counts(back.id()));
+    let kept = world.act(&member, put("content/b"));
+    assert!(world.counts(kept));
+    world.act(&next, Act::Revoke { grant: given });
+    let path = "content/b".parse().expect("a path");
+    assert_eq!(world.log.may(&member, Verb::Put, Some(&path)), None);
+    assert_eq!(world.log.may(&root, Verb::Put, Some(&path)), None);
+}

@@ -1,0 +1,202 @@
+//! What may be asked of a log.
+
+use crate::{
+    ability::{Ability, Verb},
+    account::{Account, Principal},
+    genesis::Genesis,
+    hlc::Hlc,
+    id::{BodyId, CoreId, OpId},
+    log::{
+        Log,
+        authority::Deed,
+        entry::{Entry, check_body},
+        graph::Ix,
+        rules::Refusal,
+    },
+    op::{Act, Body, Header},
+};
+
+/// A grant that new operations can act by.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantView<'a> {
+    /// The grant.
+    pub id: OpId,
+    /// When it was made.
+    pub at: Hlc,
+    /// Who made it.
+    pub by: &'a Account,
+    /// What it was made by: another grant, a rotation, or the genesis.
+    pub auth: OpId,
+    /// To whom.
+    pub to: &'a Principal,
+    /// The name of the role.
+    pub role: Option<&'a str>,
+    /// What it allows.
+    pub can: &'a [Ability],
+    /// How long its holder must wait, in milliseconds.
+    pub wait_ms: Option<u64>,
+    /// Grants between it and the root, itself included.
+    pub depth: usize,
+}
+
+impl Log {
+    /// The core's genesis.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The core's id.
+    pub const fn core(&self) -> CoreId {
+        self.core
+    }
+
+    /// How many operations there are, effective or not.
+    pub fn len(&self) -> usize {
+        self.graph.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The operations that nothing follows, by (`at`, id).
+    pub fn heads(&self) -> Vec<OpId> {
+        self.graph.heads().map(|ix| self.graph.node(ix).id).collect()
+    }
+
+    /// Whether an operation is here.
+    pub fn contains(&self, id: &OpId) -> bool {
+        self.graph.find(id).is_some()
+    }
+
+    /// Whether an operation is here and counts.
+    pub fn is_effective(&self, id: &OpId) -> bool {
+        self.graph.find(id).is_some_and(|ix| self.graph.node(ix).effective)
+    }
+
+    /// Every operation with its date, its verb and whether it counts; each after everything it follows.
+    pub fn ops(&self) -> impl ExactSizeIterator<Item = (OpId, Hlc, Verb, bool)> {
+        self.graph.nodes().iter().map(|node| (node.id, node.at, node.verb, node.effective))
+    }
+
+    /// The date of an operation.
+    pub fn date(&self, id: &OpId) -> Option<Hlc> {
+        self.graph.find(id).map(|ix| self.graph.node(ix).at)
+    }
+
+    /// What an operation follows; empty when it is not here.
+    pub fn prev(&self, id: &OpId) -> Vec<OpId> {
+        let prev = self.graph.find(id).map_or(&[][..], |ix| self.graph.prev(ix));
+        prev.iter().map(|ix| self.graph.node(*ix).id).collect()
+    }
+
+    /// The root now.
+    pub fn root(&self) -> &Principal {
+        self.holder(self.status.root).expect("the root authority is the genesis or a rotation")
+    }
+
+    /// The authority that the root acts by now: the genesis or a rotation.
+    pub fn root_auth(&self) -> OpId {
+        self.authority_id(self.status.root)
+    }
+
+    /// The grants that new operations can act by.
+    pub fn grants(&self) -> impl Iterator<Item = GrantView<'_>> {
+        let deeds = self.tables.deeds().iter();
+        deeds.filter_map(|(ix, _)| self.is_open(*ix).then(|| self.grant_view(*ix)).flatten())
+    }
+
+    /// The effective seals that carry a state, by (`at`, id), with the id of the state block.
+    pub fn checkpoints(&self) -> Vec<(OpId, BodyId)> {
+        let mut found = Vec::new();
+        for (ix, deed) in self.tables.deeds() {
+            let node = self.graph.node(*ix);
+            if let (Deed::Seal { state: Some(state) }, true) = (deed, node.effective) {
+                found.push((node.at, node.id, *state));
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().map(|(_, id, state)| (id, state)).collect()
+    }
+
+    /// One grant, whether it counts or not.
+    pub fn grant(&self, id: &OpId) -> Option<GrantView<'_>> {
+        self.graph.find(id).and_then(|ix| self.grant_view(ix))
+    }
+
+    /// Whether new operations can act by a grant, a rotation or the genesis.
+    pub fn is_in_force(&self, auth: &OpId) -> bool {
+        let ix = if *auth == self.core.as_root() { Some(super::graph::NONE) } else { self.graph.find(auth) };
+        ix.is_some_and(|ix| self.powers(ix).is_some() && self.is_open(ix))
+    }
+
+    /// The date that a new operation made at `now_ms` would carry; `None` when no later time exists.
+    pub fn next_at(&self, now_ms: u64) -> Option<Hlc> {
+        let latest = self.graph.heads().next_back().map(|ix| self.graph.node(ix).at);
+        Hlc::next(latest, now_ms)
+    }
+
+    /// Everything in the past of `ids`, and `ids`, as far as they are here; each after everything it follows.
+    pub fn closure(&self, ids: &[OpId]) -> Vec<OpId> {
+        self.select(ids, true)
+    }
+
+    /// Everything that is here but neither among `ids` nor in their past: what somebody with these heads
+    /// lacks. Each after everything it follows.
+    pub fn missing(&self, ids: &[OpId]) -> Vec<OpId> {
+        self.select(ids, false)
+    }
+
+    /// Checks a body that was withheld when its operation was taken in.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the operation should never have been taken in: load the log again without it.
+    pub fn check_late_body(&self, header: &Header, body: &Body) -> Result<(), Refusal> {
+        check_body(header, body).map_err(|error| Refusal::Shape(error.to_string()))?;
+        let ix = self.graph.find(&header.id()).ok_or_else(|| Refusal::UnknownPrev(vec![header.id()]))?;
+        let node = self.graph.node(ix);
+        let powers = self.powers(node.auth).ok_or(Refusal::NotAnAuthority(header.auth))?;
+        self.check_act(header, &body.act, node.auth, powers, &node.after)?;
+        match self.tables.login(node.login) {
+            Some(login) if !login.allows(&body.act) => {
+                Err(Refusal::LoginAbility(body.act.verb().to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an entry is a `put` and what it sets: what a map of the core's state needs of it.
+    pub fn put_of(entry: &Entry) -> Option<(&crate::path::MapPath, &ipld_core::ipld::Ipld)> {
+        match entry.body().map(|body| &body.act) {
+            Some(Act::Put { path, value }) => Some((path, value)),
+            _ => None,
+        }
+    }
+
+    fn select(&self, ids: &[OpId], inside: bool) -> Vec<OpId> {
+        let seen = self.graph.closure(ids.iter().filter_map(|id| self.graph.find(id)));
+        let nodes = self.graph.nodes().iter().zip(seen);
+        nodes.filter(|(_, seen)| *seen == inside).map(|(node, _)| node.id).collect()
+    }
+
+    pub(super) fn authority_id(&self, auth: Ix) -> OpId {
+        if auth == super::graph::NONE { self.core.as_root() } else { self.graph.node(auth).id }
+    }
+
+    fn grant_view(&self, ix: Ix) -> Option<GrantView<'_>> {
+        let node = self.graph.node(ix);
+        let Some(Deed::Grant(grant)) = self.tables.deed(node.seq) else { return None };
+        Some(GrantView {
+            id: node.id,
+            at: node.at,
+            by: self.tables.account(node.by),
+            auth: self.authority_id(node.auth),
+            to: &grant.to,
+            role: grant.role.as_deref(),
+            can: &grant.can,
+            wait_ms: grant.wait_ms,
+            depth: grant.depth,
+        })
+    }
+}

@@ -1,0 +1,135 @@
+use std::collections::BTreeMap;
+
+use ipld_core::ipld::Ipld;
+use proptest::prelude::*;
+
+use super::{ChildCore, ContentEntry, SchemaError, Value, Visibility, check, read};
+use crate::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
+
+fn path(text: &str) -> MapPath {
+    text.parse().expect("a path")
+}
+
+fn entry() -> ContentEntry {
+    ContentEntry::new(CoreId::of(b"content").cid(), 12, "text/html; charset=utf-8", Visibility::Public)
+}
+
+fn map(fields: &[(&str, Ipld)]) -> Ipld {
+    Ipld::Map(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+}
+
+fn changed(field: &str, value: Option<Ipld>) -> Ipld {
+    let Ipld::Map(mut fields) = entry().to_ipld() else { panic!("a map") };
+    match value {
+        Some(value) => fields.insert(field.to_owned(), value),
+        None => fields.remove(field),
+    };
+    Ipld::Map(fields)
+}
+
+#[test]
+fn content_comes_back_as_it_went() {
+    let mut entry = entry();
+    let at = path("content/site/index.html");
+    assert_eq!(read(&at, &entry.to_ipld()), Ok(Value::Content(entry.clone())));
+    entry.metadata.insert("title".to_owned(), Ipld::String("Home".to_owned()));
+    entry.encryption = Some(BTreeMap::new());
+    assert_eq!(read(&at, &entry.to_ipld()), Ok(Value::Content(entry)));
+}
+
+#[test]
+fn content_of_another_shape_is_refused() {
+    let at = path("content/a");
+    let refused = |value: Ipld| check(&at, &value).expect_err("refused");
+    let field = |value: Ipld| match refused(value) {
+        SchemaError::Field { field, .. } => field,
+        other => panic!("{other}"),
+    };
+    let text = |text: &str| Some(Ipld::String(text.to_owned()));
+    assert_eq!(refused(changed("cid", None)), SchemaError::Missing("cid"));
+    assert_eq!(refused(changed("colour", text("red"))), SchemaError::Unknown("colour".to_owned()));
+    assert_eq!(refused(Ipld::Integer(1)), SchemaError::NotMap);
+    assert_eq!(field(changed("cid", text("bafy"))), "cid");
+    assert_eq!(field(changed("size", Some(Ipld::Integer(-1)))), "size");
+    assert_eq!(field(changed("size", Some(Ipld::Integer(1 << 53)))), "size");
+    assert_eq!(field(changed("visibility", text("everyone"))), "visibility");
+    assert_eq!(field(changed("metadata", Some(map(&[])))), "metadata");
+    for media_type in ["", "html", "text/", "/html", "text/html\n", "text/ht ml", "text/html; a=\u{7f}"] {
+        assert_eq!(field(changed("media_type", text(media_type))), "media_type", "{media_type:?}");
+    }
+}
+
+#[test]
+fn children_come_back_as_they_went() {
+    let at = path("cores/shop");
+    for alias in [None, Some("the shop".to_owned())] {
+        let child = ChildCore { core: CoreId::of(b"shop"), alias };
+        assert_eq!(read(&at, &child.to_ipld()), Ok(Value::Core(child)));
+    }
+    let raw = cid::Cid::new_v1(0x55, *CoreId::of(b"shop").cid().hash());
+    assert!(check(&at, &map(&[("core", Ipld::Link(raw))])).is_err());
+    assert!(check(&at, &map(&[("core", Ipld::String("shop".to_owned()))])).is_err());
+}
+
+#[test]
+fn each_part_of_the_map_has_its_shape() {
+    let link = Ipld::Link(CoreId::of(b"x").cid());
+    let text = Ipld::String("x".to_owned());
+    let taken = [
+        ("profile/name", text.clone()),
+        ("profile/avatar", link.clone()),
+        ("profile/bio", text.clone()),
+        ("config/network/ipfs", Ipld::Bool(true)),
+        ("functions/mint", map(&[("component", link.clone())])),
+        ("databases/main", map(&[])),
+        ("databases/main", map(&[("snapshot", link.clone())])),
+        ("channels/lobby", map(&[])),
+        ("keys/phone", map(&[("key", text.clone())])),
+    ];
+    for (at, value) in taken {
+        assert_eq!(check(&path(at), &value), Ok(()), "{at}");
+        assert_eq!(check(&path(at), &Ipld::Null), Ok(()), "{at}");
+    }
+    let refused = [
+        ("profile", text.clone()),
+        ("profile/name", Ipld::Integer(1)),
+        ("profile/name", Ipld::String("a\nb".to_owned())),
+        ("profile/avatar", text.clone()),
+        ("profile/name/first", text.clone()),
+        ("content", entry().to_ipld()),
+        ("functions/mint", map(&[])),
+        ("functions/mint", map(&[("component", text.clone())])),
+        ("functions/mint/code", map(&[("component", link)])),
+        ("databases/main", map(&[("snapshot", text.clone())])),
+        ("gates/holders", text.clone()),
+        ("elsewhere/x", text),
+        ("elsewhere/x", Ipld::Null),
+    ];
+    for (at, value) in refused {
+        assert!(check(&path(at), &value).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn values_have_a_greatest_size_and_depth() {
+    let at = path("config/x");
+    let bytes = |len| Ipld::Bytes(vec![0; len]);
+    let overhead = codec::encode(&bytes(VALUE_BYTES_MAX)).len() - VALUE_BYTES_MAX;
+    assert_eq!(check(&at, &bytes(VALUE_BYTES_MAX - overhead)), Ok(()));
+    assert_eq!(
+        check(&at, &bytes(VALUE_BYTES_MAX - overhead + 1)),
+        Err(SchemaError::TooLarge(VALUE_BYTES_MAX + 1))
+    );
+    let nested = |levels| (0..levels).fold(Ipld::Null, |inner, _| Ipld::List(vec![inner]));
+    assert_eq!(check(&at, &nested(16)), Ok(()));
+    assert_eq!(check(&at, &nested(17)), Err(SchemaError::TooDeep));
+}
+
+proptest! {
+    #[test]
+    fn any_entry_comes_back(size in 0..1_u64 << 53, kind in "[a-z]{1,8}/[a-z0-9.+-]{1,16}", key in "[a-z]{1,8}", n in any::<i64>()) {
+        let mut entry = ContentEntry::new(CoreId::of(key.as_bytes()).cid(), size, kind, Visibility::Members);
+        entry.metadata.insert(key, Ipld::Integer(n.into()));
+        prop_assert_eq!(ContentEntry::from_ipld(&entry.to_ipld()), Ok(entry));
+    }
+}
