@@ -123,7 +123,8 @@ pub(crate) fn encode_ipld(value: &Ipld) -> Option<Bytes> {
     for item in list {
         node.links.push(link_from_ipld(item)?);
     }
-    Some(node.encode())
+    // A node has one form: links sorted by the bytes of their names.
+    node.links.is_sorted_by_key(|link| link.name.unwrap_or_default()).then(|| node.encode())
 }
 
 /// Writes a node whose data of a known length is written in place by a function.

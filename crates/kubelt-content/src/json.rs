@@ -16,6 +16,9 @@ pub enum JsonError {
     /// More than [`LINKS_PER_BLOCK_MAX`] links.
     #[error("the value has more than `{max}` links", max = LINKS_PER_BLOCK_MAX)]
     TooManyLinks,
+    /// An integer outside of 64 bits, or no number at all.
+    #[error("an integer is not between -2^63 and 2^64 - 1")]
+    IntegerRange,
     /// Not dag-json.
     #[error("the text is not dag-json")]
     DecodeDag(#[source] serde_ipld_dagjson::DecodeError),
@@ -32,7 +35,7 @@ pub enum JsonError {
 
 /// Reads dag-json.
 pub(crate) fn decode_dag(data: &[u8]) -> Result<Ipld, JsonError> {
-    check_depth(data)?;
+    check_text(data)?;
     serde_ipld_dagjson::from_slice(data).map_err(JsonError::DecodeDag)
 }
 
@@ -43,7 +46,7 @@ pub(crate) fn encode_dag(value: &Ipld) -> Result<Bytes, JsonError> {
 
 /// Reads plain json.
 pub(crate) fn decode_plain(data: &[u8]) -> Result<Ipld, JsonError> {
-    check_depth(data)?;
+    check_text(data)?;
     serde_json::from_slice(data).map_err(JsonError::Plain)
 }
 
@@ -63,25 +66,53 @@ pub(crate) fn links(data: &[u8]) -> Result<Vec<Cid>, JsonError> {
     if cids.len() > LINKS_PER_BLOCK_MAX { Err(JsonError::TooManyLinks) } else { Ok(cids) }
 }
 
-/// Brackets outside strings, counted before any decoder recurses.
-fn check_depth(data: &[u8]) -> Result<(), JsonError> {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for &byte in data {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
+/// One pass before any decoder: nesting is bounded, and no integer is large enough to be read as a float.
+fn check_text(data: &[u8]) -> Result<(), JsonError> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = data.get(at) {
+        at += match byte {
+            b'"' => string_len(&data[at..]),
+            b'-' | b'0'..=b'9' => number_len(&data[at..])?,
+            b'[' | b'{' if depth == IPLD_DEPTH_MAX => return Err(JsonError::TooDeep),
+            b'[' | b'{' => {
                 depth += 1;
-                if depth > IPLD_DEPTH_MAX {
-                    return Err(JsonError::TooDeep);
-                }
+                1
             }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            b']' | b'}' => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+            _ => 1,
+        };
+    }
+    Ok(())
+}
+
+/// Bytes of the string at the front, quotes included; all bytes when it does not end.
+fn string_len(data: &[u8]) -> usize {
+    let mut escaped = true;
+    for (index, &byte) in data.iter().enumerate() {
+        match byte {
+            // The opening quote is passed over like an escaped one.
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return index + 1,
             _ => {}
         }
     }
-    Ok(())
+    data.len()
+}
+
+/// Bytes of the number at the front.
+fn number_len(data: &[u8]) -> Result<usize, JsonError> {
+    let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let length = data.iter().position(|byte| !is_part(byte)).unwrap_or(data.len());
+    let number = std::str::from_utf8(&data[..length]).unwrap_or_default();
+    let is_integer = !number.contains(['.', 'e', 'E', '+']);
+    if is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
+        return Err(JsonError::IntegerRange);
+    }
+    Ok(length)
 }
 
 #[cfg(test)]

@@ -273,6 +273,3 @@ impl CarDecoder {
         Ok(self.rope.take(length))
     }
 }
-
-#[cfg(test)]
-mod tests;

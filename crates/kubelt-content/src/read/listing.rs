@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cid::Cid;
 
 use super::source::{Blocks, ReadError, is_leaf, load, malformed};
-use crate::unixfs::{Kind, Shard, UnixFsNode, check_name, name_hash};
+use crate::unixfs::{Kind, Shard, UnixFsNode, name_hash};
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Listing {
 struct Frame {
     items: std::vec::IntoIter<Item>,
     shard: Option<Shard>,
+    /// The slot of the last item taken.
+    slot: usize,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,6 @@ impl Listing {
 
     /// Starts behind the entry `name`, which must be there.
     pub fn after<B: Blocks>(blocks: &B, cid: &Cid, name: &str) -> Result<Self, ReadError<B::Error>> {
-        check_name(name)?;
         let mut listing = Self::open(blocks, cid)?;
         let hash = name_hash(name);
         let not_found = || ReadError::NotFound(name.to_owned());
@@ -75,6 +76,7 @@ impl Listing {
                 }
             };
             let item = found.ok_or_else(not_found)?;
+            frame.slot = item.slot;
             let prefix = frame.shard.map_or(0, Shard::prefix_digits);
             if item.label.len() == prefix {
                 listing.enter(blocks, &item.cid)?;
@@ -97,7 +99,6 @@ impl Listing {
 
     fn step<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Entry>, ReadError<B::Error>> {
         loop {
-            let depth = self.frames.len();
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             let Some(item) = frame.items.next() else {
                 self.frames.pop();
@@ -106,13 +107,17 @@ impl Listing {
             let Some(shard) = frame.shard else {
                 return Ok(Some(item.entry(0)));
             };
+            frame.slot = item.slot;
             if item.label.len() == shard.prefix_digits() {
                 self.enter(blocks, &item.cid)?;
                 continue;
             }
-            let (slot, entry) = (item.slot, item.entry(shard.prefix_digits()));
-            // What is listed can also be found: the name's hash leads to this slot.
-            if shard.slot(name_hash(&entry.name), depth - 1) != Some(slot) {
+            let entry = item.entry(shard.prefix_digits());
+            // What is listed can also be found: the hash of the name leads here. A shard that is linked from
+            // many places, to make a listing endless, ends it at the second of them.
+            let hash = name_hash(&entry.name);
+            let leads_here = |(depth, frame): (usize, &Frame)| shard.slot(hash, depth) == Some(frame.slot);
+            if !self.frames.iter().enumerate().all(leads_here) {
                 return Err(ReadError::MisplacedEntry(Box::new(self.root)));
             }
             return Ok(Some(entry));
@@ -138,7 +143,7 @@ impl Listing {
         let is_too_deep = shard.is_some_and(|shard| shard.slot(0, self.frames.len()).is_none());
         if is_root {
             self.fanout = node.data.fanout;
-        } else if node.data.fanout != self.fanout || is_too_deep {
+        } else if node.data.fanout != self.fanout || is_too_deep || slots.is_empty() {
             return Err(ReadError::MisplacedEntry(Box::new(*cid)));
         }
         let items = node.pb.links.iter().enumerate().map(|(index, link)| Item {
@@ -148,7 +153,7 @@ impl Listing {
             dag_size: link.tsize,
         });
         let items: Vec<Item> = items.collect();
-        self.frames.push(Frame { items: items.into_iter(), shard });
+        self.frames.push(Frame { items: items.into_iter(), shard, slot: 0 });
         Ok(())
     }
 }

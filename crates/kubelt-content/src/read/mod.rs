@@ -4,6 +4,8 @@
 //! the work is bounded by what was asked for.
 
 mod file;
+#[cfg(test)]
+mod handmade;
 mod listing;
 mod resolve;
 mod source;
@@ -12,5 +14,5 @@ mod walk;
 pub use file::{FileReader, RangeOutside};
 pub use listing::{Entry, Listing};
 pub use resolve::{Node, NodeKind, resolve, stat};
-pub use source::{Blocks, ReadError};
+pub use source::{Blocks, MissingBlock, ReadError};
 pub use walk::{Visit, Walk, WalkError, WalkLimits};

@@ -1,5 +1,7 @@
 //! Where blocks come from, and what can go wrong with them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use cid::Cid;
 use thiserror::Error;
@@ -23,6 +25,19 @@ impl<B: Blocks + ?Sized> Blocks for &B {
 
     fn block(&self, cid: &Cid) -> Result<Bytes, Self::Error> {
         (**self).block(cid)
+    }
+}
+
+/// A set of blocks in memory lacks one.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("block `{0}` is missing")]
+pub struct MissingBlock(pub Cid);
+
+impl Blocks for BTreeMap<Cid, Bytes> {
+    type Error = MissingBlock;
+
+    fn block(&self, cid: &Cid) -> Result<Bytes, MissingBlock> {
+        self.get(cid).cloned().ok_or(MissingBlock(*cid))
     }
 }
 

@@ -119,6 +119,3 @@ impl Walk {
         Ok(None)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -137,6 +137,3 @@ impl LeafInfo {
         PbLink { cid: self.cid, name: Some(""), tsize: Some(self.dag_size) }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,7 @@
+//! What the crate does as a whole: outside vectors, and properties over random input.
+
+mod car;
+mod ipld;
+mod reading;
+mod recipes;
+mod unixfs;
