@@ -339,3 +339,6 @@ fn is_ability_name(name: &str) -> bool {
     };
     name.split_once('/').is_some_and(|(space, name)| part(space) && part(name))
 }
+
+#[cfg(test)]
+mod tests;

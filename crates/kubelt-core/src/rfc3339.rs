@@ -70,3 +70,6 @@ fn offset_seconds(offset: &[u8]) -> Option<i64> {
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,6 +254,17 @@ fn verify_eip191(
     message: &[u8],
     signature: &[u8],
 ) -> Result<Verdict, SignatureError> {
+    let recovered = recover(&eip191_hash(message), signature)?
+        .ok_or_else(|| SignatureError::Mismatch(Box::new(account.clone())))?;
+    if recovered == *address {
+        Ok(Verdict::Valid)
+    } else {
+        Err(SignatureError::OtherAddress { account: Box::new(account.clone()), recovered })
+    }
+}
+
+/// The address whose key made 65 bytes `r ‖ s ‖ v` over a hash; `None` where no key could have.
+fn recover(hash: &[u8; 32], signature: &[u8]) -> Result<Option<[u8; 20]>, SignatureError> {
     use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 
     let (v, rs) = signature.split_last().expect("65 bytes were checked");
@@ -266,14 +277,8 @@ fn verify_eip191(
     if rs.normalize_s() != rs {
         return Err(SignatureError::HighS);
     }
-    let key = VerifyingKey::recover_from_prehash(&eip191_hash(message), &rs, recovery)
-        .map_err(|_cause| SignatureError::Mismatch(Box::new(account.clone())))?;
-    let recovered = address_of(&key);
-    if recovered == *address {
-        Ok(Verdict::Valid)
-    } else {
-        Err(SignatureError::OtherAddress { account: Box::new(account.clone()), recovered })
-    }
+    let key = VerifyingKey::recover_from_prehash(hash, &rs, recovery);
+    Ok(key.ok().map(|key| address_of(&key)))
 }
 
 fn verify_ed25519(
@@ -323,3 +328,6 @@ impl fmt::Display for Scheme {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ pub enum Namespace {
     /// `… with your Ethereum account:`, an address with its EIP-55 checksum, a decimal chain id (EIP-4361).
     Ethereum,
     /// `… with your Solana account:`, a base58 address, and as chain id the cluster: `mainnet`,
-    /// `testnet`, `devnet` or a CAIP-2 reference.
+    /// `testnet`, `devnet` or a CAIP-2 reference, with or without `solana:` before it.
     Solana,
     /// `… with your did:key account:`, a `did:key`, and no chain id: a key lives on no chain.
     Key,
@@ -175,7 +175,7 @@ impl<'a> Message<'a> {
 /// The CAIP-2 reference of a Solana cluster that wallets call by a name
 /// (<https://namespaces.chainagnostic.org/solana/caip2>).
 fn cluster(name: &str) -> &str {
-    match name {
+    match name.strip_prefix("solana:").unwrap_or(name) {
         "mainnet" => "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
         "testnet" => "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z",
         "devnet" => "EtWTRABZaYq6iMfeYKouRu166VU2xqa1",
@@ -190,10 +190,12 @@ impl fmt::Display for Message<'_> {
         }
         writeln!(f, "{} wants you to sign in with your {} account:", self.domain, self.namespace.name())?;
         write!(f, "{}\n\n", self.address)?;
-        if let Some(statement) = self.statement {
-            writeln!(f, "{statement}")?;
+        match (self.statement, self.namespace) {
+            (Some(statement), _) => write!(f, "{statement}\n\n")?,
+            (None, Namespace::Solana) => (),
+            (None, Namespace::Ethereum | Namespace::Key) => f.write_char('\n')?,
         }
-        write!(f, "\nURI: {}\nVersion: 1\n", self.uri)?;
+        write!(f, "URI: {}\nVersion: 1\n", self.uri)?;
         if let Some(chain_id) = self.chain_id {
             writeln!(f, "Chain ID: {chain_id}")?;
         }
@@ -222,3 +224,6 @@ impl fmt::Display for Message<'_> {
 pub(crate) fn is_statement(text: &str) -> bool {
     text.bytes().all(|b| b == b' ' || uri::is_reserved(b) || uri::is_unreserved(b))
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,3 +105,6 @@ fn encoded(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
 fn cut(text: &str, mark: char) -> (&str, &str) {
     text.split_once(mark).unwrap_or((text, ""))
 }
+
+#[cfg(test)]
+mod tests;

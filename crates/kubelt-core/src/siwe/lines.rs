@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Message<'_>, MessageError> {
     let address = lines.next().unwrap_or_default();
     check("account address", address, is_address(namespace, address))?;
     lines.blank("after the account")?;
-    let statement = lines.statement()?;
+    let statement = lines.statement(namespace)?;
     let uri = lines.field("URI", uri::is_uri)?;
     lines.field("Version", |version| version == "1")?;
     let chain_id = match namespace {
@@ -66,13 +66,20 @@ impl<'a> Lines<'a> {
         if self.next() == Some("") { Ok(()) } else { Err(MessageError::Blank(place)) }
     }
 
-    /// `[ statement LF ] LF`: an empty line where there is no statement; a line and an empty one where there
-    /// is one, which may be empty itself.
-    fn statement(&mut self) -> Result<Option<&'a str>, MessageError> {
-        let line = self.next().unwrap_or_default();
-        if line.is_empty() && self.0.peek() != Some(&"") {
+    /// `[ statement LF ] LF`: a further empty line where there is no statement; a line and an empty one where
+    /// there is one, which may be empty itself. (Solana wallets write no further line without a statement.)
+    fn statement(&mut self, namespace: Namespace) -> Result<Option<&'a str>, MessageError> {
+        let mut ahead = self.0.clone();
+        let (line, after) = (ahead.next().unwrap_or_default(), ahead.next());
+        if namespace == Namespace::Solana {
+            if line.starts_with("URI: ") && after != Some("") {
+                return Ok(None);
+            }
+        } else if line.is_empty() && after != Some("") {
+            self.next();
             return Ok(None);
         }
+        self.next();
         check("statement", line, is_statement(line))?;
         self.blank("after the statement")?;
         Ok(Some(line))
@@ -143,6 +150,7 @@ fn is_digits(text: &str) -> bool {
 }
 
 fn is_cluster(text: &str) -> bool {
+    let text = text.strip_prefix("solana:").unwrap_or(text);
     (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
