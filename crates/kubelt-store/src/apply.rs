@@ -1,0 +1,154 @@
+//! What mutations add up to: the same code for a commit, for replay and for a rebuild.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use cid::Cid;
+
+use crate::{
+    error::IndexError,
+    index::{Batch, Index},
+    keys,
+    limits::INLINE_BYTES_MAX,
+    mutation::{Count, Mutation, Value},
+    segment::{record::Pointer, writer::Position},
+    values::{Counters, Location, Stored},
+};
+
+/// Changes of the index on their way: those of a group, and those of the transaction at hand.
+pub(crate) struct Stage<'a> {
+    index: &'a dyn Index,
+    group: HashMap<Bytes, Option<Bytes>>,
+    tx: HashMap<Bytes, Option<Bytes>>,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn new(index: &'a dyn Index) -> Self {
+        Self { index, group: HashMap::new(), tx: HashMap::new() }
+    }
+
+    /// The value at `key` with all changes so far, as the index holds it.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, IndexError> {
+        match self.tx.get(key).or_else(|| self.group.get(key)) {
+            Some(value) => Ok(value.clone()),
+            None => self.index.get(key),
+        }
+    }
+
+    /// The counters at `key` with all changes so far, and without those of the transaction at hand.
+    pub(crate) fn counters_now_and_before(&self, key: &[u8]) -> Result<(Counters, Counters), IndexError> {
+        let before = match self.group.get(key) {
+            Some(value) => value.clone(),
+            None => self.index.get(key)?,
+        };
+        let now = self.get(key)?;
+        Ok((Counters::of_row(now.as_ref()), Counters::of_row(before.as_ref())))
+    }
+
+    /// A block lies at `pointer`.
+    pub(crate) fn block(&mut self, cid: &Cid, location: Location) -> Result<(), IndexError> {
+        let key = keys::block(cid);
+        if self.get(&key)?.is_none() {
+            let add = [1, i64::from(location.data_len()), 0, 0];
+            self.count(&Count { key: Bytes::from_static(keys::TOTAL_BLOCKS), add })?;
+        }
+        self.set(&key, Some(Stored::inline(&location.encode())));
+        Ok(())
+    }
+
+    /// Does the mutations of a commit record whose payload lies at `payload_at`.
+    pub(crate) fn mutate(&mut self, mutations: &[Mutation], payload_at: Position) -> Result<(), IndexError> {
+        for mutation in mutations {
+            match mutation {
+                Mutation::Put { key, value } => self.set(key, Some(stored(value, payload_at))),
+                Mutation::Delete { key } => self.set(key, None),
+                Mutation::Insert { key, value, count } => {
+                    if self.get(key)?.is_none() {
+                        self.set(key, Some(stored(value, payload_at)));
+                        self.count(count)?;
+                    }
+                }
+                Mutation::Remove { key, count } => {
+                    if self.get(key)?.is_some() {
+                        self.set(key, None);
+                        self.count(count)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what the transaction at hand changed.
+    pub(crate) fn keep(&mut self) {
+        self.group.extend(self.tx.drain());
+    }
+
+    /// Forgets what the transaction at hand changed.
+    pub(crate) fn forget(&mut self) {
+        self.tx.clear();
+    }
+
+    /// How many rows the changes kept so far touch.
+    pub(crate) fn rows(&self) -> usize {
+        self.group.len()
+    }
+
+    /// All that was kept, with the position up to which the segments are then applied.
+    pub(crate) fn into_batch(self, store: u64, applied: Position) -> Batch {
+        let mut batch: Batch = self.group.into_iter().collect();
+        batch.push((Bytes::from_static(keys::APPLIED), Some(Applied { store, position: applied }.encode())));
+        batch
+    }
+
+    fn set(&mut self, key: &[u8], value: Option<Bytes>) {
+        // A copy: what the index keeps must not hold a whole record in memory.
+        self.tx.insert(Bytes::copy_from_slice(key), value);
+    }
+
+    fn count(&mut self, count: &Count) -> Result<(), IndexError> {
+        if count.key.is_empty() {
+            return Ok(());
+        }
+        let counters = Counters::of_row(self.get(&count.key)?.as_ref()).add(count.add);
+        self.set(&count.key, Some(Stored::inline(&counters.encode())));
+        Ok(())
+    }
+}
+
+/// The row at [`keys::APPLIED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    pub(crate) store: u64,
+    pub(crate) position: Position,
+}
+
+impl Applied {
+    pub(crate) fn encode(&self) -> Bytes {
+        let numbers = [self.store, self.position.segment, self.position.offset];
+        let mut bytes = vec![1];
+        numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+        bytes.into()
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&1, rest) = bytes.split_first()? else { return None };
+        let rest: &[u8; 24] = rest.try_into().ok()?;
+        let [store, segment, offset] =
+            [0, 8, 16].map(|at| u64::from_le_bytes(std::array::from_fn(|i| rest[at + i])));
+        Some(Self { store, position: Position { segment, offset } })
+    }
+}
+
+/// A value as the index holds it: itself where it is short, where it lies in the segments otherwise.
+fn stored(value: &Value, payload_at: Position) -> Bytes {
+    if value.bytes.len() <= INLINE_BYTES_MAX {
+        return Stored::inline(&value.bytes);
+    }
+    Stored::at(Pointer {
+        segment: payload_at.segment,
+        offset: payload_at.offset + u64::from(value.at),
+        len: u32::try_from(value.bytes.len()).expect("its length was read from four bytes"),
+        crc: crc32fast::hash(&value.bytes),
+    })
+}

@@ -1,0 +1,217 @@
+//! Group commit: one thread writes what all transactions hand in, one sync for each group.
+
+pub(crate) mod queue;
+pub(crate) mod ticket;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use bytes::Bytes;
+use kubelt_core::CoreId;
+use parking_lot::RwLock;
+
+use crate::{
+    apply::Stage,
+    error::{CommitError, IndexError, QuotaExceeded},
+    index::Index,
+    keys,
+    mutation::{self, Mutation},
+    options::{Options, Quota},
+    segment::{
+        log::Log,
+        record::{Pointer, Record, split_block},
+        writer::{AppendError, Group, Writer},
+    },
+    values::{Counters, Location},
+};
+use queue::{Pending, Queue};
+
+/// Whether a store takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    ReadWrite,
+    /// It does not.
+    ReadOnly {
+        /// Why, and what to do.
+        reason: Arc<str>,
+    },
+}
+
+/// What the committer tells everybody.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) mode: RwLock<Mode>,
+    /// How many groups failed.
+    pub(crate) generation: AtomicU64,
+    /// How many groups there were, and how many transactions in them.
+    pub(crate) groups: AtomicU64,
+    pub(crate) txs: AtomicU64,
+}
+
+impl Status {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self {
+            mode: RwLock::new(mode),
+            generation: AtomicU64::new(0),
+            groups: AtomicU64::new(0),
+            txs: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A transaction as it reaches the committer.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// Its blocks and, last, its commit record.
+    pub(crate) records: Vec<Record>,
+    /// Index keys of blocks that it did not bring because they were there.
+    pub(crate) needs: Vec<Vec<u8>>,
+    /// Cores whose quotas it must keep.
+    pub(crate) quotas: Vec<CoreId>,
+}
+
+/// The thread's state.
+pub(crate) struct Committer {
+    pub(crate) log: Arc<Log>,
+    pub(crate) index: Arc<dyn Index>,
+    pub(crate) writer: Writer,
+    pub(crate) store: u64,
+    pub(crate) options: Options,
+    pub(crate) status: Arc<Status>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+impl Committer {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let queue = self.queue.clone();
+        let _closed_on_panic = queue.close_on_drop();
+        while let Some(group) = queue.next_group() {
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, pending: Vec<Pending>) {
+        if let Err(error) = self.prepare(&pending) {
+            return self.fail(pending, &error);
+        }
+        let index = self.index.clone();
+        let mut stage = Stage::new(&*index);
+        let mut group = Group::default();
+        let mut accepted = Vec::with_capacity(pending.len());
+        for one in pending {
+            let before = group.mark();
+            match self.place(&one.request, &mut stage, &mut group) {
+                Ok(()) => {
+                    stage.keep();
+                    accepted.push(one);
+                }
+                Err(error) => {
+                    stage.forget();
+                    group.back_to(before);
+                    one.answer(Err(error));
+                }
+            }
+        }
+        if let Err(error) = self.writer.append(&group) {
+            tracing::error!(?error, "a group of transactions was not written");
+            return self.fail(
+                accepted,
+                &match error {
+                    AppendError::Write(error) => CommitError::Write(Arc::new(error)),
+                    AppendError::Sync(error) => CommitError::Sync(Arc::new(error)),
+                },
+            );
+        }
+        if let Err(error) = self.index.apply(stage.into_batch(self.store, self.writer.position())) {
+            self.stop_writing(&error);
+            return self.fail(accepted, &CommitError::Index(error));
+        }
+        self.status.groups.fetch_add(1, Ordering::Relaxed);
+        self.status.txs.fetch_add(accepted.len() as u64, Ordering::Relaxed);
+        accepted.into_iter().for_each(|one| one.answer(Ok(())));
+    }
+
+    fn prepare(&mut self, pending: &[Pending]) -> Result<(), CommitError> {
+        if let Mode::ReadOnly { reason } = &*self.status.mode.read() {
+            return Err(CommitError::ReadOnly { reason: reason.clone() });
+        }
+        let write = |error| CommitError::Write(Arc::new(error));
+        let bytes: u64 = pending.iter().map(|one| one.request.stride()).sum();
+        let free = self.log.disk().free_bytes().map_err(write)?;
+        let floor = self.options.free_bytes_min.saturating_add(bytes);
+        if free < floor {
+            return Err(CommitError::NoSpace { free, floor });
+        }
+        self.writer.prepare(self.options.segment_bytes).map_err(write)
+    }
+
+    /// Stages one transaction and places its records at the end of the group.
+    fn place(&self, request: &Request, stage: &mut Stage<'_>, group: &mut Group) -> Result<(), CommitError> {
+        for key in &request.needs {
+            if stage.get(key).map_err(CommitError::Index)?.is_none() {
+                return Err(CommitError::BlockForgotten);
+            }
+        }
+        for record in &request.records {
+            let at = self.writer.place(group, record);
+            let [head, _] = &record.parts;
+            match record.kind {
+                crate::segment::format::Kind::Block => {
+                    let (cid, skip) =
+                        split_block(head).expect("a transaction makes its block records itself");
+                    let payload =
+                        Pointer { segment: at.segment, offset: at.offset, len: record.len, crc: record.crc };
+                    stage.block(&cid, Location { payload, skip }).map_err(CommitError::Index)?;
+                }
+                crate::segment::format::Kind::Commit => {
+                    stage.mutate(&mutations(head), at).map_err(CommitError::Index)?;
+                }
+            }
+        }
+        request.quotas.iter().try_for_each(|core| self.check_quota(stage, core))
+    }
+
+    fn check_quota(&self, stage: &Stage<'_>, core: &CoreId) -> Result<(), CommitError> {
+        let row = stage.get(&keys::quota(core)).map_err(CommitError::Index)?;
+        let quota = match row {
+            Some(row) => Quota::from_array(Counters::of_row(Some(&row)).0),
+            None => self.options.quota,
+        };
+        let (now, before) = stage.counters_now_and_before(&keys::usage(core)).map_err(CommitError::Index)?;
+        let names = ["operations", "bytes of operations", "blocks", "bytes of blocks"];
+        for (i, limit) in quota.as_array().into_iter().enumerate() {
+            let usage = now.0[i];
+            if usage > limit && usage > before.0[i] {
+                return Err(QuotaExceeded { core: *core, what: names[i], limit, usage }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What the index holds is not what the segments hold any more: only a new start mends that.
+    fn stop_writing(&self, error: &IndexError) {
+        tracing::error!(?error, "the index could not be updated; no more writes until a restart");
+        let reason = "its index failed; free some space if the disk is full, then restart the node".into();
+        *self.status.mode.write() = Mode::ReadOnly { reason };
+    }
+
+    fn fail(&self, pending: Vec<Pending>, error: &CommitError) {
+        self.status.generation.fetch_add(1, Ordering::Release);
+        pending.into_iter().for_each(|one| one.answer(Err(error.clone())));
+    }
+}
+
+impl Request {
+    /// Bytes that its records take in a segment.
+    pub(crate) fn stride(&self) -> u64 {
+        self.records.iter().map(Record::stride).sum()
+    }
+}
+
+fn mutations(payload: &Bytes) -> Vec<Mutation> {
+    mutation::decode(payload).expect("a transaction encodes its mutations itself")
+}

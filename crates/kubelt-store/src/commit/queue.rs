@@ -1,0 +1,131 @@
+//! Transactions that wait for the committer.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::{Request, ticket::CommitTicket};
+use crate::{
+    error::CommitError,
+    limits::{GROUP_BYTES_MAX, GROUP_TXS_MAX},
+};
+
+/// A queue bounded by bytes.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    room: Arc<Semaphore>,
+    room_units: u32,
+}
+
+#[derive(Default)]
+struct State {
+    pending: VecDeque<Pending>,
+    closed: bool,
+}
+
+/// A transaction in the queue.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: Request,
+    answer: oneshot::Sender<Result<(), CommitError>>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Pending {
+    pub(crate) fn answer(self, result: Result<(), CommitError>) {
+        // Nobody waits any more: the transaction stands all the same.
+        let _unheard = self.answer.send(result);
+    }
+}
+
+/// Room is counted in units of this many bytes.
+const UNIT_BYTES: u64 = 1_024;
+
+impl Queue {
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let units =
+            (bytes_max as u64 / UNIT_BYTES).clamp(1, (Semaphore::MAX_PERMITS as u64).min(u32::MAX.into()));
+        let room_units = u32::try_from(units).expect("clamped to 32 bits");
+        Self {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            room: Arc::new(Semaphore::new(room_units as usize)),
+            room_units,
+        }
+    }
+
+    /// Hands a transaction in, at once if there is room; otherwise its ticket does so when it is awaited.
+    pub(crate) fn submit(self: &Arc<Self>, request: Request) -> CommitTicket {
+        let units = request.stride().div_ceil(UNIT_BYTES);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).clamp(1, self.room_units);
+        match self.room.clone().try_acquire_many_owned(units) {
+            Ok(room) => CommitTicket::queued(self.push(request, room)),
+            Err(_no_room) => {
+                let queue = self.clone();
+                CommitTicket::waiting(async move {
+                    let room = queue.room.clone().acquire_many_owned(units).await;
+                    let Ok(room) = room else { return Err(CommitError::Closed) };
+                    let answer = queue.push(request, room);
+                    drop(queue);
+                    answer.await.unwrap_or(Err(CommitError::Closed))
+                })
+            }
+        }
+    }
+
+    /// The next group; waits for one, `None` once the queue is closed and empty.
+    pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
+        let mut state = self.state.lock();
+        while state.pending.is_empty() {
+            if state.closed {
+                return None;
+            }
+            self.filled.wait(&mut state);
+        }
+        let mut bytes = 0;
+        let mut group = Vec::new();
+        while let Some(next) = state.pending.front() {
+            bytes += next.request.stride();
+            if !group.is_empty() && (bytes > GROUP_BYTES_MAX as u64 || group.len() == GROUP_TXS_MAX) {
+                break;
+            }
+            group.extend(state.pending.pop_front());
+        }
+        Some(group)
+    }
+
+    /// No more transactions are taken; those in the queue are still committed.
+    pub(crate) fn close(&self) {
+        self.room.close();
+        self.state.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Closes and empties the queue when the committer is gone, so that nobody waits for it.
+    pub(crate) fn close_on_drop(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Closer(Arc<Queue>);
+        impl Drop for Closer {
+            fn drop(&mut self) {
+                self.0.close();
+                self.0.state.lock().pending.clear();
+            }
+        }
+        Closer(self.clone())
+    }
+
+    fn push(
+        &self,
+        request: Request,
+        room: OwnedSemaphorePermit,
+    ) -> oneshot::Receiver<Result<(), CommitError>> {
+        let (answer, receiver) = oneshot::channel();
+        let mut state = self.state.lock();
+        if !state.closed {
+            state.pending.push_back(Pending { request, answer, _room: room });
+            self.filled.notify_one();
+        }
+        receiver
+    }
+}

@@ -1,0 +1,38 @@
+//! Every limit of the store, with its unit in its name.
+
+/// Size at which a segment is sealed and the next one begun, in bytes.
+pub const SEGMENT_BYTES_TARGET: u64 = 128 * MIB;
+/// Largest block, in bytes.
+pub const BLOCK_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Largest transaction, in bytes of its records.
+pub const TX_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Longest index key, in bytes; a map path, a core and a root fit with room to spare.
+pub const KEY_BYTES_MAX: usize = 4 * 1_024;
+/// Longest namespace of a node-local record, in bytes.
+pub const NAMESPACE_BYTES_MAX: usize = 64;
+/// Most heads that one core may have, in operations.
+pub const HEADS_MAX: usize = 4_096;
+/// Values up to this many bytes stand in the index itself; of longer ones it holds where they lie.
+pub const INLINE_BYTES_MAX: usize = 1_024;
+/// Most bytes of records that share one sync.
+pub const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Most transactions that share one sync.
+pub const GROUP_TXS_MAX: usize = 1_024;
+/// Default for the bytes of records that may wait for the committer.
+pub const QUEUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Default for the free space, in bytes, below which writes are refused.
+pub const FREE_BYTES_MIN: u64 = 64 * MIB;
+/// Size of the reserve that recovery may use when the disk is full, in bytes.
+pub const RESERVE_BYTES: u64 = 16 * MIB;
+/// Default for the index's cache of disk blocks, in bytes.
+pub const INDEX_CACHE_BYTES: u64 = 8 * MIB;
+/// Default for the index's newest rows kept in memory, in bytes.
+pub const INDEX_MEMTABLE_BYTES: u64 = 8 * MIB;
+/// Most files that the index keeps open.
+pub const INDEX_FILES_MAX: usize = 128;
+/// Versions of one path that a scan of the state reads one by one before it jumps to the last.
+pub const SCAN_VERSIONS_MAX: usize = 16;
+/// Bad records that a report names one by one.
+pub const BAD_RECORDS_MAX: usize = 1_024;
+
+const MIB: u64 = 1_024 * 1_024;

@@ -1,0 +1,149 @@
+//! Segments in files.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, IoSlice, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    disk::{Disk, SegmentFile, SegmentRead},
+    format::SEGMENT_HEADER_BYTES,
+};
+
+/// A directory of segments.
+#[derive(Debug)]
+pub(crate) struct FileDisk {
+    dir: PathBuf,
+}
+
+impl FileDisk {
+    pub(crate) fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    fn path(&self, id: u64) -> PathBuf {
+        self.dir.join(format!("{id:016x}.seg"))
+    }
+}
+
+impl Disk for FileDisk {
+    fn list(&self) -> io::Result<Vec<u64>> {
+        let mut ids = Vec::new();
+        let entries = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ids),
+            other => other?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            let id = name.to_str().and_then(|name| name.strip_suffix(".seg"));
+            ids.extend(id.filter(|id| id.len() == 16).and_then(|id| u64::from_str_radix(id, 16).ok()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn create(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        // What an earlier, interrupted creation left may be taken over: it holds no record.
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path(id))?;
+        if file.metadata()?.len() > SEGMENT_HEADER_BYTES {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        file.set_len(0)?;
+        sync_dir(&self.dir)?;
+        Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn append(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path(id))?;
+        Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn read(&self, id: u64) -> io::Result<Arc<dyn SegmentRead>> {
+        let file = File::open(self.path(id))?;
+        match super::map::map(&file) {
+            Ok(map) => Ok(Arc::new(MappedSegment(map))),
+            // An empty file, or a file system that maps nothing.
+            Err(_unmapped) => Ok(Arc::new(FileSegment(file))),
+        }
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        free_bytes(&self.dir)
+    }
+}
+
+/// Free space where `dir` is, in bytes, as far as this user may use it.
+pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
+    let stat = rustix::fs::statvfs(dir)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Makes the names in `dir` durable.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+struct FileSegment(File);
+
+impl SegmentRead for FileSegment {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let mut bytes = vec![0; len];
+        self.0.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes.into())
+    }
+}
+
+impl SegmentFile for FileSegment {
+    fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let mut file = &self.0;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut parts = parts.to_vec();
+        let mut rest = parts.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+/// A sealed segment: reads share its memory and hold no file open.
+struct MappedSegment(Bytes);
+
+impl SegmentRead for MappedSegment {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(len);
+        if end > self.0.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(self.0.slice(start..end))
+    }
+}
