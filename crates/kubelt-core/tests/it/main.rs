@@ -1,3 +1,8 @@
-//! What outside implementations and specifications say, and what the crate's parts do together.
+//! What outside implementations and specifications say, and what the crate's parts do together: the log over
+//! random histories.
 
+mod dice;
+mod history;
 mod identity_vectors;
+mod naive;
+mod properties;
