@@ -142,6 +142,9 @@ impl History {
     }
 
     fn act(&self, dice: &mut Dice, auth: OpId) -> Act {
+        if self.log.grant(&auth).is_some_and(|grant| grant.wait_ms.is_some()) && dice.below(2) == 0 {
+            return Act::Seal { state: None };
+        }
         match dice.below(12) {
             0..=3 => Act::Put { path: dice.pick(&PATHS).parse().expect("a path"), value: value(dice) },
             4 | 5 => self.grant(dice),
@@ -163,6 +166,9 @@ impl History {
         let heir = self.genesis.is_private();
         let mut can: Vec<Ability> =
             (0..=dice.below(5)).map(|_| dice.pick(&ABILITIES).parse().expect("an ability")).collect();
+        if heir {
+            can.push(Ability::everywhere(Verb::Put));
+        }
         can.sort();
         can.dedup();
         Act::Grant {

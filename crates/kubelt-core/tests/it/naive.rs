@@ -83,7 +83,7 @@ impl<'a> Naive<'a> {
         auth == self.genesis.id().as_root() || self.effective(auth)
     }
 
-    fn no_rotation_hits(&mut self, op: OpId) -> bool {
+    fn no_rotation_hits(&self, op: OpId) -> bool {
         let auth = self.ops[&op].header().auth;
         self.successor(auth).is_none_or(|rotation| self.past[&rotation].contains(&op))
     }

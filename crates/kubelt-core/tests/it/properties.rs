@@ -115,7 +115,7 @@ fn histories_are_rich() {
     let mut sessions: BTreeMap<bool, usize> = BTreeMap::new();
     let mut paid: BTreeMap<bool, usize> = BTreeMap::new();
     let mut waits: BTreeMap<bool, usize> = BTreeMap::new();
-    for seed in 0..150 {
+    for seed in 0..120 {
         let mut dice = Dice::seeded(seed);
         let history = History::generate(&mut dice, 120);
         check(&history, &mut dice);
