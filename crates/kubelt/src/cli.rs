@@ -1,0 +1,148 @@
+//! The command line: one file for each group of commands.
+
+mod caller;
+mod content;
+mod core_car;
+mod get;
+mod log;
+
+mod login;
+mod publish;
+mod session;
+mod shell;
+mod target;
+mod wallet;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::NodeUrl;
+use crate::output::Output;
+use caller::Caller;
+
+/// A core for every blockchain account: a node, and a client of any node.
+///
+/// Make a wallet with `kubelt wallet new main`, sign in with `kubelt login --wallet main`, then publish:
+/// `kubelt publish ./site --to @me/site --public`. `@me` is the core of the wallet that is signed in; `@0x…` is
+/// that of any other account.
+#[derive(Debug, Parser)]
+#[command(name = "kubelt", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Globals {
+    /// The node to talk to
+    #[arg(
+        long,
+        global = true,
+        env = "KUBELT_NODE",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:4747",
+        value_name = "URL",
+        help_heading = "Global options"
+    )]
+    node: NodeUrl,
+    /// Print results as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Keep wallets and sessions in this directory
+    #[arg(
+        long,
+        global = true,
+        env = "KUBELT_HOME",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
+    config_dir: Option<PathBuf>,
+    /// Print results only, neither progress nor remarks
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make, import, list and remove wallets
+    #[command(subcommand)]
+    Wallet(wallet::WalletCommand),
+    /// Sign in with a wallet
+    Login(login::LoginArgs),
+    /// End the session
+    Logout,
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    /// Show who is signed in, and what their core uses
+    Whoami,
+    /// Upload a file or a whole directory and put it at a path
+    Publish(publish::PublishArgs),
+    /// Put one file, or what comes from stdin, at a path
+    Put(publish::PutArgs),
+    /// Fetch a file or a directory by path or CID, and check it
+    Get(get::GetArgs),
+    /// List what lies at a path
+    Ls(content::LsArgs),
+    /// Clear paths
+    Rm(content::RmArgs),
+    /// List the versions of a path
+    Versions(content::VersionsArgs),
+    /// Read the log of a core
+    Log(log::LogArgs),
+    /// Move whole cores
+    #[command(subcommand)]
+    Core(core_car::CoreCommand),
+    /// Print completions for a shell
+    Completions(shell::CompletionsArgs),
+}
+
+/// Runs the command of this process's arguments.
+pub(crate) fn run() -> ExitCode {
+    let Cli { globals, command } = Cli::parse();
+    let out = Output::new(globals.json, globals.quiet);
+    let result = Caller::new(globals.node, globals.config_dir, out).and_then(|caller| command.run(&caller));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(self, caller: &Caller) -> anyhow::Result<()> {
+        match self {
+            Self::Wallet(command) => command.run(caller),
+            Self::Login(args) => args.run(caller),
+            Self::Logout => login::logout(caller),
+            Self::Session(command) => command.run(caller),
+            Self::Whoami => login::whoami(caller),
+            Self::Publish(args) => args.run(caller),
+            Self::Put(args) => args.run(caller),
+            Self::Get(args) => args.run(caller),
+            Self::Ls(args) => args.run(caller),
+            Self::Rm(args) => args.run(caller),
+            Self::Versions(args) => args.run(caller),
+            Self::Log(args) => args.run(caller),
+            Self::Core(command) => command.run(caller),
+            Self::Completions(args) => args.run(caller),
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests;

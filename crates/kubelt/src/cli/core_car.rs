@@ -1,0 +1,105 @@
+//! `kubelt core`: whole cores in and out as CAR files.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Subcommand};
+use kubelt_api::CAR;
+
+use super::caller::Caller;
+use super::target::CoreTarget;
+use crate::client::Sending;
+use crate::download::Destination;
+use crate::output::{bytes_text, count_text};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CoreCommand {
+    /// Write a whole core, its log and its content, to a CAR file
+    Export(ExportArgs),
+    /// Take in a whole core from a CAR file
+    Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The core
+    #[arg(value_name = "@CORE")]
+    target: CoreTarget,
+    /// Where to write it; `-` writes to stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The CAR; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl CoreCommand {
+    pub(super) fn run(self, caller: &Caller) -> Result<()> {
+        match self {
+            Self::Export(args) => args.run(caller),
+            Self::Import(args) => args.run(caller),
+        }
+    }
+}
+
+impl ExportArgs {
+    fn run(self, caller: &Caller) -> Result<()> {
+        ensure!(self.target.path.is_empty(), "a core is exported whole; write `kubelt core export {}`", {
+            self.target.names().collect::<Vec<_>>().join("/")
+        });
+        let (client, core) = caller.reach(&self.target)?;
+        let download = client.export(&core)?;
+        let progress = caller.out.progress("exporting", download.bytes);
+        let mut destination = Destination::open(&self.output)?;
+        let copied = io::copy(&mut progress.reading(download.body), &mut destination);
+        progress.finish();
+        let bytes = copied.context("the export was cut short")?;
+        destination.keep()?;
+        if self.output != Path::new("-") {
+            let value = serde_json::json!({ "core": core.to_string(), "file": self.output, "bytes": bytes });
+            let words = || format!("{} ({})", self.output.display(), bytes_text(bytes));
+            caller.out.result(&value, words)?;
+        }
+        Ok(())
+    }
+}
+
+impl ImportArgs {
+    fn run(self, caller: &Caller) -> Result<()> {
+        let client = caller.client()?;
+        let media_type = Some(CAR.to_owned());
+        let (import, progress) = if self.file == Path::new("-") {
+            let progress = caller.out.progress("importing", None);
+            let reader = progress.reading(io::stdin().lock());
+            (client.import(Sending { reader, bytes: None, media_type }), progress)
+        } else {
+            let opened = File::open(&self.file).and_then(|file| Ok((file.metadata()?.len(), file)));
+            let (bytes, file) = opened.with_context(|| format!("cannot read `{}`", self.file.display()))?;
+            let progress = caller.out.progress("importing", Some(bytes));
+            let reader = progress.reading(file);
+            (client.import(Sending { reader, bytes: Some(bytes), media_type }), progress)
+        };
+        progress.finish();
+        let import = import?;
+        caller.out.result(&import, || {
+            let (ops, blocks) = (count_text(import.ops, "operation"), count_text(import.blocks, "block"));
+            let (new, counting, bytes) = (import.ops_new, import.ops_effective, bytes_text(import.bytes));
+            format!(
+                "{}{}\ncore {}\n{ops}: {new} new, {counting} count\n{blocks}, {bytes}",
+                caller.node, import.path, import.core
+            )
+        })?;
+        for path in &import.incomplete {
+            caller
+                .out
+                .warn(&format!("the content at `{path}` is not whole: the CAR lacks some of its blocks"));
+        }
+        Ok(())
+    }
+}

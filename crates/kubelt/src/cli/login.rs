@@ -1,0 +1,153 @@
+//! `kubelt login`, `logout` and `whoami`.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use kubelt_api::{Challenge, ChallengeRequest, Code, SessionRequest};
+use kubelt_core::Account;
+use serde::Serialize;
+
+use super::caller::Caller;
+use super::wallet::PassphraseArgs;
+use crate::client::{CorePlace, NodeUrl};
+use crate::config_dir::StoredSession;
+use crate::keystore::{Wallet, WalletName, Wallets};
+use crate::output::{bytes_text, count_text, short_time};
+
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// The wallet that signs in
+    #[arg(long, value_name = "NAME")]
+    wallet: WalletName,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct LoginView<'a> {
+    node: &'a str,
+    session: &'a str,
+    wallet: &'a str,
+    account: &'a str,
+    core: &'a str,
+    path: &'a str,
+    url: String,
+    created: bool,
+    expires: &'a str,
+}
+
+/// The node asks the wallet to sign something else than a sign-in here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the node asks to sign in at another place or for another account than {place} for {account}; nothing was signed. if the node is known by another name, use that with `--node`"
+)]
+struct ForeignMessage {
+    place: String,
+    account: String,
+}
+
+impl LoginArgs {
+    pub(super) fn run(self, caller: &Caller) -> Result<()> {
+        let client = caller.anonymous();
+        // Nobody should type a passphrase for a node that is not there.
+        client.health()?;
+        let wallets = Wallets::new(caller.config.wallets());
+        wallets.address(&self.wallet)?;
+        let wallet = wallets.open(&self.wallet, &self.passphrase.ask(&self.wallet)?)?;
+        let account = wallet.account();
+        let request = ChallengeRequest { account: account.to_string(), ..ChallengeRequest::default() };
+        let challenge = client.challenge(&request)?;
+        check_message(&challenge, &caller.node, &account)?;
+        let signature = sign(&wallet, &challenge.message);
+        let begun = client.begin_session(&SessionRequest { message: challenge.message, signature })?;
+        let url = format!("{}{}", caller.node, CorePlace::given(&begun.path));
+        let wallet = self.wallet.to_string();
+        caller.config.remember(
+            &caller.node,
+            StoredSession {
+                id: begun.id.clone(),
+                token: begun.token,
+                account: begun.account.clone(),
+                core: begun.core.clone(),
+                path: begun.path.clone(),
+                expires: begun.expires.clone(),
+                wallet: wallet.clone(),
+            },
+        )?;
+        let view = LoginView {
+            node: caller.node.as_str(),
+            session: &begun.id,
+            wallet: &wallet,
+            account: &begun.account,
+            core: &begun.core,
+            path: &begun.path,
+            url,
+            created: begun.created,
+            expires: &begun.expires,
+        };
+        caller.out.result(&view, || {
+            let LoginView { wallet, account, core, url, .. } = &view;
+            let (did, until) = (if view.created { "created" } else { "opened" }, short_time(view.expires));
+            format!("signed in as {account} (wallet {wallet})\n{did} core {core}\nat {url}\nuntil {until}")
+        })?;
+        Ok(())
+    }
+}
+
+/// The signature of a wallet over a message, as the API takes it.
+pub(super) fn sign(wallet: &Wallet, message: &str) -> String {
+    format!("0x{}", hex::encode(wallet.sign_personal(message.as_bytes())))
+}
+
+/// Ends the session and forgets it, also where the node has forgotten it before.
+pub(super) fn logout(caller: &Caller) -> Result<()> {
+    let (client, session) = caller.signed_in()?;
+    match client.end_session(None) {
+        Err(error) if error.code() == Some(Code::Unauthorized) => {
+            caller.out.remark("the session had ended before");
+        }
+        result => result?,
+    }
+    caller.config.forget(&caller.node)?;
+    let value = serde_json::json!({ "node": caller.node.as_str(), "session": session.id });
+    caller.out.result(&value, || format!("signed out at {}", caller.node))?;
+    Ok(())
+}
+
+/// Who is signed in, as the node sees it.
+pub(super) fn whoami(caller: &Caller) -> Result<()> {
+    let (client, session) = caller.signed_in()?;
+    client.sessions().context("the session is of no use any more")?;
+    let core = client.core(&CorePlace::given(&session.path))?;
+    let value = serde_json::json!({
+        "node": caller.node.as_str(),
+        "account": session.account,
+        "wallet": session.wallet,
+        "session": session.id,
+        "expires": session.expires,
+        "core": core,
+    });
+    caller.out.result(&value, || {
+        let mut text = format!("{} (wallet {})\n", session.account, session.wallet);
+        text.push_str(&format!("core {} at {}{}\n", core.core, caller.node, core.path));
+        if let Some(usage) = &core.usage {
+            let (ops, blocks) = (count_text(usage.ops, "operation"), count_text(usage.blocks, "block"));
+            let (used, most) = (bytes_text(usage.block_bytes), bytes_text(usage.block_bytes_max));
+            text.push_str(&format!("{ops}, {blocks}, {used} of {most}\n"));
+        }
+        text.push_str(&format!("signed in until {}", short_time(&session.expires)));
+        text
+    })?;
+    Ok(())
+}
+
+/// A wallet signs only what names this node and its own account (EIP-4361), or a node could have it sign in
+/// elsewhere.
+fn check_message(challenge: &Challenge, node: &NodeUrl, account: &Account) -> Result<(), ForeignMessage> {
+    let (place, address) = (node.authority(), account.checksummed().unwrap_or_default());
+    let start = format!("{place} wants you to sign in with your Ethereum account:\n{address}\n");
+    if challenge.message.starts_with(&start) {
+        Ok(())
+    } else {
+        Err(ForeignMessage { place: place.to_owned(), account: address })
+    }
+}

@@ -1,0 +1,204 @@
+//! One method for each route that the command line uses.
+
+use std::io::Read;
+
+use kubelt_api::{
+    CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentVersions, CoreImport, CoreView,
+    EndChallengeRequest, EndRequest, Health, Listing, OpsPage, Possession, PossessionRequest, SessionCreated,
+    SessionList, SessionRequest, Visibility,
+};
+use ureq::SendBody;
+use ureq::http::{Method, header, request};
+
+use super::place::encode_query;
+use super::{Client, ClientError, CorePlace, Download, Watched};
+use crate::limits::PAGE_ENTRIES_MAX;
+
+/// Bytes to send: where they come from, and how many they are where that is known.
+#[derive(Debug)]
+pub(crate) struct Sending<R> {
+    pub(crate) reader: R,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) media_type: Option<String>,
+}
+
+impl Client {
+    /// Whether the node is alive.
+    pub(crate) fn health(&self) -> Result<Health, ClientError> {
+        self.get_json("/healthz")
+    }
+
+    /// Asks for a message to sign.
+    pub(crate) fn challenge(&self, request: &ChallengeRequest) -> Result<Challenge, ClientError> {
+        self.post_json("/-/session/challenge", request)
+    }
+
+    /// Begins a session with a signed message.
+    pub(crate) fn begin_session(&self, request: &SessionRequest) -> Result<SessionCreated, ClientError> {
+        self.post_json("/-/session", request)
+    }
+
+    /// Every session of the account that asks.
+    pub(crate) fn sessions(&self) -> Result<SessionList, ClientError> {
+        self.get_json("/-/session")
+    }
+
+    /// Ends the session that asks, or another of the same account.
+    pub(crate) fn end_session(&self, id: Option<&str>) -> Result<(), ClientError> {
+        let path = id.map_or("/-/session".to_owned(), |id| format!("/-/session/{}", encode_query(id)));
+        self.send(self.request(Method::DELETE, &path), SendBody::none()).map(drop)
+    }
+
+    /// Asks for a message that ends a session when the wallet signs it.
+    pub(crate) fn end_challenge(&self, request: &EndChallengeRequest) -> Result<Challenge, ClientError> {
+        self.post_json("/-/session/end/challenge", request)
+    }
+
+    /// Ends a session with the wallet's signature.
+    pub(crate) fn end_session_by_wallet(&self, request: &EndRequest) -> Result<(), ClientError> {
+        self.post("/-/session/end", request).map(drop)
+    }
+
+    /// A core as this reader may know it.
+    pub(crate) fn core(&self, core: &CorePlace) -> Result<CoreView, ClientError> {
+        self.get_json(&core.published(""))
+    }
+
+    /// Writes a file in one stream.
+    pub(crate) fn put_stream(
+        &self,
+        core: &CorePlace,
+        path: &str,
+        visibility: Visibility,
+        sending: Sending<impl Read>,
+    ) -> Result<ContentReceipt, ClientError> {
+        let route = format!("{}?visibility={}", core.content(path), visibility.as_str());
+        let response = self.send_reader(self.request(Method::PUT, &route), sending)?;
+        self.read_json(response)
+    }
+
+    /// Puts a DAG that the core possesses at a path.
+    pub(crate) fn link(
+        &self,
+        core: &CorePlace,
+        path: &str,
+        visibility: Visibility,
+        cid: &str,
+    ) -> Result<ContentReceipt, ClientError> {
+        let (route, cid) = (core.content(path), encode_query(cid));
+        let route = format!("{route}?cid={cid}&visibility={}", visibility.as_str());
+        let request = self.request(Method::PUT, &route).header(header::CONTENT_LENGTH, 0);
+        let response = self.send(request, SendBody::from_reader(&mut std::io::empty()))?;
+        self.read_json(response)
+    }
+
+    /// Clears a path.
+    pub(crate) fn remove(&self, core: &CorePlace, path: &str) -> Result<(), ClientError> {
+        self.send(self.request(Method::DELETE, &core.content(path)), SendBody::none()).map(drop)
+    }
+
+    /// What lies below a path, one level, every page of it.
+    pub(crate) fn whole_listing(&self, core: &CorePlace, path: &str) -> Result<Listing, ClientError> {
+        let route = format!("{}?list&limit={PAGE_ENTRIES_MAX}", core.content(path));
+        let mut listing: Listing = self.get_json(&route)?;
+        while let Some(cursor) = listing.next.take() {
+            let page: Listing = self.get_json(&with_cursor(route.clone(), Some(&cursor)))?;
+            listing.entries.extend(page.entries);
+            listing.next = page.next;
+        }
+        Ok(listing)
+    }
+
+    /// Versions of a path.
+    pub(crate) fn versions(&self, core: &CorePlace, path: &str) -> Result<ContentVersions, ClientError> {
+        self.get_json(&format!("{}?versions", core.content(path)))
+    }
+
+    /// Reads content by its path in a core; `range` as RFC 9110 writes it after `bytes=`.
+    pub(crate) fn content(
+        &self,
+        core: &CorePlace,
+        path: &str,
+        range: Option<&str>,
+    ) -> Result<Download, ClientError> {
+        self.download(with_range(self.request(Method::GET, &core.content(path)), range))
+    }
+
+    /// Reads from the gateway, at a path that [`super::gateway_path`] made.
+    pub(crate) fn gateway(&self, path: &str, range: Option<&str>) -> Result<Download, ClientError> {
+        self.download(with_range(self.request(Method::GET, path), range))
+    }
+
+    /// Which blocks the core lacks.
+    pub(crate) fn possession(
+        &self,
+        core: &CorePlace,
+        request: &PossessionRequest,
+    ) -> Result<Possession, ClientError> {
+        self.post_json(&core.api("possession"), request)
+    }
+
+    /// Uploads the blocks of a CAR into a core.
+    pub(crate) fn put_car(
+        &self,
+        core: &CorePlace,
+        sending: Sending<impl Read>,
+    ) -> Result<CarReceipt, ClientError> {
+        let response = self.send_reader(self.request(Method::POST, &core.api("car")), sending)?;
+        self.read_json(response)
+    }
+
+    /// A whole core as a CAR.
+    pub(crate) fn export(&self, core: &CorePlace) -> Result<Download, ClientError> {
+        self.download(self.request(Method::GET, &core.api("car")).header(header::ACCEPT, CAR))
+    }
+
+    /// Takes in a whole core from a CAR.
+    pub(crate) fn import(&self, sending: Sending<impl Read>) -> Result<CoreImport, ClientError> {
+        let response = self.send_reader(self.request(Method::POST, "/-/car"), sending)?;
+        self.read_json(response)
+    }
+
+    /// A page of the log, newest first.
+    pub(crate) fn ops(
+        &self,
+        core: &CorePlace,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<OpsPage, ClientError> {
+        self.get_json(&with_cursor(format!("{}?order=desc&limit={limit}", core.api("ops")), cursor))
+    }
+
+    fn send_reader(
+        &self,
+        mut request: request::Builder,
+        mut sending: Sending<impl Read>,
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        if let Some(bytes) = sending.bytes {
+            request = request.header(header::CONTENT_LENGTH, bytes);
+        }
+        if let Some(media_type) = &sending.media_type {
+            request = request.header(header::CONTENT_TYPE, media_type);
+        }
+        let mut watched = Watched { reader: &mut sending.reader, failure: None };
+        let result = self.send(request, SendBody::from_reader(&mut watched));
+        match watched.failure {
+            Some(failure) => Err(ClientError::Body(failure)),
+            None => result,
+        }
+    }
+}
+
+fn with_range(request: request::Builder, range: Option<&str>) -> request::Builder {
+    match range {
+        Some(range) => request.header(header::RANGE, format!("bytes={range}")),
+        None => request,
+    }
+}
+
+fn with_cursor(route: String, cursor: Option<&str>) -> String {
+    match cursor {
+        Some(cursor) => format!("{route}&cursor={}", encode_query(cursor)),
+        None => route,
+    }
+}

@@ -1,0 +1,33 @@
+//! Every limit of the command line, with its unit in its name.
+
+use std::time::Duration;
+
+/// Largest JSON answer that is read.
+pub(crate) const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest error document that is read.
+pub(crate) const PROBLEM_BYTES_MAX: u64 = 256 * 1024;
+/// Entries of one page of a list; the API's limit.
+pub(crate) const PAGE_ENTRIES_MAX: usize = 1_000;
+/// Blocks are asked about and sent together until their bytes reach this.
+pub(crate) const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Most blocks that are asked about at once; the API's limit.
+pub(crate) const BATCH_BLOCKS_MAX: usize = 10_000;
+/// Batches that are under way to the node at once.
+pub(crate) const UPLOADS_AT_ONCE_MAX: usize = 3;
+/// Threads that hash, at most.
+pub(crate) const HASH_THREADS_MAX: usize = 16;
+/// Bytes that are copied at once.
+pub(crate) const COPY_BYTES: usize = 256 * 1024;
+/// Deepest nesting of directories that is published or fetched.
+pub(crate) const DIRECTORY_DEPTH_MAX: usize = 256;
+
+/// A connection that is not there by then will not come.
+pub(crate) const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// A node that neither takes nor gives a byte for so long is gone.
+pub(crate) const SILENCE_TIME_MAX: Duration = Duration::from_secs(300);
+/// First pause after a connection is lost in mid-upload; it doubles each time.
+pub(crate) const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause between two tries.
+pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(15);
+/// Tries of one request before an upload gives up: some two minutes.
+pub(crate) const RETRY_TRIES_MAX: u32 = 12;
