@@ -8,8 +8,10 @@ use std::path::Path;
 use kubelt_content::car::{CarWriter, section_len};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Codec, Ipld};
+use kubelt_core::schema::ChildCore;
 use kubelt_core::{
-    Ability, Account, Act, Body, EoaKey, Genesis, Header, Hlc, Login, Scheme, SessionKey, SignIn,
+    Ability, Account, Act, Body, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, Scheme,
+    SessionKey, SignIn, Visibility,
 };
 
 fn main() {
@@ -21,6 +23,11 @@ fn main() {
     write("ipld_block", "dag-pb", root.data());
     write("ipld_block", "dag-json", br#"{"a":{"/":{"bytes":"AAE"}},"b":[1,-2.5,null,true]}"#);
     write("ipld_block", "dag-cbor", &Codec::DagCbor.encode(&value(root)).expect("plain values encode"));
+    let entry = ContentEntry::new(*root.cid(), 14, "text/html; charset=utf-8", Visibility::Public);
+    let child = ChildCore { core: core_of_nobody(), alias: Some("shop".to_owned()) };
+    for (name, value) in [("content", entry.to_ipld()), ("child", child.to_ipld()), ("any", value(root))] {
+        write("map_value", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
+    }
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 
@@ -43,6 +50,10 @@ fn main() {
         write("log_text", name, text.as_bytes());
     }
     log_blocks(&wallet);
+}
+
+fn core_of_nobody() -> CoreId {
+    Genesis::Private { root: Account::Eoa([0; 20]) }.id()
 }
 
 /// A small directory with an empty file, a file, and a nested directory.

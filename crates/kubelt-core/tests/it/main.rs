@@ -3,6 +3,7 @@
 
 mod dice;
 mod history;
+mod hostile_blocks;
 mod identity_vectors;
 mod naive;
 mod properties;
