@@ -19,6 +19,7 @@ pub(crate) struct Workspace {
     root: PathBuf,
     cache: PathBuf,
     target: PathBuf,
+    wrapper: PathBuf,
     sharing: bool,
 }
 
@@ -33,7 +34,8 @@ impl Workspace {
         let target = env::var_os("CARGO_TARGET_DIR")
             .filter(|value| !value.is_empty())
             .map_or_else(|| root.join("target"), |dir| root.join(dir));
-        Ok(Self { cache: cache_dir()?, target, root, sharing })
+        let wrapper = env::current_exe().context("this program does not know where it is")?;
+        Ok(Self { cache: cache_dir()?, root, target, wrapper, sharing })
     }
 
     /// The top of the checkout.
@@ -54,20 +56,12 @@ impl Workspace {
     /// An inner cargo that shares compiled dependencies with other checkouts.
     pub(crate) fn cargo(&self, subcommand: &str) -> Command {
         let mut command = self.plain_cargo(subcommand);
-        self.share(&mut command);
-        command
-    }
-
-    /// Makes cargo runs of `command` (a script's, say) use the same build directories as [`Self::cargo`].
-    pub(crate) fn share(&self, command: &mut Command) {
         command.env("CARGO_TARGET_DIR", &self.target);
-        if !self.sharing {
-            return;
+        if self.sharing {
+            command.env("CARGO_BUILD_BUILD_DIR", self.cache.join("target"));
+            command.env("RUSTC_WORKSPACE_WRAPPER", &self.wrapper);
         }
-        command.env("CARGO_BUILD_BUILD_DIR", self.cache.join("target"));
-        if let Ok(wrapper) = env::current_exe() {
-            command.env("RUSTC_WORKSPACE_WRAPPER", wrapper);
-        }
+        command
     }
 
     /// An inner cargo with other compiler flags, which would push the usual builds out: kept apart by `name`.
