@@ -104,6 +104,8 @@ codes! {
     UnsupportedMediaType = "unsupported-media-type", 415, "Media type not supported";
     /// The range lies outside of the content.
     RangeNotSatisfiable = "range-not-satisfiable", 416, "Range not satisfiable";
+    /// The content, or what the request asks of it, makes no sense.
+    Unprocessable = "unprocessable", 422, "The content cannot be read";
     /// An operation breaks a rule of the log.
     BadOperation = "bad-operation", 422, "The operation was refused";
     /// An operation waits for something: its predecessors, or its date.

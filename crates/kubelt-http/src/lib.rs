@@ -1,1 +1,38 @@
+//! The HTTP edge of a node: the API, what cores publish, and the first pages of the IPFS gateway.
 //!
+//! It translates: requests into calls of `kubelt-node`, results into answers, errors into problem documents
+//! (RFC 9457). It holds no rules: who may see or do what is decided in `kubelt-node` and `kubelt-core`.
+//!
+//! Start at [`router`] (all routes), then `core_routes.rs` (`/@core/…`), then `problem.rs` (every error).
+
+mod app;
+mod auth;
+mod body;
+mod content_routes;
+mod core_routes;
+mod file_response;
+mod gateway;
+mod json;
+mod limits;
+mod listing_page;
+mod log_routes;
+mod metrics;
+mod node_routes;
+mod openapi;
+mod origin;
+mod path;
+mod problem;
+mod published;
+mod query;
+mod range;
+mod rate;
+mod request_id;
+mod server;
+mod session_routes;
+mod time;
+
+pub use app::{HttpConfig, router};
+pub use openapi::openapi_json;
+pub use origin::Hosts;
+pub use rate::RateLimits;
+pub use server::serve;

@@ -1,1 +1,44 @@
+//! A node's use cases: sign-in and sessions, content, logs, whole cores in and out.
 //!
+//! Edges (HTTP today) translate to and from these calls and hold no rules. This crate holds no rules of
+//! the log either: those are in `kubelt-core`, and every write goes through [`Cores::write`], where one
+//! writer at a time judges and commits.
+//!
+//! It is not: storage (`kubelt-store`), a protocol (`kubelt-http`), or a binary (`kubelt`).
+//!
+//! Start at [`Node`], which wires the services; then `sessions.rs` (who are you), `access.rs` and
+//! `disclosure.rs` (what may you see), `cores.rs` and `write.rs` (what happens when you write).
+
+mod access;
+mod blocks;
+mod challenge;
+mod clock;
+mod content;
+mod cores;
+mod disclosure;
+pub mod exchange;
+mod limits;
+mod names;
+mod node;
+mod session;
+mod session_table;
+mod sessions;
+mod write;
+
+pub use access::Reader;
+pub use blocks::BlockError;
+pub use clock::{Clock, SystemClock};
+pub use content::{CarTaken, CarUpload, 
+    Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found, Incomplete, Stored, Target, Upload,
+    UploadError, Version, content_path,
+};
+pub use cores::{Cores, LoadError};
+pub use disclosure::{Disclosure, Shown};
+pub use exchange::Exchange;
+pub use node::{CoreSummary, Node};
+pub use session::{Session, SessionInfo};
+pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
+pub use write::{SignedOp, Write, WriteError, Written};
+
+/// A read of the store failed.
+pub use kubelt_store::ReadError as StoreError;

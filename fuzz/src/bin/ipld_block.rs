@@ -3,7 +3,7 @@
 
 use kubelt_content::dag_pb::PbNode;
 use kubelt_content::unixfs::{Data, UnixFsNode};
-use kubelt_content::{Cid, Codec, Ipld, links};
+use kubelt_content::{Cid, Codec, CodecError, Ipld, links};
 use libfuzzer_sys::fuzz_target;
 
 const CODECS: [Codec; 5] = [Codec::Raw, Codec::DagPb, Codec::DagCbor, Codec::DagJson, Codec::Json];
@@ -31,7 +31,12 @@ fn check_codec(codec: Codec, data: &[u8]) {
     if codec != Codec::Json {
         assert_eq!(sorted(found), sorted(expected), "{codec:?}");
     }
-    let encoded = codec.encode(&value).expect("what was decoded encodes");
+    let encoded = match codec.encode(&value) {
+        Ok(encoded) => encoded,
+        // Links in any order are read, sorted ones are written.
+        Err(CodecError::NoForm(Codec::DagPb)) => return,
+        Err(error) => panic!("what was decoded does not encode: {error}"),
+    };
     if codec == Codec::DagCbor {
         assert_eq!(encoded, data);
     }

@@ -1,0 +1,149 @@
+//! All routes of a node, and what goes around every one of them.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use kubelt_node::Node;
+use parking_lot::Mutex;
+
+use crate::{
+    core_routes::{self, CoreRoutes},
+    gateway::{self, Gateway},
+    metrics::Metrics,
+    node_routes::{self, NodeRoutes},
+    origin::Hosts,
+    rate::{RateLimits, Rates},
+    request_id,
+    session_routes::{self, SessionRoutes},
+};
+
+/// How the edge behaves.
+#[derive(Debug, Clone, Default)]
+pub struct HttpConfig {
+    /// Under which hosts people may sign in.
+    pub hosts: Hosts,
+    /// How many requests clients may make.
+    pub rates: RateLimits,
+}
+
+/// How often quiet clients are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// The routes of a node.
+pub fn router(node: &Node, config: HttpConfig) -> Router {
+    let rates = Rates::new(config.rates);
+    let metrics = Metrics::new(node.store.clone());
+    let around = Around { rates: rates.clone(), metrics: metrics.clone(), last_sweep: Arc::new(Mutex::new(Instant::now())) };
+    let sessions = SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts, rates: rates.clone() };
+    let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
+    let cores = CoreRoutes {
+        sessions: node.sessions.clone(),
+        content: node.content.clone(),
+        exchange: node.exchange.clone(),
+        rates: rates.clone(),
+    };
+    let about = NodeRoutes {
+        store: node.store.clone(),
+        sessions: node.sessions.clone(),
+        exchange: node.exchange.clone(),
+        metrics,
+        rates,
+    };
+    node_routes::routes(about)
+        .merge(session_routes::routes(sessions))
+        .merge(gateway::routes(gateway))
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback_service(core_routes::routes(cores))
+        .layer(middleware::from_fn_with_state(around, around_every_request))
+}
+
+async fn method_not_allowed() -> Response {
+    crate::problem::ApiError::new(kubelt_api::Code::MethodNotAllowed, "that method does not work here").into_response()
+}
+
+/// What every request passes through.
+#[derive(Debug, Clone)]
+struct Around {
+    rates: Rates,
+    metrics: Metrics,
+    last_sweep: Arc<Mutex<Instant>>,
+}
+
+async fn around_every_request(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let id = request_id::next();
+    let method = request.method().clone();
+    let path = request.uri().path().chars().take(256).collect::<String>();
+    let client = client(&request);
+    around.sweep(began);
+    let mut response = request_id::scope(id.clone(), async {
+        if let Err(error) = around.rates.request(client) {
+            return error.into_response();
+        }
+        if method == Method::OPTIONS {
+            return preflight();
+        }
+        next.run(request).await
+    })
+    .await;
+    dress(&mut response, &id);
+    let status = response.status().as_u16();
+    let took = began.elapsed();
+    around.metrics.answered(method.as_str(), status, took);
+    tracing::debug!(%method, path, status, id, micros = took.as_micros(), "answered");
+    response
+}
+
+impl Around {
+    fn sweep(&self, now: Instant) {
+        if let Some(mut last) = self.last_sweep.try_lock()
+            && now.duration_since(*last) > SWEEP_EVERY
+        {
+            *last = now;
+            self.rates.sweep();
+        }
+    }
+}
+
+fn client(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::from([127, 0, 0, 1]), |ConnectInfo(peer)| peer.ip())
+}
+
+/// Tokens are never sent by browsers on their own, so any page may ask: it gets what anybody gets.
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, content-type, if-match, if-none-match, if-range, range, idempotency-key"),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}
+
+/// Headers of every answer.
+fn dress(response: &mut Response, id: &str) {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("etag, content-range, accept-ranges, x-request-id, x-kubelt-op, x-kubelt-visibility"),
+    );
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-request-id", id);
+    }
+}

@@ -1,0 +1,76 @@
+//! Bodies: incoming ones that may not stand still, outgoing ones that are read as the client takes them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use kubelt_api::Code;
+use kubelt_node::{ContentError, ContentReader};
+use tokio::time::timeout;
+
+use crate::{limits::BODY_IDLE_TIMEOUT, problem::ApiError};
+
+/// Waits for something that a client sends, but not for ever.
+pub(crate) async fn within_time<F: Future>(waiting: F) -> Result<F::Output, ApiError> {
+    timeout(BODY_IDLE_TIMEOUT, waiting)
+        .await
+        .map_err(|_elapsed| ApiError::new(Code::Timeout, "the body stood still for too long; send it again"))
+}
+
+/// The next bytes of a body; `None` at its end.
+pub(crate) async fn next_bytes(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        match within_time(body.frame()).await? {
+            None => return Ok(None),
+            Some(Err(_broken)) => return Err(ApiError::new(Code::BadRequest, "the body broke off")),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => return Ok(Some(data)),
+                Err(_trailers) => {}
+            },
+        }
+    }
+}
+
+/// The bytes of a file as a body of known length.
+#[derive(Debug)]
+pub(crate) struct FileBody {
+    reader: ContentReader,
+    left: u64,
+}
+
+impl FileBody {
+    pub(crate) fn new(reader: ContentReader, len: u64) -> Self {
+        Self { reader, left: len }
+    }
+}
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = ContentError;
+
+    /// Stored blocks are slices of mapped segments, so reading one here costs no more than a page fault;
+    /// handing it to another thread would cost more.
+    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
+        let piece = match self.reader.next() {
+            None => return Poll::Ready(None),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            Some(Ok(piece)) => piece,
+        };
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,105 @@
+//! `/@core/…`: what cores publish, and their API.
+//!
+//! The address is read once ([`crate::path::Address`]), the core is found, and one match sends the request
+//! on. A core that is not here and one that shows nothing to this reader take the same way to the same answer.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, Method},
+    response::{IntoResponse, Response},
+};
+use kubelt_api::Code;
+use kubelt_core::CoreId;
+use kubelt_node::{Content, Cores, Exchange, Reader, Sessions};
+
+use crate::{
+    auth, content_routes, log_routes,
+    path::{Address, Tail, encode_segment},
+    problem::ApiError,
+    published,
+    query::Query,
+    rate::Rates,
+};
+
+/// What these routes use.
+#[derive(Debug, Clone)]
+pub(crate) struct CoreRoutes {
+    pub(crate) sessions: Sessions,
+    pub(crate) content: Content,
+    pub(crate) exchange: Exchange,
+    pub(crate) rates: Rates,
+}
+
+/// A request to one core.
+#[derive(Debug)]
+pub(crate) struct CoreRequest {
+    pub(crate) core: CoreId,
+    /// `/@0x…`, as the request wrote it.
+    pub(crate) address: String,
+    pub(crate) reader: Reader,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Query,
+    /// Segments after the route's own name.
+    pub(crate) path: Vec<String>,
+    /// Whether the path ended in a slash.
+    pub(crate) slash: bool,
+}
+
+pub(crate) fn routes(state: CoreRoutes) -> Router {
+    Router::new().fallback(dispatch).with_state(state)
+}
+
+async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some(address) = Address::parse(parts.uri.path()) else {
+        return ApiError::not_found().into_response();
+    };
+    let result = async {
+        let address = address?;
+        let request = CoreRequest {
+            core: Cores::resolve(&address.cores),
+            address: address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect(),
+            reader: auth::reader(&routes.sessions, &parts.headers)?,
+            query: Query::parse(parts.uri.query().unwrap_or_default())?,
+            method: parts.method,
+            headers: parts.headers,
+            path: Vec::new(),
+            slash: false,
+        };
+        route(&routes, address.tail, request, body).await
+    };
+    result.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn route(routes: &CoreRoutes, tail: Tail, request: CoreRequest, body: Body) -> Result<Response, ApiError> {
+    match tail {
+        Tail::Published { path, slash } => published::serve(routes, &CoreRequest { path, slash, ..request }).await,
+        Tail::Api { name, path, slash } => {
+            let request = &CoreRequest { path, slash, ..request };
+            match name.as_str() {
+                "content" => content_routes::serve(routes, request, body).await,
+                "possession" => content_routes::possession(routes, request, body).await,
+                "car" => log_routes::car(routes, request, body).await,
+                "ops" => log_routes::ops(routes, request, body).await,
+                "heads" => log_routes::heads(routes, request).await,
+                "state" => log_routes::state(routes, request).await,
+                _ => Err(ApiError::not_found()),
+            }
+        }
+    }
+}
+
+impl CoreRequest {
+    /// The session that asks. Without one the answer is that of a core which is not here.
+    pub(crate) fn session(&self) -> Result<std::sync::Arc<kubelt_node::Session>, ApiError> {
+        self.reader.session().cloned().ok_or_else(ApiError::not_found)
+    }
+
+    /// The refusal of a method that the route does not have.
+    pub(crate) fn method_not_allowed(&self) -> ApiError {
+        ApiError::new(Code::MethodNotAllowed, format!("`{}` does not work here", self.method))
+    }
+}

@@ -1,0 +1,30 @@
+//! Limits of the HTTP edge. Sizes of content are bounded by a core's quota, not here.
+
+use std::time::Duration;
+
+/// Connections served at once.
+pub(crate) const CONNECTIONS_MAX: usize = 4_096;
+/// How long a client may take to send the head of a request.
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a body may stand still before the request is given up.
+pub(crate) const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long open requests may go on after the node was told to stop.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// Longest path of a request, in bytes, before decoding.
+pub(crate) const PATH_BYTES_MAX: usize = 8 * 1_024;
+/// Largest head of a request, in bytes.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1_024;
+/// Largest JSON body, in bytes.
+pub(crate) const JSON_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Most cores that one address may name (`/@a/@b/…`).
+pub(crate) const CORE_DEPTH_MAX: usize = 8;
+/// Most CIDs in one question about possession.
+pub(crate) const POSSESSION_CIDS_MAX: usize = 10_000;
+/// Most operations in one post.
+pub(crate) const OPS_PER_POST_MAX: usize = 1_000;
+/// Entries in one page of a list, at most.
+pub(crate) const PAGE_MAX: usize = 1_000;
+/// Entries in one page of a list, unless asked for otherwise.
+pub(crate) const PAGE_DEFAULT: usize = 100;
+/// Pieces of an exported CAR made ahead of the client.
+pub(crate) const CAR_PIECES_AHEAD: usize = 64;

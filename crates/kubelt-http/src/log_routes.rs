@@ -1,0 +1,212 @@
+//! `/@core/-/ops`, `heads`, `state`, `car`, and `/-/car`: logs and whole cores.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use kubelt_api::{
+    CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, StateEntry, StatePage,
+};
+use kubelt_content::{Codec, Ipld};
+use kubelt_core::{Hlc, MapPath, OpId};
+use kubelt_node::{
+    Exchange, Session,
+    exchange::{LoggedOp, PostedOp, StateRow},
+};
+use kubelt_store::OpsOrder;
+use tokio::sync::mpsc;
+
+use crate::{
+    body::next_bytes,
+    core_routes::{CoreRequest, CoreRoutes},
+    json,
+    limits::{CAR_PIECES_AHEAD, OPS_PER_POST_MAX},
+    problem::ApiError,
+    time::rfc3339,
+};
+
+/// Serves `/@core/-/ops`.
+pub(crate) async fn ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+    match request.method {
+        Method::GET | Method::HEAD => read_ops(&routes.exchange, request).await,
+        Method::POST => post_ops(routes, request, body).await,
+        _ => Err(request.method_not_allowed()),
+    }
+}
+
+async fn read_ops(exchange: &Exchange, request: &CoreRequest) -> Result<Response, ApiError> {
+    let order = match request.query.get("order") {
+        None | Some("asc") => OpsOrder::Forward,
+        Some("desc") => OpsOrder::Backward,
+        Some(_) => return Err(ApiError::new(Code::BadRequest, "`order` is `asc` or `desc`")),
+    };
+    let after = request.query.get("cursor").map(read_cursor).transpose()?;
+    let limit = request.query.limit()?;
+    let page = exchange.ops(&request.reader, &request.core, after, order, limit).await?;
+    let view = OpsPage {
+        genesis: STANDARD.encode(&page.genesis),
+        ops: page.ops.into_iter().map(op_view).collect(),
+        next: page.next.map(|(at, id)| format!("{:x}-{id}", at.bits())),
+    };
+    Ok(Json(view).into_response())
+}
+
+fn read_cursor(text: &str) -> Result<(Hlc, OpId), ApiError> {
+    let read = || {
+        let (at, id) = text.split_once('-')?;
+        Some((Hlc::from_bits(u64::from_str_radix(at, 16).ok()?), id.parse().ok()?))
+    };
+    read().ok_or_else(|| ApiError::new(Code::BadRequest, "`cursor` is not one that this list gave out"))
+}
+
+fn op_view(op: LoggedOp) -> OpView {
+    OpView {
+        id: op.id.to_string(),
+        at: rfc3339(op.signed.header.at.ms()),
+        by: op.signed.header.by.to_string(),
+        verb: op.signed.header.verb.to_string(),
+        path: op.path.map(|path| path.to_string()),
+        effective: op.effective,
+        signed: STANDARD.encode(&op.signed_bytes),
+        body: op.body.map(|body| STANDARD.encode(body)),
+        login: op.login.map(|login| STANDARD.encode(login)),
+    }
+}
+
+async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+    let post: OpPost = json::read(body).await?;
+    if post.ops.len() > OPS_PER_POST_MAX {
+        return Err(ApiError::new(Code::TooLarge, format!("post {OPS_PER_POST_MAX} operations at most")));
+    }
+    let decode = |text: &str| {
+        STANDARD.decode(text).map(Bytes::from).map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
+    };
+    let mut posted = Vec::with_capacity(post.ops.len());
+    for op in &post.ops {
+        let login = op.login.as_deref().map(decode).transpose()?;
+        posted.push(PostedOp { signed: decode(&op.signed)?, body: decode(&op.body)?, login });
+    }
+    let mut receipts = Vec::with_capacity(posted.len());
+    for result in routes.exchange.post(&request.reader, &request.core, &posted).await {
+        let written = result?;
+        receipts.push(OpReceipt { id: written.id.to_string(), effective: written.effective });
+    }
+    Ok((StatusCode::CREATED, Json(OpReceipts { ops: receipts })).into_response())
+}
+
+/// Serves `/@core/-/heads`.
+pub(crate) async fn heads(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    let (heads, count) = routes.exchange.heads(&request.reader, &request.core).await?;
+    Ok(Json(Heads { heads: heads.iter().map(ToString::to_string).collect(), count }).into_response())
+}
+
+/// Serves `/@core/-/state/{prefix}`.
+pub(crate) async fn state(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    let bad = |error: kubelt_core::PathError| ApiError::new(Code::BadPath, error.to_string());
+    let after = request.query.get("cursor").map(MapPath::new).transpose().map_err(bad)?;
+    let under = (!request.path.is_empty()).then(|| MapPath::new(request.path.join("/"))).transpose().map_err(bad)?;
+    let limit = request.query.limit()?;
+    let page = routes.exchange.state(&request.reader, &request.core, under.as_ref(), after.as_ref(), limit).await?;
+    let entries = page.rows.iter().map(state_entry).collect::<Result<_, _>>()?;
+    Ok(Json(StatePage { entries, next: page.next.map(|path| path.to_string()) }).into_response())
+}
+
+fn state_entry(row: &StateRow) -> Result<StateEntry, ApiError> {
+    let damaged = || ApiError::new(Code::Internal, "a value of the state cannot be shown; run `kubelt doctor`");
+    let value: Ipld = Codec::DagCbor.decode(&row.value).map_err(|_cause| damaged())?;
+    let json = Codec::DagJson.encode(&value).map_err(|_cause| damaged())?;
+    Ok(StateEntry {
+        path: row.path.to_string(),
+        value: serde_json::from_slice(&json).map_err(|_cause| damaged())?,
+        op: row.op.to_string(),
+        at: rfc3339(row.at.ms()),
+    })
+}
+
+/// Serves `/@core/-/car`: GET exports the core, POST uploads blocks to it.
+pub(crate) async fn car(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+    match request.method {
+        Method::GET => export(&routes.exchange, request).await,
+        Method::POST => upload(routes, request, body).await,
+        _ => Err(request.method_not_allowed()),
+    }
+}
+
+async fn export(exchange: &Exchange, request: &CoreRequest) -> Result<Response, ApiError> {
+    let export = exchange.export(&request.reader, &request.core).await?;
+    let (pieces, stream) = mpsc::channel(CAR_PIECES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for piece in export {
+            let broken = piece.is_err();
+            // The receiver is gone when the client is.
+            if pieces.blocking_send(piece).is_err() || broken {
+                break;
+            }
+        }
+    });
+    let stream = tokio_stream::StreamExt::map(tokio_stream::wrappers::ReceiverStream::new(stream), |piece| piece.map(Frame::data));
+    let mut response = Body::new(StreamBody::new(stream)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.ipld.car; version=1"));
+    let name = format!("attachment; filename=\"{}.car\"", request.core);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a core id is plain ASCII"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Ok(response)
+}
+
+async fn upload(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    routes.rates.write(session.account())?;
+    routes.content.may_upload(&session, &request.core).await?;
+    check_car(request)?;
+    let mut upload = routes.content.upload_car(request.core).await;
+    while let Some(bytes) = next_bytes(&mut body).await? {
+        upload.write(bytes).await?;
+    }
+    let taken = upload.finish().await?;
+    let roots = taken.roots.iter().map(ToString::to_string).collect();
+    Ok((StatusCode::CREATED, Json(CarReceipt { roots, blocks: taken.blocks, bytes: taken.bytes })).into_response())
+}
+
+fn check_car(request: &CoreRequest) -> Result<(), ApiError> {
+    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_some_and(|kind| kind.trim() == CAR) {
+        return Ok(());
+    }
+    Err(ApiError::new(Code::UnsupportedMediaType, format!("send a CAR with `Content-Type: {CAR}`")))
+}
+
+/// Imports a whole core (`POST /-/car`).
+pub(crate) async fn import(exchange: &Exchange, session: Arc<Session>, mut body: Body) -> Result<Response, ApiError> {
+    let mut import = exchange.import(session);
+    while let Some(bytes) = next_bytes(&mut body).await? {
+        import.write(bytes).await?;
+    }
+    let done = import.finish().await?;
+    let name = done.account.map_or_else(|| done.core.to_string(), |account| account.to_string());
+    let view = CoreImport {
+        core: done.core.to_string(),
+        path: format!("/@{name}"),
+        ops: done.ops,
+        ops_new: done.ops_new,
+        ops_effective: done.ops_effective,
+        blocks: done.blocks,
+        bytes: done.bytes,
+        incomplete: done.incomplete.iter().map(ToString::to_string).collect(),
+    };
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}

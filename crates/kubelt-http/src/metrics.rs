@@ -1,0 +1,100 @@
+//! Figures in the Prometheus text format.
+
+use std::{sync::Arc, time::Duration};
+
+use kubelt_store::Store;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::problem::ApiError;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: String,
+    status: u16,
+}
+
+/// What the node counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    seconds: Histogram,
+    store: Store,
+    cores: Gauge,
+    blocks: Gauge,
+    block_bytes: Gauge,
+    segments: Gauge,
+    segment_bytes: Gauge,
+    free_bytes: Gauge,
+    commits: Gauge,
+    transactions: Gauge,
+    failed_commits: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(store: Store) -> Self {
+        let mut registry = Registry::with_prefix("kubelt");
+        let requests = Family::default();
+        let seconds = Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+        registry.register("http_requests", "Requests answered, by method and status", Family::clone(&requests));
+        registry.register("http_request_seconds", "Seconds until the head of an answer", seconds.clone());
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let inner = Inner {
+            cores: gauge("store_cores", "Cores on this node"),
+            blocks: gauge("store_blocks", "Blocks stored"),
+            block_bytes: gauge("store_block_bytes", "Bytes of the blocks stored"),
+            segments: gauge("store_segments", "Segments"),
+            segment_bytes: gauge("store_segment_bytes", "Bytes of the segments"),
+            free_bytes: gauge("store_free_bytes", "Free bytes on the store's disk"),
+            commits: gauge("store_commits", "Group commits since the start, one disk sync each"),
+            transactions: gauge("store_transactions", "Transactions in those group commits"),
+            failed_commits: gauge("store_failed_commits", "Group commits that failed"),
+            registry,
+            requests,
+            seconds,
+            store,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Counts an answered request.
+    pub(crate) fn answered(&self, method: &str, status: u16, took: Duration) {
+        // Methods are an open set; whatever is not a known one is counted as one.
+        let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+        let method = if known.contains(&method) { method } else { "other" };
+        self.0.requests.get_or_create(&RequestLabels { method: method.to_owned(), status }).inc();
+        self.0.seconds.observe(took.as_secs_f64());
+    }
+
+    /// All figures as text.
+    pub(crate) fn text(&self) -> Result<String, ApiError> {
+        let inner = &*self.0;
+        let stats = inner.store.stats()?;
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&inner.cores, stats.cores);
+        set(&inner.blocks, stats.blocks);
+        set(&inner.block_bytes, stats.block_bytes);
+        set(&inner.segments, stats.segments);
+        set(&inner.segment_bytes, stats.segment_bytes);
+        set(&inner.free_bytes, stats.free_bytes);
+        set(&inner.commits, stats.groups);
+        set(&inner.transactions, stats.transactions);
+        set(&inner.failed_commits, stats.failed_groups);
+        let mut text = String::new();
+        encode(&mut text, &inner.registry).expect("writing to a string does not fail");
+        Ok(text)
+    }
+}

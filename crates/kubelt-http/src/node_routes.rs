@@ -1,0 +1,110 @@
+//! The node itself: its page, its health, its figures, its description, and whole cores in.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
+};
+use kubelt_api::{CAR, Code, Health, NodeInfo};
+use kubelt_node::{Exchange, Sessions};
+use kubelt_store::{Mode, Store};
+
+use crate::{auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, problem::ApiError, rate::Rates};
+
+/// What these routes use.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeRoutes {
+    pub(crate) store: Store,
+    pub(crate) sessions: Sessions,
+    pub(crate) exchange: Exchange,
+    pub(crate) metrics: Metrics,
+    pub(crate) rates: Rates,
+}
+
+pub(crate) fn routes(state: NodeRoutes) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(openapi))
+        .route("/-/node", get(info))
+        .route("/-/car", post(import))
+        .with_state(state)
+}
+
+async fn index() -> Response {
+    let mut response = Html(include_str!("index.html")).into_response();
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    );
+    response
+}
+
+/// Says that the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, body = Health)))]
+pub(crate) async fn healthz(State(routes): State<NodeRoutes>) -> Json<Health> {
+    Json(health(&routes.store))
+}
+
+/// Says whether the node takes reads and writes.
+#[utoipa::path(get, path = "/readyz", tag = "node",
+    responses((status = 200, body = Health), (status = 503, description = "the store cannot be read, or takes no writes", body = Health)))]
+pub(crate) async fn readyz(State(routes): State<NodeRoutes>) -> Response {
+    let health = health(&routes.store);
+    let ready = health.status == "ok" && routes.store.mode() == Mode::ReadWrite;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health)).into_response()
+}
+
+fn health(store: &Store) -> Health {
+    let status = match store.core_count() {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => {
+            tracing::error!(%error, "the store cannot be read");
+            "the store cannot be read".to_owned()
+        }
+    };
+    let store = match store.mode() {
+        Mode::ReadWrite => "read-write",
+        Mode::ReadOnly { .. } => "read-only",
+    };
+    Health { status, store: store.to_owned() }
+}
+
+async fn metrics(State(routes): State<NodeRoutes>) -> Result<Response, ApiError> {
+    let text = routes.metrics.text()?;
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi_json()).into_response()
+}
+
+/// Says what this node is.
+#[utoipa::path(get, path = "/-/node", tag = "node", responses((status = 200, body = NodeInfo)))]
+pub(crate) async fn info() -> Json<NodeInfo> {
+    Json(NodeInfo { name: "kubelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+/// Imports a whole core from a CAR that another node exported.
+#[utoipa::path(post, path = "/-/car", tag = "cores", security(("bearer" = [])),
+    request_body(content_type = "application/vnd.ipld.car", description = "an exported core"),
+    responses((status = 201, body = kubelt_api::CoreImport), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn import(
+    State(routes): State<NodeRoutes>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    routes.rates.write(session.account())?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_none_or(|kind| kind.trim() != CAR) {
+        return Err(ApiError::new(Code::UnsupportedMediaType, format!("send a CAR with `Content-Type: {CAR}`")));
+    }
+    log_routes::import(&routes.exchange, session, body).await
+}

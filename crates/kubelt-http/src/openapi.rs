@@ -1,0 +1,124 @@
+//! The API's description (OpenAPI 3.1), generated from the handlers and the wire types.
+//!
+//! Routes under `/@core` are dispatched by hand, since a core's address has any number of segments; they are
+//! described here, one function each, and nothing else lives in them.
+
+#![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
+
+use kubelt_api::{
+    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipts, OpsPage, Possession, PossessionRequest,
+    Problem, StatePage,
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use crate::{node_routes, session_routes};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Kubelt node", description = "Cores: places of their own for wallets. Every `{core}` is an account (`0x…`) or a core id (`bafy…`)."),
+    paths(
+        session_routes::challenge, session_routes::open, session_routes::list, session_routes::end_current,
+        session_routes::end, session_routes::end_challenge, session_routes::end_signed,
+        node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
+        core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
+        read_ops, post_ops, heads, state, ipfs,
+    ),
+    components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
+    modifiers(&Bearer),
+    tags(
+        (name = "session", description = "Sign-in (EIP-4361 with ReCap, ERC-5573) and sessions"),
+        (name = "content", description = "Content of a core"),
+        (name = "log", description = "The signed log of a core and what it adds up to"),
+        (name = "cores", description = "Whole cores in and out"),
+        (name = "node", description = "The node itself"),
+    )
+)]
+struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The description as JSON.
+pub fn openapi_json() -> String {
+    Api::openapi().to_pretty_json().expect("the description is plain JSON")
+}
+
+#[utoipa::path(get, path = "/@{core}", tag = "cores", params(("core" = String, Path)),
+    responses((status = 200, body = CoreView), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn core_view() {}
+
+#[utoipa::path(get, path = "/@{core}/{path}", tag = "content", params(("core" = String, Path), ("path" = String, Path)),
+    responses(
+        (status = 200, description = "the content, with `ETag` = CID", content_type = "application/octet-stream"),
+        (status = 206, description = "the range asked for"), (status = 304, description = "not modified"),
+        (status = 404, body = Problem, content_type = "application/problem+json"), (status = 416, body = Problem, content_type = "application/problem+json")))]
+fn published() {}
+
+#[utoipa::path(put, path = "/@{core}/-/content/{path}", tag = "content", security(("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path),
+        ("visibility" = Option<String>, Query, description = "`public`, `members` or `private` (default)"),
+        ("cid" = Option<String>, Query, description = "link a DAG whose blocks the core has uploaded, instead of sending a body")),
+    request_body(content_type = "application/octet-stream", description = "the bytes of the file"),
+    responses((status = 201, body = ContentReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn put_content() {}
+
+#[utoipa::path(get, path = "/@{core}/-/content/{path}", tag = "content",
+    params(("core" = String, Path), ("path" = String, Path),
+        ("list" = Option<String>, Query, description = "list what lies below the path (`Listing`)"),
+        ("versions" = Option<String>, Query, description = "list the versions of the path (`ContentVersions`)"),
+        ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, description = "the content, a `Listing` or `ContentVersions`"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn get_content() {}
+
+#[utoipa::path(delete, path = "/@{core}/-/content/{path}", tag = "content", security(("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn delete_content() {}
+
+#[utoipa::path(post, path = "/@{core}/-/possession", tag = "content", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = PossessionRequest, responses((status = 200, body = Possession)))]
+fn possession() {}
+
+#[utoipa::path(post, path = "/@{core}/-/car", tag = "content", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body(content_type = "application/vnd.ipld.car", description = "blocks to upload"),
+    responses((status = 201, body = CarReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn upload_car() {}
+
+#[utoipa::path(get, path = "/@{core}/-/car", tag = "cores", params(("core" = String, Path)),
+    responses((status = 200, description = "the core as a CAR: all of it for its own people, the public part for others", content_type = "application/vnd.ipld.car")))]
+fn export_car() {}
+
+#[utoipa::path(get, path = "/@{core}/-/ops", tag = "log",
+    params(("core" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query),
+        ("order" = Option<String>, Query, description = "`asc` (default) or `desc`")),
+    responses((status = 200, body = OpsPage), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn read_ops() {}
+
+#[utoipa::path(post, path = "/@{core}/-/ops", tag = "log", params(("core" = String, Path)), request_body = OpPost,
+    responses((status = 201, body = OpReceipts), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn post_ops() {}
+
+#[utoipa::path(get, path = "/@{core}/-/heads", tag = "log", params(("core" = String, Path)),
+    responses((status = 200, body = Heads), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn heads() {}
+
+#[utoipa::path(get, path = "/@{core}/-/state/{prefix}", tag = "log",
+    params(("core" = String, Path), ("prefix" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
+    responses((status = 200, body = StatePage), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn state() {}
+
+#[utoipa::path(get, path = "/ipfs/{cid}", tag = "content", params(("cid" = String, Path, description = "a CID, and a path below it")),
+    responses((status = 200, description = "published content, verified by its hash when it was stored"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn ipfs() {}

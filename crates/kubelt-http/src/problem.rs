@@ -1,0 +1,304 @@
+//! Errors on their way out: every error of a use case becomes one status, one stable code and one public
+//! message. Causes are logged under the request's id and never sent.
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use kubelt_api::{Code, PROBLEM_JSON, Problem};
+use kubelt_content::car::CarError;
+use kubelt_core::{
+    PathError,
+    log::{DraftError, Refusal},
+};
+use kubelt_node::{
+    ChallengeError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError, UploadError, WriteError,
+    exchange::{CoreFileError, ExportError, ImportError, OpsError},
+};
+use kubelt_store::{CommitError, TxError};
+
+use crate::path::BadPath;
+
+/// What a handler answers when it cannot do what was asked.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    code: Code,
+    detail: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// The one answer for what is missing and for what this reader may not know of.
+    pub(crate) fn not_found() -> Self {
+        Self::new(Code::NotFound, "there is nothing here that you may use; if it is yours, sign in first")
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(Code::Unauthorized, "this needs a session; sign in and send its token as `Authorization: Bearer …`")
+    }
+
+    fn internal(cause: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %chain(cause), "request failed");
+        Self::new(Code::Internal, "the node has failed; its log says more under this request's id")
+    }
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut problem = Problem::new(self.code, self.detail);
+        problem.instance = crate::request_id::current();
+        let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
+        let status = StatusCode::from_u16(problem.status).expect("codes carry valid statuses");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self.code {
+            Code::Unauthorized | Code::BadSignIn => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::RateLimited | Code::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<BadPath> for ApiError {
+    fn from(error: BadPath) -> Self {
+        Self::new(Code::BadPath, error.to_string())
+    }
+}
+
+impl From<PathError> for ApiError {
+    fn from(error: PathError) -> Self {
+        Self::new(Code::BadPath, error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<LoadError> for ApiError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Unknown => Self::not_found(),
+            LoadError::Store(_) | LoadError::Damaged { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Quota(quota) => Self::new(Code::QuotaExceeded, quota.to_string()),
+            CommitError::NoSpace { .. } | CommitError::ReadOnly { .. } | CommitError::Closed => {
+                tracing::warn!(%error, "a write was refused");
+                Self::new(Code::Unavailable, "the node cannot write at the moment: its disk is full or read-only")
+            }
+            CommitError::BlockForgotten => Self::new(Code::Conflict, error.to_string()),
+            CommitError::Write(_) | CommitError::Sync(_) | CommitError::Index(_) => {
+                tracing::error!(error = %chain(&error), "a write failed");
+                Self::new(Code::Unavailable, "the node could not write to its disk; nothing was changed")
+            }
+        }
+    }
+}
+
+impl From<TxError> for ApiError {
+    fn from(error: TxError) -> Self {
+        match error {
+            TxError::BlockTooLarge { .. } | TxError::TooLarge { .. } => Self::new(Code::TooLarge, error.to_string()),
+            TxError::KeyTooLong { .. } => Self::new(Code::BadPath, error.to_string()),
+            TxError::TooManyHeads { .. } => Self::new(Code::Conflict, error.to_string()),
+            TxError::Read(_) | TxError::UnknownOp { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        let text = error.to_string();
+        match error {
+            WriteError::ClientKey => Self::new(Code::Forbidden, text),
+            WriteError::Draft(error) => match &*error {
+                DraftError::NoAuthority { .. } => Self::new(Code::Forbidden, text),
+                DraftError::SessionOver => Self::new(Code::Unauthorized, text),
+                DraftError::NoLaterDate => Self::new(Code::Conflict, text),
+                DraftError::Refused(refusal) => refused(refusal),
+            },
+            WriteError::Entry(_) | WriteError::Schema(_) => Self::new(Code::BadOperation, text),
+            WriteError::Refused(refusal) => refused(&refusal),
+            WriteError::Tx(error) => match Arc::try_unwrap(error) {
+                Ok(error) => error.into(),
+                Err(shared) => Self::internal(&*shared),
+            },
+            WriteError::Commit(error) => error.into(),
+            WriteError::Load(error) => match &*error {
+                LoadError::Unknown => Self::not_found(),
+                other => Self::internal(other),
+            },
+            WriteError::Stopped => Self::new(Code::Unavailable, text),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::UnknownPrev(_) => ApiError::new(Code::Conflict, refusal.to_string()),
+        Refusal::Ahead { .. } => ApiError::new(Code::Pending, refusal.to_string()),
+        Refusal::Full => ApiError::new(Code::QuotaExceeded, refusal.to_string()),
+        _ => ApiError::new(Code::BadOperation, refusal.to_string()),
+    }
+}
+
+impl From<ContentError> for ApiError {
+    fn from(error: ContentError) -> Self {
+        match error {
+            ContentError::NotFound => Self::not_found(),
+            ContentError::Path(error) => error.into(),
+            ContentError::Malformed(source) => {
+                Self::new(Code::Unprocessable, format!("the content cannot be read: {source}"))
+            }
+            ContentError::Load(error) => error.into(),
+            ContentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Forbidden(_) => Self::new(Code::Forbidden, error.to_string()),
+            UploadError::NotFound => Self::not_found(),
+            UploadError::Incomplete(error) => error.into(),
+            UploadError::Tx(error) => error.into(),
+            UploadError::Commit(error) => error.into(),
+            UploadError::Write(error) => error.into(),
+            UploadError::Car(error) => error.into(),
+            UploadError::Load(error) => error.into(),
+            UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Incomplete> for ApiError {
+    fn from(error: Incomplete) -> Self {
+        match error {
+            Incomplete::Missing(_) => Self::new(Code::Incomplete, error.to_string()),
+            Incomplete::Malformed(source) => {
+                Self::new(Code::Unprocessable, format!("the content cannot be linked: {source}"))
+            }
+            Incomplete::Store(error) => error.into(),
+            Incomplete::Tx(error) => error.into(),
+            Incomplete::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<CarError> for ApiError {
+    fn from(error: CarError) -> Self {
+        Self::new(Code::BadCar, chain(&error))
+    }
+}
+
+impl From<ChallengeError> for ApiError {
+    fn from(error: ChallengeError) -> Self {
+        match error {
+            ChallengeError::Contract => Self::new(Code::NotImplemented, error.to_string()),
+            ChallengeError::Message(_) | ChallengeError::Refused(_) => Self::new(Code::BadRequest, chain(&error)),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::TooMany => Self::new(Code::Conflict, error.to_string()),
+            SignInError::Pending => Self::new(Code::NotImplemented, error.to_string()),
+            SignInError::Store(error) => error.into(),
+            SignInError::Tx(error) => error.into(),
+            SignInError::Commit(error) => error.into(),
+            SignInError::Challenge | SignInError::Altered | SignInError::Origin(_) | SignInError::Login(_) => {
+                Self::new(Code::BadSignIn, chain(&error))
+            }
+        }
+    }
+}
+
+impl From<EndError> for ApiError {
+    fn from(error: EndError) -> Self {
+        match error {
+            EndError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            EndError::Challenge | EndError::Signature(_) => Self::new(Code::BadSignIn, chain(&error)),
+            EndError::Store(error) => error.into(),
+            EndError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<OpsError> for ApiError {
+    fn from(error: OpsError) -> Self {
+        match error {
+            OpsError::NotFound => Self::not_found(),
+            OpsError::Decode(_)
+            | OpsError::OtherCore(_)
+            | OpsError::UnknownLogin(_)
+            | OpsError::Login(_)
+            | OpsError::Signature(_) => Self::new(Code::BadOperation, chain(&error)),
+            OpsError::Pending => Self::new(Code::Pending, error.to_string()),
+            OpsError::Write(error) => error.into(),
+            OpsError::Load(error) => error.into(),
+            OpsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::NotFound => Self::not_found(),
+            ExportError::Load(error) => error.into(),
+            ExportError::Store(error) => error.into(),
+            ExportError::Content => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::File(CoreFileError::TooLarge) => Self::new(Code::TooLarge, error.to_string()),
+            ImportError::File(_) | ImportError::Order => Self::new(Code::BadCar, chain(&error)),
+            ImportError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
+            ImportError::Write { source, .. } => source.into(),
+            ImportError::Upload(error) => error.into(),
+            ImportError::Tx(error) => error.into(),
+            ImportError::Commit(error) => error.into(),
+            ImportError::Load(error) => error.into(),
+            ImportError::Store(error) => error.into(),
+        }
+    }
+}

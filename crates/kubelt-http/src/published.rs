@@ -1,0 +1,115 @@
+//! `/@core/path`: what a core has published, for browsers and programs; `/@core` itself.
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use kubelt_api::{CoreView, UsageView};
+use kubelt_core::Genesis;
+use kubelt_node::{ChildKind, Children, Found};
+
+use crate::{
+    core_routes::{CoreRequest, CoreRoutes},
+    file_response::{Caching, respond},
+    listing_page::listing_page,
+    path::encode_segment,
+    problem::ApiError,
+};
+
+/// The file that stands for its directory.
+const INDEX: &str = "index.html";
+/// Names shown on one page of a directory.
+const NAMES_PER_PAGE: usize = 1_000;
+
+/// Serves `GET` and `HEAD` of `/@core[/path]`.
+pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    if request.path.is_empty() && !wants_html(&request.headers) {
+        return describe(routes, request).await;
+    }
+    match routes.content.find(&request.reader, &request.core, &request.path).await? {
+        Found::File(file) | Found::Block(file) => {
+            respond(&routes.content, &file, &request.method, &request.headers, Caching::Revalidate)
+        }
+        Found::Directory { .. } if !request.slash => Ok(with_slash(request)),
+        Found::Directory { .. } => directory(routes, request).await,
+    }
+}
+
+/// Relative links work only below a slash. The target is made of decoded names, so it stays on this host.
+fn with_slash(request: &CoreRequest) -> Response {
+    let path: String = request.path.iter().map(|segment| format!("/{}", encode_segment(segment))).collect();
+    let target = format!("{}{path}/", request.address);
+    let mut response = StatusCode::FOUND.into_response();
+    if let Ok(target) = HeaderValue::from_str(&target) {
+        response.headers_mut().insert(header::LOCATION, target);
+    }
+    response
+}
+
+async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    let mut index = request.path.clone();
+    index.push(INDEX.to_owned());
+    match routes.content.find(&request.reader, &request.core, &index).await {
+        Ok(Found::File(file)) => {
+            return respond(&routes.content, &file, &request.method, &request.headers, Caching::Revalidate);
+        }
+        Ok(_) | Err(kubelt_node::ContentError::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let cursor = request.query.get("cursor");
+    let page = routes.content.list(&request.reader, &request.core, &request.path, cursor, NAMES_PER_PAGE).await?;
+    let title = format!("{}/{}", request.address, request.path.join("/"));
+    Ok(listing_page(&title, &page))
+}
+
+async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    let summary = routes.exchange.summary(&request.reader, &request.core).await?;
+    let summary = summary.ok_or_else(ApiError::not_found)?;
+    let (kind, name) = match &summary.genesis {
+        Genesis::Private { .. } => ("private", None),
+        Genesis::User { .. } => ("user", None),
+        Genesis::Shared { name, .. } => ("shared", Some(name.clone())),
+    };
+    let listed = routes.content.list(&request.reader, &request.core, &[], None, 100).await;
+    let content = listed.map(names).unwrap_or_default();
+    let usage = summary.usage.map(|(usage, quota)| UsageView {
+        ops: usage.ops,
+        ops_max: quota.ops,
+        block_bytes: usage.block_bytes,
+        block_bytes_max: quota.block_bytes,
+        blocks: usage.blocks,
+    });
+    let account = summary.account.map(|account| account.to_string());
+    let view = CoreView {
+        core: summary.core.to_string(),
+        kind: kind.to_owned(),
+        path: format!("/@{}", account.as_deref().unwrap_or(&summary.core.to_string())),
+        account,
+        name,
+        content,
+        usage,
+    };
+    Ok(([(header::VARY, "Accept, Authorization"), (header::CACHE_CONTROL, "no-cache")], Json(view)).into_response())
+}
+
+fn names(page: Children) -> Vec<String> {
+    let name = |child: kubelt_node::Child| match child.kind {
+        ChildKind::Directory => format!("{}/", child.name),
+        ChildKind::File { .. } | ChildKind::Symlink => child.name,
+    };
+    page.entries.into_iter().map(name).collect()
+}
+
+/// Whether the client is a browser that shows a page: HTML is named, and not after JSON.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let place = |kind: &str| accept.find(kind);
+    match (place("text/html"), place("application/json")) {
+        (Some(html), Some(json)) => html < json,
+        (html, _) => html.is_some(),
+    }
+}

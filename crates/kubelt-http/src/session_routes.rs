@@ -1,0 +1,192 @@
+//! `/-/session`: sign-in, sessions, signing out.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, State},
+    http::{HeaderMap, StatusCode, Uri},
+    response::IntoResponse,
+    routing::{delete, post},
+};
+use kubelt_api::{
+    Challenge, ChallengeRequest, Code, EndChallengeRequest, EndRequest, SessionCreated, SessionList, SessionRequest,
+    SessionView,
+};
+use kubelt_core::{Ability, Account, LoginId, OpId, PublicKey};
+use kubelt_node::{Ask, Sessions};
+
+use crate::{
+    auth::SignedIn,
+    json::JsonBody,
+    origin::Hosts,
+    problem::ApiError,
+    rate::Rates,
+    time::rfc3339,
+};
+
+/// What these routes use.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionRoutes {
+    pub(crate) sessions: Sessions,
+    pub(crate) hosts: Hosts,
+    pub(crate) rates: Rates,
+}
+
+pub(crate) fn routes(state: SessionRoutes) -> Router {
+    Router::new()
+        .route("/-/session/challenge", post(challenge))
+        .route("/-/session/end/challenge", post(end_challenge))
+        .route("/-/session/end", post(end_signed))
+        .route("/-/session", post(open).get(list).delete(end_current))
+        .route("/-/session/{id}", delete(end))
+        .with_state(state)
+}
+
+/// Asks for a sign-in message.
+#[utoipa::path(post, path = "/-/session/challenge", tag = "session", request_body = ChallengeRequest,
+    responses((status = 200, body = Challenge), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn challenge(
+    State(routes): State<SessionRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<ChallengeRequest>,
+) -> Result<Json<Challenge>, ApiError> {
+    routes.rates.sign_in(peer.ip())?;
+    let origin = routes.hosts.serving(&uri, &headers)?;
+    let made = routes.sessions.challenge(&origin, ask(&request)?)?;
+    Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
+}
+
+fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
+    let bad = |error: &dyn std::error::Error| ApiError::new(Code::BadRequest, error.to_string());
+    let account = request.account.parse::<Account>().map_err(|error| bad(&error))?;
+    let abilities = match &request.abilities {
+        None => None,
+        Some(texts) => Some(
+            texts.iter().map(|text| text.parse::<Ability>()).collect::<Result<Vec<_>, _>>().map_err(|error| bad(&error))?,
+        ),
+    };
+    let session_key =
+        request.session_key.as_deref().map(str::parse::<PublicKey>).transpose().map_err(|error| bad(&error))?;
+    let heads =
+        request.heads.iter().map(|head| head.parse::<OpId>()).collect::<Result<_, _>>().map_err(|error| bad(&error))?;
+    Ok(Ask { account, abilities, session_key, heads })
+}
+
+/// Opens a session with a signed message.
+#[utoipa::path(post, path = "/-/session", tag = "session", request_body = SessionRequest,
+    responses((status = 201, body = SessionCreated), (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn open(
+    State(routes): State<SessionRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<SessionRequest>,
+) -> Result<impl IntoResponse, ApiError> {
+    routes.rates.sign_in(peer.ip())?;
+    let origin = routes.hosts.serving(&uri, &headers)?;
+    let opened = routes.sessions.open(&origin, &request.message, &signature(&request.signature)?).await?;
+    let session = &opened.session;
+    let account = session.account().to_string();
+    let created = SessionCreated {
+        id: session.id().to_string(),
+        token: opened.token,
+        path: format!("/@{account}"),
+        account,
+        core: session.core.to_string(),
+        created: opened.created,
+        expires: rfc3339(session.expires_ms()),
+    };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Lists the account's sessions on this node.
+#[utoipa::path(get, path = "/-/session", tag = "session", security(("bearer" = [])),
+    responses((status = 200, body = SessionList), (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn list(
+    State(routes): State<SessionRoutes>,
+    headers: HeaderMap,
+) -> Result<Json<SessionList>, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    let sessions = routes.sessions.list(&session)?;
+    let sessions = sessions
+        .into_iter()
+        .map(|info| SessionView {
+            id: info.id.to_string(),
+            created: rfc3339(info.created_ms),
+            expires: rfc3339(info.expires_ms),
+            held_by_node: info.held_by_node,
+            current: info.current,
+        })
+        .collect();
+    Ok(Json(SessionList { sessions }))
+}
+
+/// Ends the session that asks.
+#[utoipa::path(delete, path = "/-/session", tag = "session", security(("bearer" = [])), responses((status = 204)))]
+pub(crate) async fn end_current(
+    State(routes): State<SessionRoutes>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    routes.sessions.end(&session, session.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends another session of the same account.
+#[utoipa::path(delete, path = "/-/session/{id}", tag = "session", security(("bearer" = [])),
+    params(("id" = String, Path, description = "the session's id")), responses((status = 204)))]
+pub(crate) async fn end(
+    State(routes): State<SessionRoutes>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    routes.sessions.end(&session, login_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Asks for a message by which the wallet itself ends a session.
+#[utoipa::path(post, path = "/-/session/end/challenge", tag = "session", request_body = EndChallengeRequest,
+    responses((status = 200, body = Challenge)))]
+pub(crate) async fn end_challenge(
+    State(routes): State<SessionRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<EndChallengeRequest>,
+) -> Result<Json<Challenge>, ApiError> {
+    routes.rates.sign_in(peer.ip())?;
+    let origin = routes.hosts.serving(&uri, &headers)?;
+    let account =
+        request.account.parse::<Account>().map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
+    let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?).await?;
+    Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
+}
+
+/// Ends a session by the wallet's signature, with no session at hand.
+#[utoipa::path(post, path = "/-/session/end", tag = "session", request_body = EndRequest,
+    responses((status = 204), (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn end_signed(
+    State(routes): State<SessionRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<EndRequest>,
+) -> Result<StatusCode, ApiError> {
+    routes.rates.sign_in(peer.ip())?;
+    let origin = routes.hosts.serving(&uri, &headers)?;
+    routes.sessions.end_signed(&origin, &request.nonce, &signature(&request.signature)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn login_id(text: &str) -> Result<LoginId, ApiError> {
+    text.parse().map_err(|_cause| ApiError::new(Code::BadRequest, "not the id of a session"))
+}
+
+fn signature(text: &str) -> Result<Vec<u8>, ApiError> {
+    let refused = || ApiError::new(Code::BadSignIn, "the signature is not hex with `0x`");
+    hex::decode(text.strip_prefix("0x").ok_or_else(refused)?).map_err(|_cause| refused())
+}

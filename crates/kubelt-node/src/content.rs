@@ -1,0 +1,150 @@
+//! Content of cores: written, found, listed and read.
+//!
+//! A path of the map under `content/` holds one entry: the CID of a file or of a whole directory. What a
+//! reader sees at `/@core/site/css/a.css` is the entry at that very path, or what lies at `css/a.css`
+//! inside the directory whose entry is at `site`, whichever entry is longer *and visible to the reader*:
+//! an entry that may not be seen is treated as if it were not there.
+//!
+//! An entry counts only when its DAG is whole *in this core*: every block of it uploaded by this core. So
+//! naming a foreign CID opens nothing (see [`link`]).
+
+mod find;
+mod link;
+mod list;
+mod reader;
+mod upload;
+
+use std::sync::Arc;
+
+use cid::Cid;
+use kubelt_content::read::ReadError;
+use kubelt_core::{MapPath, OpId, PathError, schema::Visibility};
+use kubelt_store::Store;
+use tokio::sync::Semaphore;
+
+pub use link::Incomplete;
+pub use list::{Child, ChildKind, Children, Version};
+pub use reader::ContentReader;
+pub use upload::{CarTaken, CarUpload, Stored, Target, Upload, UploadError};
+
+pub(crate) use link::is_whole;
+pub(crate) use upload::BlockSink;
+
+use crate::{
+    StoreError,
+    access::Access,
+    blocks::{BlockError, StoredBlocks},
+    cores::{Cores, LoadError},
+    limits::UPLOADS_MAX,
+};
+
+/// First segment of the map's paths of content.
+pub(crate) const PREFIX: &str = "content";
+
+/// The content of a node's cores; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Content {
+    store: Store,
+    cores: Cores,
+    access: Arc<Access>,
+    uploads: Arc<Semaphore>,
+}
+
+impl Content {
+    pub(crate) fn new(store: Store, cores: Cores, access: Arc<Access>) -> Self {
+        Self { store, cores, access, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+    }
+
+    fn blocks(&self) -> StoredBlocks {
+        StoredBlocks(self.store.clone())
+    }
+}
+
+/// The map path of content at `segments`: `content/site/index.html`.
+///
+/// # Errors
+/// [`PathError`] when the segments break a rule of paths.
+pub fn content_path(segments: &[String]) -> Result<MapPath, PathError> {
+    let mut text = String::from(PREFIX);
+    for segment in segments {
+        text.push('/');
+        text.push_str(segment);
+    }
+    MapPath::new(text)
+}
+
+/// A file that was found.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its CID.
+    pub cid: Cid,
+    /// Its bytes.
+    pub size: u64,
+    /// The media type that its writer gave it.
+    pub media_type: Option<String>,
+    /// Who may read it.
+    pub visibility: Visibility,
+    /// The operation that wrote the entry it was found by; none where it was found by CID.
+    pub op: Option<OpId>,
+    /// Its last name on the way here, from which a media type can be guessed.
+    pub name: Option<String>,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// A file, or a symbolic link, whose bytes are its target.
+    File(File),
+    /// A directory.
+    Directory {
+        /// Its CID; none for a directory that exists only as a common prefix of paths.
+        cid: Option<Cid>,
+        /// Who may read it.
+        visibility: Visibility,
+    },
+    /// A block that is neither, found by its CID.
+    Block(File),
+}
+
+/// Why content could not be found, listed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// Nothing there, or nothing that the reader may know of.
+    #[error("there is nothing here that you may read")]
+    NotFound,
+    /// No path of content.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The entry is there, but its blocks make no file or directory.
+    #[error("the content cannot be read")]
+    Malformed(#[source] Box<ReadError<BlockError>>),
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl ContentError {
+    /// What reading a DAG that is known to be whole can end in.
+    fn reading(error: ReadError<BlockError>) -> Self {
+        match error {
+            ReadError::Source(BlockError::Store(error)) => Self::Store(error),
+            ReadError::Source(BlockError::Missing(_))
+            | ReadError::NotFound(_)
+            | ReadError::NotADirectory(_)
+            | ReadError::ThroughSymlink { .. }
+            | ReadError::PathTooLong
+            | ReadError::Name(_) => Self::NotFound,
+            other => Self::Malformed(Box::new(other)),
+        }
+    }
+}
+
+/// An entry of the map that a reader may use.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) value: kubelt_core::schema::ContentEntry,
+    pub(crate) op: OpId,
+}

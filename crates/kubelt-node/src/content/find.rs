@@ -1,0 +1,115 @@
+//! From a path or a CID to content.
+
+use cid::Cid;
+use kubelt_content::read::{NodeKind, ReadError, resolve};
+use kubelt_core::{CoreId, MapPath, schema::Visibility};
+
+use super::{Content, ContentError, Entry, File, Found, content_path};
+use crate::{
+    access::Reader,
+    limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
+    names::{self, named},
+    write::content_entry,
+};
+
+impl Content {
+    /// What `reader` finds at `segments` of a core's content; none for the core's own root.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
+    pub async fn find(&self, reader: &Reader, core: &CoreId, segments: &[String]) -> Result<Found, ContentError> {
+        // Longest entry first: one that names this very path wins over one inside a directory.
+        for taken in (0..=segments.len()).rev() {
+            let (head, rest) = segments.split_at(taken);
+            let path = content_path(head)?;
+            let Some(entry) = self.entry(reader, core, &path).await? else { continue };
+            match resolve(&self.blocks(), &entry.value.cid, rest) {
+                Ok(node) => return Ok(found(&entry, node.cid, node.kind, segments, rest.is_empty())),
+                Err(error) => match ContentError::reading(error) {
+                    ContentError::NotFound => {}
+                    other => return Err(other),
+                },
+            }
+        }
+        if self.any_below(reader, core, &content_path(segments)?).await? {
+            return Ok(Found::Directory { cid: None, visibility: Visibility::Public });
+        }
+        Err(ContentError::NotFound)
+    }
+
+    /// What `reader` finds at `segments` below a CID: published content for anybody, and for a session
+    /// also what its core holds at paths that it may read.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
+    pub async fn find_cid(&self, reader: &Reader, cid: &Cid, segments: &[String]) -> Result<Found, ContentError> {
+        let visibility = self.cid_visibility(reader, cid).await?.ok_or(ContentError::NotFound)?;
+        let file = |cid: Cid, size: u64| File {
+            cid,
+            size,
+            media_type: None,
+            visibility,
+            op: None,
+            name: segments.last().cloned(),
+        };
+        match resolve(&self.blocks(), cid, segments) {
+            Ok(node) => Ok(match node.kind {
+                NodeKind::File { size } => Found::File(file(node.cid, size)),
+                NodeKind::Directory { .. } => Found::Directory { cid: Some(node.cid), visibility },
+                NodeKind::Symlink { target } => Found::File(file(node.cid, target.len() as u64)),
+            }),
+            Err(ReadError::NotUnixFs(_)) if segments.is_empty() => {
+                let size = self.store.block(cid)?.ok_or(ContentError::NotFound)?.len();
+                Ok(Found::Block(file(*cid, size as u64)))
+            }
+            Err(error) => Err(ContentError::reading(error)),
+        }
+    }
+
+    /// The visibility by which `reader` may have a block, if any: that of a path whose DAG reaches it.
+    async fn cid_visibility(&self, reader: &Reader, cid: &Cid) -> Result<Option<Visibility>, ContentError> {
+        for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX) {
+            for named in self.store.names_of_root(&root?).take(NAMES_PER_ROOT_MAX) {
+                let (core, path, visibility) = named?;
+                let Some(visibility) = names::visibility(visibility) else { continue };
+                if self.access.sees(reader, &core, &path, visibility).await? {
+                    return Ok(Some(visibility));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry at exactly `path`, where `reader` may see it and its DAG is whole in this core.
+    pub(super) async fn entry(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        path: &MapPath,
+    ) -> Result<Option<Entry>, ContentError> {
+        let Some(opened) = named(&self.store, core, path)? else { return Ok(None) };
+        if !self.access.sees(reader, core, path, opened.visibility).await? {
+            return Ok(None);
+        }
+        let Some(state) = self.store.state(core, path)? else { return Ok(None) };
+        let value = content_entry(&state.value).filter(|value| value.cid == opened.root);
+        Ok(value.map(|value| Entry { value, op: state.id }))
+    }
+}
+
+fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry: bool) -> Found {
+    let visibility = entry.value.visibility;
+    let file = |size: u64| File {
+        cid,
+        size,
+        media_type: is_entry.then(|| entry.value.media_type.clone()),
+        visibility,
+        op: Some(entry.op),
+        name: segments.last().cloned(),
+    };
+    match kind {
+        NodeKind::File { size } => Found::File(file(size)),
+        NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility },
+        NodeKind::Symlink { target } => Found::File(file(target.len() as u64)),
+    }
+}

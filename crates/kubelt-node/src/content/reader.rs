@@ -1,0 +1,65 @@
+//! The bytes of a file, piece by piece.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use kubelt_content::read::{FileReader, NodeKind, ReadError, stat};
+
+use super::{Content, ContentError, File};
+use crate::blocks::StoredBlocks;
+
+/// Gives the bytes of a file one piece after the other; a piece is a slice of a stored block, so nothing
+/// is copied and no more than a block is held.
+#[derive(Debug)]
+pub struct ContentReader {
+    blocks: StoredBlocks,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    File(Box<FileReader>),
+    /// A link's target, or a block that is no file.
+    Whole(Option<Bytes>),
+}
+
+impl Content {
+    /// Opens the bytes `range` of a file; the range must lie within it.
+    ///
+    /// # Errors
+    /// [`ContentError`] when a block is malformed or the store fails.
+    pub fn read(&self, file: &File, range: Range<u64>) -> Result<ContentReader, ContentError> {
+        let blocks = self.blocks();
+        let state = match stat(&blocks, &file.cid) {
+            Ok(node) => match node.kind {
+                NodeKind::Symlink { target } => State::Whole(Some(slice(Bytes::from(target), &range))),
+                _ => {
+                    let reader = FileReader::open(&blocks, &file.cid).map_err(ContentError::reading)?;
+                    State::File(Box::new(reader.range(range).map_err(|_outside| ContentError::NotFound)?))
+                }
+            },
+            Err(ReadError::NotUnixFs(_)) => {
+                let block = self.store.block(&file.cid)?.ok_or(ContentError::NotFound)?;
+                State::Whole(Some(slice(block, &range)))
+            }
+            Err(error) => return Err(ContentError::reading(error)),
+        };
+        Ok(ContentReader { blocks, state })
+    }
+}
+
+fn slice(bytes: Bytes, range: &Range<u64>) -> Bytes {
+    let clamp = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.slice(clamp(range.start)..clamp(range.end))
+}
+
+impl Iterator for ContentReader {
+    type Item = Result<Bytes, ContentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.state {
+            State::File(reader) => reader.next(&self.blocks).map_err(ContentError::reading).transpose(),
+            State::Whole(bytes) => bytes.take().filter(|bytes| !bytes.is_empty()).map(Ok),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A whole core as one CAR file: export, import, and a check that needs no node.
+//!
+//! The CAR's one root is a manifest: the genesis, the heads, and pages that list every operation as links
+//! to its signed header, its body (absent where withheld) and its login. Manifest and pages come first, then
+//! genesis, logins, headers and bodies in the order of (`at`, id), then the blocks of the content. All of it
+//! is dag-cbor and content blocks, so any IPLD tool can read it, and everything is checked by its hash.
+
+mod export;
+mod import;
+mod manifest;
+mod ops;
+mod read;
+mod verify;
+
+use std::sync::Arc;
+
+use kubelt_store::Store;
+
+pub use export::{CoreExport, ExportError};
+pub use import::{CoreImport, ImportError, Imported};
+pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};
+pub use ops::{LogPage, LoggedOp, OpsError, PostedOp, StatePage, StateRow};
+pub use read::CoreFileError;
+pub use verify::{VerifyError, VerifyReport, verify};
+
+use crate::{access::Access, content::Content, cores::Cores};
+
+/// What readers may have of cores' logs, and whole cores in and out; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub(crate) store: Store,
+    pub(crate) cores: Cores,
+    pub(crate) content: Content,
+    pub(crate) access: Arc<Access>,
+}
+
+impl Exchange {
+    pub(crate) fn new(store: Store, cores: Cores, content: Content, access: Arc<Access>) -> Self {
+        Self { store, cores, content, access }
+    }
+}

@@ -1,0 +1,168 @@
+//! A core on its way in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kubelt_core::{Account, CoreId, Log, MapPath, Verb};
+use kubelt_store::{CommitError, TxError};
+
+use super::{
+    Exchange,
+    read::{CoreFile, CoreFileError, CoreLog},
+};
+use crate::{
+    StoreError,
+    content::{BlockSink, UploadError},
+    cores::LoadError,
+    session::Session,
+    write::{Write, WriteError},
+};
+
+/// A file being imported. Content blocks go to the core as they come; the log is judged when the file is
+/// whole.
+#[derive(Debug)]
+pub struct CoreImport {
+    exchange: Exchange,
+    session: Arc<Session>,
+    file: CoreFile,
+    sink: Option<BlockSink>,
+}
+
+/// A core was imported.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The core.
+    pub core: CoreId,
+    /// The account of a private core.
+    pub account: Option<Account>,
+    /// Operations in the file.
+    pub ops: u64,
+    /// Of them, those that were new here.
+    pub ops_new: u64,
+    /// Of them, those that count.
+    pub ops_effective: u64,
+    /// Blocks in the file, those of the log among them.
+    pub blocks: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Paths whose content is not whole here.
+    pub incomplete: Vec<MapPath>,
+}
+
+/// Why a core was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file is no sound core.
+    #[error(transparent)]
+    File(#[from] CoreFileError),
+    /// The blocks of content came before the genesis, or the core is not one of this account's.
+    #[error("you may import only cores that you are a signer of")]
+    Forbidden,
+    /// The file begins with content, not with the log.
+    #[error("content came before the core's genesis; export the core again")]
+    Order,
+    /// An operation was refused.
+    #[error("operation {index} of the file was refused")]
+    Write {
+        /// Which, in the order of (`at`, id).
+        index: usize,
+        /// Why.
+        #[source]
+        source: WriteError,
+    },
+    /// Content could not be stored.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// A transaction was refused.
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    /// A transaction failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl Exchange {
+    /// Begins to take in an exported core.
+    pub fn import(&self, session: Arc<Session>) -> CoreImport {
+        CoreImport { exchange: self.clone(), session, file: CoreFile::new(), sink: None }
+    }
+
+    /// Whether `account` is a signer of a core with this log: nobody fills this node with others' cores.
+    fn may_import(&self, log: &Log, account: &Account) -> bool {
+        log.root().contains(account) || log.may(account, Verb::Replicate, None).is_some()
+    }
+}
+
+impl CoreImport {
+    /// Takes the next bytes of the file.
+    ///
+    /// # Errors
+    /// [`ImportError`] when they are not sound; what was stored of the file can be read by nobody then.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), ImportError> {
+        for block in self.file.push(bytes)? {
+            if self.sink.is_none() {
+                self.sink = Some(self.open_sink()?);
+            }
+            if let Some(sink) = &mut self.sink {
+                sink.put(block).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks are taken in only for a core that begins with this account.
+    fn open_sink(&self) -> Result<BlockSink, ImportError> {
+        let genesis = self.file.genesis()?.ok_or(ImportError::Order)?;
+        let log = Log::new(genesis);
+        if !self.exchange.may_import(&log, self.session.account()) && self.exchange.store.genesis(&log.core())?.is_none() {
+            return Err(ImportError::Forbidden);
+        }
+        Ok(BlockSink::new(self.exchange.content.clone(), log.core()))
+    }
+
+    /// Ends the file: checks the log, takes in what is new of it, and opens the content that is whole.
+    ///
+    /// # Errors
+    /// [`ImportError`] names the first fault; operations before it stand, each of them sound by itself.
+    pub async fn finish(mut self) -> Result<Imported, ImportError> {
+        if let Some(sink) = &mut self.sink {
+            sink.flush().await?;
+        }
+        let file = self.file;
+        let checked = tokio::task::spawn_blocking(move || file.finish()).await;
+        let (CoreLog { manifest, genesis, ops }, summary) = checked.expect("checking a file does not panic")?;
+        let core = manifest.core;
+        let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
+        let known = self.exchange.store.genesis(&core)?.is_some();
+        let signer = if known {
+            self.exchange.cores.has_part(&core, self.session.account()).await?
+        } else {
+            self.exchange.may_import(&Log::new(genesis.clone()), self.session.account())
+        };
+        if !signer {
+            return Err(ImportError::Forbidden);
+        }
+        if !known {
+            let mut tx = self.exchange.store.begin();
+            tx.put_core(&core, &genesis.encode())?;
+            tx.commit().await?;
+        }
+        let count = ops.len() as u64;
+        let (mut ops_new, mut ops_effective) = (0, 0);
+        let writes = ops.into_iter().map(|op| Write::Op(Box::new(op))).collect();
+        for (index, result) in self.exchange.cores.write_all(core, writes).await.into_iter().enumerate() {
+            let written = result.map_err(|source| ImportError::Write { index, source })?;
+            ops_new += u64::from(written.fresh);
+            ops_effective += u64::from(written.effective);
+        }
+        let incomplete = self.exchange.content.settle(&core).await?;
+        let (blocks, bytes) = (summary.blocks, summary.payload_bytes);
+        Ok(Imported { core, account, ops: count, ops_new, ops_effective, blocks, bytes, incomplete })
+    }
+}

@@ -1,0 +1,303 @@
+//! The log and the state, page by page, and operations posted by clients.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use kubelt_core::{
+    Body, CheckedLogin, CoreId, DecodeError, Hlc, Login, LoginError, LoginId, MapPath, OpId, SignatureError, Signed,
+    Unchecked, Verdict, log::LoginFacts, signature::verify_signed,
+};
+use kubelt_store::{OpRecord, OpsOrder};
+
+use super::Exchange;
+use crate::{
+    StoreError,
+    access::Reader,
+    cores::LoadError,
+    disclosure::{Disclosure, Shown},
+    write::{SignedOp, Write, WriteError, Written},
+};
+
+/// An operation as a reader may have it.
+#[derive(Debug, Clone)]
+pub struct LoggedOp {
+    /// Its id.
+    pub id: OpId,
+    /// The signed header.
+    pub signed: Signed,
+    /// Its canonical bytes.
+    pub signed_bytes: Bytes,
+    /// The body's canonical bytes, unless withheld.
+    pub body: Option<Bytes>,
+    /// The login's canonical bytes.
+    pub login: Option<Bytes>,
+    /// The path that it writes, unless withheld.
+    pub path: Option<MapPath>,
+    /// Whether it counts.
+    pub effective: bool,
+}
+
+/// A page of the log.
+#[derive(Debug, Clone)]
+pub struct LogPage {
+    /// The genesis block.
+    pub genesis: Bytes,
+    /// The operations.
+    pub ops: Vec<LoggedOp>,
+    /// Where to go on, if there is more.
+    pub next: Option<(Hlc, OpId)>,
+}
+
+/// A path of the state.
+#[derive(Debug, Clone)]
+pub struct StateRow {
+    /// The path.
+    pub path: MapPath,
+    /// The value, as canonical dag-cbor.
+    pub value: Bytes,
+    /// When it was written.
+    pub at: Hlc,
+    /// The operation that decides it.
+    pub op: OpId,
+}
+
+/// A page of the state.
+#[derive(Debug, Clone)]
+pub struct StatePage {
+    /// Sorted by path.
+    pub rows: Vec<StateRow>,
+    /// Where to go on, if there is more.
+    pub next: Option<MapPath>,
+}
+
+/// An operation that a client made and signed, as blocks.
+#[derive(Debug, Clone)]
+pub struct PostedOp {
+    /// The signed header.
+    pub signed: Bytes,
+    /// The body.
+    pub body: Bytes,
+    /// The login, unless the node has it.
+    pub login: Option<Bytes>,
+}
+
+/// Why a log cannot be read or posted operations were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum OpsError {
+    /// Nothing that the reader may know of.
+    #[error("there is no core here that you may read")]
+    NotFound,
+    /// A block is malformed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The operation belongs to another core.
+    #[error("operation `{0}` belongs to another core than the one in the address")]
+    OtherCore(Box<OpId>),
+    /// The login is not there.
+    #[error("the sign-in `{0}` is not known here; post it with the operation")]
+    UnknownLogin(LoginId),
+    /// The login is not good.
+    #[error("the sign-in is not good")]
+    Login(#[from] LoginError),
+    /// The signature is wrong.
+    #[error("the signature is refused")]
+    Signature(#[from] SignatureError),
+    /// The signature cannot be checked without a chain.
+    #[error("signatures of contract accounts cannot be checked here yet")]
+    Pending,
+    /// The operation was refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// Operations looked at for one page, so that a page of hidden ones ends.
+const SCAN_MAX: usize = 10_000;
+
+/// Logins that were checked, and their blocks where the store does not have them.
+type Logins = HashMap<LoginId, (CheckedLogin, Arc<LoginFacts>, Option<Login>)>;
+
+impl Exchange {
+    /// A page of the log for `reader`, behind `after`.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] alike for a core that is missing and for one that shows nothing.
+    pub async fn ops(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        after: Option<(Hlc, OpId)>,
+        order: OpsOrder,
+        limit: usize,
+    ) -> Result<LogPage, OpsError> {
+        let disclosure = self.disclose(reader, core).await?;
+        let genesis = self.store.genesis(core)?.ok_or(OpsError::NotFound)?;
+        let (mut ops, mut last) = (Vec::new(), None);
+        for (index, op) in self.store.ops(core, after, order).enumerate() {
+            let op = op?;
+            if ops.len() == limit || index == SCAN_MAX {
+                return Ok(LogPage { genesis, ops, next: last });
+            }
+            last = Some((op.at, op.id));
+            ops.extend(self.logged(disclosure, core, op)?);
+        }
+        Ok(LogPage { genesis, ops, next: None })
+    }
+
+    fn logged(&self, disclosure: Disclosure, core: &CoreId, op: OpRecord) -> Result<Option<LoggedOp>, OpsError> {
+        let shown = self.shown(disclosure, core, &op)?;
+        if shown == Shown::Hidden {
+            return Ok(None);
+        }
+        let signed = Signed::decode(&op.signed)?;
+        let login = signed.header.login.map(|login| self.store.login(core, &login)).transpose()?.flatten();
+        let whole = shown == Shown::Whole;
+        Ok(Some(LoggedOp {
+            id: op.id,
+            signed,
+            signed_bytes: op.signed,
+            body: op.body.filter(|_| whole),
+            login,
+            path: op.path.filter(|_| whole),
+            effective: op.effective,
+        }))
+    }
+
+    /// The heads and the number of operations, for readers who may know of them.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] alike for a core that is missing and for one that shows nothing.
+    pub async fn heads(&self, reader: &Reader, core: &CoreId) -> Result<(Vec<OpId>, u64), OpsError> {
+        match self.disclose(reader, core).await? {
+            // When and how often the owner of a private core writes is nobody's business.
+            Disclosure::Nothing | Disclosure::Public { headers: false } => Err(OpsError::NotFound),
+            _ => Ok((self.store.heads(core)?, self.store.op_count(core)?)),
+        }
+    }
+
+    /// A page of the state at and below `under` for `reader`, behind `after`.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] alike for a core that is missing and for one that shows nothing.
+    pub async fn state(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        under: Option<&MapPath>,
+        after: Option<&MapPath>,
+        limit: usize,
+    ) -> Result<StatePage, OpsError> {
+        let disclosure = self.disclose(reader, core).await?;
+        let mut after = after.cloned();
+        let mut rows = Vec::new();
+        for _ in 0..SCAN_MAX / 256 {
+            let page = self.store.state_scan(core, under, after.as_ref(), 256)?;
+            let full = page.len() == 256;
+            for (path, entry) in page {
+                if rows.len() == limit {
+                    return Ok(StatePage { rows, next: after });
+                }
+                after = Some(path.clone());
+                if disclosure == Disclosure::Everything || self.decides_public(core, &path, &entry.id)? {
+                    rows.push(StateRow { path, value: entry.value, at: entry.at, op: entry.id });
+                }
+            }
+            if !full {
+                return Ok(StatePage { rows, next: None });
+            }
+        }
+        Ok(StatePage { rows, next: after })
+    }
+
+    async fn disclose(&self, reader: &Reader, core: &CoreId) -> Result<Disclosure, OpsError> {
+        match self.disclosure(reader, core).await? {
+            Disclosure::Nothing => Err(OpsError::NotFound),
+            disclosure => Ok(disclosure),
+        }
+    }
+
+    /// Takes in operations that clients signed, all into one core. Whoever may sign may post: an
+    /// operation proves itself. Nothing is stored of one that is refused.
+    ///
+    /// # Errors
+    /// For each operation by itself, in the order given; all of them [`OpsError::NotFound`] where neither
+    /// the reader nor the maker of an operation has a part in the core, so that nobody learns whether it is here.
+    pub async fn post(&self, reader: &Reader, core: &CoreId, posted: &[PostedOp]) -> Vec<Result<Written, OpsError>> {
+        let insider = match reader.session() {
+            Some(session) => self.cores.has_part(core, session.account()).await.unwrap_or(false),
+            None => false,
+        };
+        let mut logins = HashMap::new();
+        let mut checked = Vec::with_capacity(posted.len());
+        for op in posted {
+            checked.push(self.admit(core, op, insider, &mut logins).await.map(Some));
+        }
+        let mut order: Vec<usize> = (0..posted.len()).filter(|index| checked[*index].is_ok()).collect();
+        order.sort_by_key(|index| checked[*index].as_ref().ok().and_then(Option::as_ref).map(SignedOp::at));
+        let writes = order
+            .iter()
+            .filter_map(|index| checked[*index].as_mut().ok()?.take())
+            .map(|op| Write::Op(Box::new(op)))
+            .collect();
+        let mut results: Vec<_> = checked.into_iter().map(|result| result.err().map(Err)).collect();
+        for (index, result) in order.into_iter().zip(self.cores.write_all(*core, writes).await) {
+            results[index] = Some(result.map_err(OpsError::from));
+        }
+        results.into_iter().map(|result| result.unwrap_or(Err(OpsError::Write(WriteError::Stopped)))).collect()
+    }
+
+    /// Checks an operation, and that its maker has a part in the core. Until that is shown, an outsider
+    /// hears nothing but "not found".
+    async fn admit(
+        &self,
+        core: &CoreId,
+        posted: &PostedOp,
+        insider: bool,
+        logins: &mut Logins,
+    ) -> Result<SignedOp, OpsError> {
+        match self.check(core, posted, logins) {
+            Ok(op) if insider || self.cores.has_part(core, op.by()).await? => Ok(op),
+            Err(error) if insider => Err(error),
+            Ok(_) | Err(_) => Err(OpsError::NotFound),
+        }
+    }
+
+    fn check(
+        &self,
+        core: &CoreId,
+        posted: &PostedOp,
+        logins: &mut Logins,
+    ) -> Result<SignedOp, OpsError> {
+        let signed = Signed::decode(&posted.signed)?;
+        let body = Body::decode(&posted.body)?;
+        if signed.header.core != *core {
+            return Err(OpsError::OtherCore(Box::new(signed.id())));
+        }
+        if let Some(id) = signed.header.login
+            && !logins.contains_key(&id)
+        {
+            let stored = self.store.login(core, &id)?;
+            let bytes = stored.as_ref().or(posted.login.as_ref()).ok_or(OpsError::UnknownLogin(id))?;
+            let login = Login::decode(bytes)?;
+            if login.id() != id {
+                return Err(OpsError::UnknownLogin(id));
+            }
+            let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(OpsError::Pending)?;
+            let facts = Arc::new(LoginFacts::of(&checked, core));
+            logins.insert(id, (checked, facts, stored.is_none().then_some(login)));
+        }
+        let login = signed.header.login.and_then(|id| logins.get(&id));
+        match verify_signed(&signed, login.map(|(checked, _, _)| &checked.session), &Unchecked)? {
+            Verdict::Valid => {}
+            Verdict::Pending => return Err(OpsError::Pending),
+        }
+        let facts = login.map(|(_, facts, _)| Arc::clone(facts));
+        let login = login.and_then(|(_, _, login)| login.clone());
+        Ok(SignedOp::verified(signed, Some(body), facts, login))
+    }
+}

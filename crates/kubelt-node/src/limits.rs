@@ -1,0 +1,50 @@
+//! Limits of a node's use cases. Limits of the log's format are in `kubelt_core::limits`.
+
+use std::time::Duration;
+
+use kubelt_content::car::CarLimits;
+
+/// How long a challenge may be answered.
+pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
+/// Challenges that wait for an answer; the oldest give way.
+pub(crate) const CHALLENGES_MAX: usize = 10_000;
+/// Sessions of one account that stand at once.
+pub(crate) const SESSIONS_PER_ACCOUNT_MAX: usize = 100;
+/// Sessions kept decoded in memory.
+pub(crate) const SESSIONS_CACHED_MAX: usize = 10_000;
+/// How long a session lives whose key the client holds, unless it asks for less.
+pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a session lives whose key the node holds.
+pub(crate) const HELD_SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Operations that one transaction takes in together.
+pub(crate) const BATCH_OPS_MAX: usize = 1_024;
+/// Operations of all logs kept in memory; the longest unused logs give way.
+pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
+/// Logs kept in memory.
+pub(crate) const CACHED_LOGS_MAX: usize = 4_096;
+/// Blocks' bytes gathered into one transaction while content is taken in.
+pub(crate) const IMPORT_BATCH_BYTES: usize = 8 * 1_024 * 1_024;
+/// Leaves hashed at once for one upload.
+pub(crate) const HASH_LANES_MAX: usize = 4;
+/// Blocks of one DAG that a path may name.
+pub(crate) const DAG_BLOCKS_MAX: usize = 10_000_000;
+/// Links written in one transaction when a DAG is linked.
+pub(crate) const LINKS_PER_COMMIT: usize = 100_000;
+/// Operations that one exported core may hold to be imported in one piece.
+pub(crate) const IMPORT_OPS_MAX: usize = 1_000_000;
+/// Roots looked at before a block counts as not published.
+pub(crate) const ROOTS_PER_BLOCK_MAX: usize = 1_000;
+/// Names of one root looked at before it counts as not visible.
+pub(crate) const NAMES_PER_ROOT_MAX: usize = 1_000;
+/// Uploads taken in at once; each holds a few batches of [`IMPORT_BATCH_BYTES`] in memory at most.
+pub(crate) const UPLOADS_MAX: usize = 32;
+/// Commits of one upload that wait for the disk at once.
+pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 1;
+/// Operations in one page of an exported core's manifest.
+pub(crate) const MANIFEST_PAGE_OPS: usize = 4_096;
+/// Largest block of a manifest, in bytes.
+pub(crate) const MANIFEST_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+/// Largest log that one exported core may hold to be imported, in bytes.
+pub(crate) const IMPORT_LOG_BYTES_MAX: usize = 1_024 * 1_024 * 1_024;
+/// What one CAR may hold; a core's quota bounds what it may keep of it.
+pub(crate) const CAR: CarLimits = CarLimits { blocks_max: 50_000_000, payload_bytes_max: 1 << 40 };

@@ -1,0 +1,79 @@
+//! The node: its services, wired.
+
+use std::sync::Arc;
+
+use kubelt_core::{Account, CoreId, Genesis};
+use kubelt_store::{Quota, Store, Usage};
+
+use crate::{
+    access::{Access, Reader},
+    clock::Clock,
+    content::Content,
+    cores::{Cores, LoadError},
+    exchange::Exchange,
+    session_table::SessionTable,
+    sessions::Sessions,
+};
+
+/// The services of a node; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Sign-in and sessions.
+    pub sessions: Sessions,
+    /// Cores, and writes to them.
+    pub cores: Cores,
+    /// Content.
+    pub content: Content,
+    /// Logs and whole cores, in and out.
+    pub exchange: Exchange,
+}
+
+impl Node {
+    /// Wires the services over a store and a clock.
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let table = SessionTable::new(store.clone());
+        let cores = Cores::new(store.clone(), Arc::clone(&clock), table.clone());
+        let access = Arc::new(Access::new(cores.clone()));
+        let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access));
+        let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
+        let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
+        Self { store, sessions, cores, content, exchange }
+    }
+}
+
+/// A core as a reader may know it.
+#[derive(Debug, Clone)]
+pub struct CoreSummary {
+    /// Its id.
+    pub core: CoreId,
+    /// How it began.
+    pub genesis: Genesis,
+    /// The account of a private or user core.
+    pub account: Option<Account>,
+    /// What it uses and may use; only for its own people.
+    pub usage: Option<(Usage, Quota)>,
+}
+
+impl Exchange {
+    /// What `reader` may know of a core; none where it shows nothing to this reader.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn summary(&self, reader: &Reader, core: &CoreId) -> Result<Option<CoreSummary>, LoadError> {
+        if self.disclosure(reader, core).await? == crate::Disclosure::Nothing {
+            return Ok(None);
+        }
+        let genesis = self.cores.genesis(core)?;
+        let account = match &genesis {
+            Genesis::Private { root } | Genesis::User { root, .. } => Some(root.clone()),
+            Genesis::Shared { .. } => None,
+        };
+        let usage = match self.access.replicates(reader, core).await? {
+            true => Some((self.store.usage(core)?, self.store.quota(core)?)),
+            false => None,
+        };
+        Ok(Some(CoreSummary { core: *core, genesis, account, usage }))
+    }
+}

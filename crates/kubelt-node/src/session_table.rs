@@ -1,0 +1,110 @@
+//! The sessions that stand on this node: records in the store, decoded ones in memory.
+//!
+//! A record is found by the hash of its token; a second row, by account and sign-in, lists and ends them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use kubelt_core::{Account, CheckedLogin, CoreId, Login, LoginId, Unchecked, codec};
+use kubelt_store::{Store, Tx, TxError};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    StoreError,
+    limits::SESSIONS_CACHED_MAX,
+    session::{Session, SessionRecord, Token},
+};
+
+const BY_TOKEN: &str = "session";
+const BY_LOGIN: &str = "session-of";
+const RECORD_BYTES_MAX: usize = 4_096;
+
+/// The table; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionTable {
+    store: Store,
+    cache: Arc<Mutex<HashMap<[u8; 32], Arc<Session>>>>,
+}
+
+impl SessionTable {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, cache: Arc::default() }
+    }
+
+    /// Writes a new session.
+    pub(crate) fn insert(&self, tx: &mut Tx, token: &Token, record: &SessionRecord) -> Result<(), TxError> {
+        tx.put_meta(BY_TOKEN, &token.hash(), Some(&codec::encode(record)))?;
+        tx.put_meta(BY_LOGIN, &login_key(&record.account, &record.login), Some(&token.hash()))?;
+        Ok(())
+    }
+
+    /// The session of a token, whatever its dates say.
+    pub(crate) fn get(&self, token: &Token) -> Result<Option<Arc<Session>>, StoreError> {
+        let hash = token.hash();
+        if let Some(session) = self.cache.lock().get(&hash) {
+            return Ok(Some(Arc::clone(session)));
+        }
+        let Some(record) = self.record(&hash)? else { return Ok(None) };
+        let Some(login) = self.login(&record.core, &record.login)? else { return Ok(None) };
+        let session = Arc::new(Session {
+            login: Arc::new(login),
+            core: record.core,
+            created_ms: record.created_ms,
+            token_hash: hash,
+            key: record.held_by_node.then(|| token.session_key()),
+        });
+        let cache = &mut *self.cache.lock();
+        if cache.len() >= SESSIONS_CACHED_MAX {
+            cache.clear();
+        }
+        cache.insert(hash, Arc::clone(&session));
+        Ok(Some(session))
+    }
+
+    fn record(&self, hash: &[u8]) -> Result<Option<SessionRecord>, StoreError> {
+        let Some(bytes) = self.store.meta(BY_TOKEN, hash)? else { return Ok(None) };
+        Ok(codec::decode(&bytes, RECORD_BYTES_MAX, "session").ok())
+    }
+
+    fn login(&self, core: &CoreId, id: &LoginId) -> Result<Option<CheckedLogin>, StoreError> {
+        let Some(bytes) = self.store.login(core, id)? else { return Ok(None) };
+        let login = Login::decode(&bytes).ok();
+        Ok(login.and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid()))
+    }
+
+    /// The sessions of an account, in no order.
+    pub(crate) fn of(&self, account: &Account) -> Result<Vec<([u8; 32], SessionRecord)>, StoreError> {
+        let mut found = Vec::new();
+        for row in self.store.meta_scan(BY_LOGIN, &account_key(account)) {
+            let (_, hash) = row?;
+            let Ok(hash) = <[u8; 32]>::try_from(hash.as_ref()) else { continue };
+            if let Some(record) = self.record(&hash)? {
+                found.push((hash, record));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes the session of a sign-in; [`SessionTable::evict`] must follow the commit.
+    pub(crate) fn remove(&self, tx: &mut Tx, account: &Account, login: &LoginId) -> Result<(), TxError> {
+        let key = login_key(account, login);
+        if let Some(hash) = self.store.meta(BY_LOGIN, &key)? {
+            tx.put_meta(BY_TOKEN, &hash, None)?;
+            tx.put_meta(BY_LOGIN, &key, None)?;
+        }
+        Ok(())
+    }
+
+    /// Drops the decoded session of a sign-in.
+    pub(crate) fn evict(&self, login: &LoginId) {
+        self.cache.lock().retain(|_, session| session.id() != *login);
+    }
+}
+
+fn account_key(account: &Account) -> [u8; 32] {
+    Sha256::digest(account.to_string()).into()
+}
+
+fn login_key(account: &Account, login: &LoginId) -> Vec<u8> {
+    [&account_key(account)[..], login.digest()].concat()
+}

@@ -1,0 +1,378 @@
+//! Sign-in and sessions: who are you.
+//!
+//! A challenge is a message made by this node and good once; the answer must be that very message, so that
+//! what was shown to the wallet is what is granted. The sign-in opens the account's private core, which is
+//! created where this node does not hold it yet.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use kubelt_core::{
+    Ability, Account, Act, Body, CheckedLogin, Genesis, Header, Login, LoginError, LoginId, OpId, PublicKey,
+    SignIn, SignInError as MessageError, SignatureError, Signed, Unchecked, Verb,
+    signature::{scheme_of, verify_signed},
+};
+use kubelt_store::{CommitError, Store, TxError};
+use parking_lot::Mutex;
+
+use crate::{
+    StoreError,
+    challenge::{Challenges, Pending, Purpose},
+    clock::{Clock, random},
+    cores::Cores,
+    limits::{HELD_SESSION_LIFE, SESSION_LIFE, SESSIONS_PER_ACCOUNT_MAX},
+    session::{Session, SessionInfo, SessionRecord, Token},
+    session_table::SessionTable,
+    write::{SignedOp, Write, WriteError},
+};
+
+/// Sign-in and sessions; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    store: Store,
+    cores: Cores,
+    clock: Arc<dyn Clock>,
+    table: SessionTable,
+    challenges: Arc<Challenges>,
+    /// Held while the sessions of an account are counted and one is added.
+    opening: Arc<Mutex<()>>,
+}
+
+/// What a sign-in asks for.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Who signs in.
+    pub account: Account,
+    /// What the session may do in the account's private core; all that a session ever may when absent.
+    pub abilities: Option<Vec<Ability>>,
+    /// The client's session key; the node holds one when absent.
+    pub session_key: Option<PublicKey>,
+    /// Heads of the private core that the wallet's side knows.
+    pub heads: Vec<OpId>,
+}
+
+/// A message to sign.
+#[derive(Debug, Clone)]
+pub struct MadeChallenge {
+    /// The exact text.
+    pub message: String,
+    /// Its nonce.
+    pub nonce: String,
+    /// When it stops being good, in milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+/// A session has begun.
+#[derive(Debug)]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Arc<Session>,
+    /// Its bearer token, told only once.
+    pub token: String,
+    /// Whether the account's private core was created by this sign-in.
+    pub created: bool,
+}
+
+/// Why there is no challenge.
+#[derive(Debug, thiserror::Error)]
+pub enum ChallengeError {
+    /// The abilities, heads or origin do not make a message.
+    #[error("no sign-in message can be made of this")]
+    Message(#[from] MessageError),
+    /// The message would be refused when it comes back.
+    #[error(transparent)]
+    Refused(#[from] LoginError),
+    /// An account that this node cannot check.
+    #[error("contract accounts cannot sign in to this node yet: it has no way to ask their chain")]
+    Contract,
+}
+
+/// Why a sign-in is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The message is none that this node gave out and still waits for.
+    #[error("this message was not given out here, has been used, or is too old; ask for a new challenge")]
+    Challenge,
+    /// The message differs from the one given out.
+    #[error("the message is not, byte for byte, the one that was given out; sign that one")]
+    Altered,
+    /// The message was given out under another origin.
+    #[error("the message was given out for `{0}`; answer there")]
+    Origin(String),
+    /// The login breaks a rule or its signature is wrong.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// A contract wallet's signature that cannot be checked here yet.
+    #[error("the signature of a contract account cannot be checked here yet")]
+    Pending,
+    /// Too many sessions.
+    #[error("the account has {SESSIONS_PER_ACCOUNT_MAX} sessions on this node; end one of them first")]
+    TooMany,
+    /// The store could not be read.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The session could not be put into a transaction.
+    #[error("the session could not be stored")]
+    Tx(#[from] TxError),
+    /// The store could not be written.
+    #[error("the session could not be stored")]
+    Commit(#[from] CommitError),
+}
+
+/// Why a session was not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// No such session of this account.
+    #[error("the account has no such session here")]
+    NotFound,
+    /// The challenge is not one, has been used, or is too old.
+    #[error("this challenge was not given out here, has been used, or is too old; ask for a new one")]
+    Challenge,
+    /// The signature is wrong.
+    #[error("the signature is refused")]
+    Signature(#[from] SignatureError),
+    /// The store could not be read.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The logout could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// All that a session may ever be handed in its account's own core.
+fn all_abilities() -> Vec<Ability> {
+    let mut abilities: Vec<_> =
+        Verb::ALL.into_iter().filter(|verb| verb.session_may()).map(Ability::everywhere).collect();
+    abilities.sort();
+    abilities
+}
+
+impl Sessions {
+    pub(crate) fn new(store: Store, cores: Cores, clock: Arc<dyn Clock>, table: SessionTable) -> Self {
+        Self { store, cores, clock, table, challenges: Arc::default(), opening: Arc::default() }
+    }
+
+    /// Makes a sign-in message for `origin`, the host that the request was sent to.
+    ///
+    /// # Errors
+    /// [`ChallengeError`] when what is asked for cannot be granted to any session.
+    pub fn challenge(&self, origin: &str, ask: Ask) -> Result<MadeChallenge, ChallengeError> {
+        if matches!(ask.account, Account::Contract { .. }) {
+            return Err(ChallengeError::Contract);
+        }
+        let now_ms = self.clock.now_ms();
+        let core = Genesis::Private { root: ask.account.clone() }.id();
+        let token = Token::generate();
+        let held = ask.session_key.is_none();
+        let nonce = Challenges::nonce();
+        let life = if held { HELD_SESSION_LIFE } else { SESSION_LIFE };
+        let mut abilities = ask.abilities.unwrap_or_else(all_abilities);
+        abilities.sort();
+        abilities.dedup();
+        if let Some(ability) = abilities.iter().find(|ability| !ability.verb.session_may()) {
+            return Err(LoginError::Ability(ability.clone()).into());
+        }
+        let heads: BTreeSet<OpId> = ask.heads.into_iter().collect();
+        let message = SignIn {
+            scheme: None,
+            domain: origin.to_owned(),
+            account: ask.account.clone(),
+            chain_id: 1,
+            session: ask.session_key.unwrap_or_else(|| token.session_key().public()),
+            nonce: nonce.clone(),
+            issued_at_ms: now_ms,
+            expires_ms: now_ms + u64::try_from(life.as_millis()).expect("days fit"),
+            abilities: BTreeMap::from([(core, abilities)]),
+            heads: if heads.is_empty() { BTreeMap::new() } else { BTreeMap::from([(core, heads)]) },
+            held_by_node: held,
+        }
+        .message()?;
+        let purpose = Purpose::SignIn { token, held };
+        Ok(self.remember(origin, ask.account, message, nonce, purpose, now_ms))
+    }
+
+    fn remember(
+        &self,
+        origin: &str,
+        account: Account,
+        message: String,
+        nonce: String,
+        purpose: Purpose,
+        now_ms: u64,
+    ) -> MadeChallenge {
+        let expires_ms = Challenges::expiry(now_ms);
+        let pending = Pending { account, origin: origin.to_owned(), message: message.clone(), expires_ms, purpose };
+        self.challenges.put(nonce.clone(), pending, now_ms);
+        MadeChallenge { message, nonce, expires_ms }
+    }
+
+    /// Opens a session with a signed message.
+    ///
+    /// # Errors
+    /// [`SignInError`] when the message is not the one given out, or its signature is wrong. The
+    /// challenge is used up either way.
+    pub async fn open(&self, origin: &str, message: &str, signature: &[u8]) -> Result<OpenedSession, SignInError> {
+        let nonce = kubelt_core::siwe::Message::parse(message).map_err(LoginError::Message)?.nonce.to_owned();
+        let now_ms = self.clock.now_ms();
+        let pending = self.challenges.take(&nonce, now_ms).ok_or(SignInError::Challenge)?;
+        let Purpose::SignIn { token, held } = pending.purpose else { return Err(SignInError::Challenge) };
+        if pending.message != message {
+            return Err(SignInError::Altered);
+        }
+        if pending.origin != origin {
+            return Err(SignInError::Origin(pending.origin));
+        }
+        let login = Login::new(message.to_owned(), scheme_of(&pending.account), signature.to_vec(), None);
+        let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(SignInError::Pending)?;
+        let genesis = Genesis::Private { root: checked.account.clone() };
+        let (core, created, ticket) = {
+            let _counting = self.opening.lock();
+            self.check_room(&checked.account, now_ms)?;
+            let core = genesis.id();
+            let created = self.store.genesis(&core)?.is_none();
+            let record = SessionRecord {
+                v: 1,
+                login: checked.id,
+                core,
+                account: checked.account.clone(),
+                created_ms: now_ms,
+                expires_ms: checked.expires_ms,
+                held_by_node: held,
+            };
+            let mut tx = self.store.begin();
+            tx.put_core(&core, &genesis.encode())?;
+            tx.put_login(&core, &checked.id, &login.encode())?;
+            self.table.insert(&mut tx, &token, &record)?;
+            (core, created, tx.commit())
+        };
+        ticket.await?;
+        let session = self.table.get(&token)?.unwrap_or_else(|| {
+            // Ended by another session in this very moment: the token is told, and opens nothing.
+            Arc::new(Session {
+                login: Arc::new(checked),
+                core,
+                created_ms: now_ms,
+                token_hash: token.hash(),
+                key: held.then(|| token.session_key()),
+            })
+        });
+        Ok(OpenedSession { session, token: token.text(), created })
+    }
+
+    /// Checks that the account may have one more session; expired ones give way.
+    fn check_room(&self, account: &Account, now_ms: u64) -> Result<(), SignInError> {
+        let sessions = self.table.of(account)?;
+        let (ended, standing): (Vec<_>, Vec<_>) =
+            sessions.into_iter().partition(|(_, record)| record.expires_ms <= now_ms);
+        if !ended.is_empty() {
+            let mut tx = self.store.begin();
+            for (_, record) in &ended {
+                self.table.remove(&mut tx, account, &record.login)?;
+            }
+            // Clearing away is a courtesy: a failure leaves rows that open nothing.
+            drop(tx.commit());
+        }
+        if standing.len() >= SESSIONS_PER_ACCOUNT_MAX { Err(SignInError::TooMany) } else { Ok(()) }
+    }
+
+    /// The session of a bearer token, where it stands.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub fn authenticate(&self, token: &str) -> Result<Option<Arc<Session>>, StoreError> {
+        let Some(token) = Token::parse(token) else { return Ok(None) };
+        let session = self.table.get(&token)?;
+        Ok(session.filter(|session| session.login.valid_at(self.clock.now_ms())))
+    }
+
+    /// The sessions of the same account, newest first.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub fn list(&self, session: &Session) -> Result<Vec<SessionInfo>, StoreError> {
+        let now_ms = self.clock.now_ms();
+        let mut sessions: Vec<_> = self
+            .table
+            .of(session.account())?
+            .into_iter()
+            .filter(|(_, record)| now_ms < record.expires_ms)
+            .map(|(hash, record)| SessionInfo {
+                id: record.login,
+                created_ms: record.created_ms,
+                expires_ms: record.expires_ms,
+                held_by_node: record.held_by_node,
+                current: hash == session.token_hash,
+            })
+            .collect();
+        sessions.sort_by_key(|info| (std::cmp::Reverse(info.created_ms), info.id));
+        Ok(sessions)
+    }
+
+    /// Ends a session of the same account: a logout in the core's log, and its token opens nothing more.
+    ///
+    /// # Errors
+    /// [`EndError`] when there is no such session, or the logout could not be written.
+    pub async fn end(&self, session: &Arc<Session>, id: LoginId) -> Result<(), EndError> {
+        let found = self.table.of(session.account())?.into_iter().find(|(_, record)| record.login == id);
+        let (_, record) = found.ok_or(EndError::NotFound)?;
+        if session.key.is_none() {
+            return Err(EndError::Write(WriteError::ClientKey));
+        }
+        let act = Act::Logout { login: id };
+        self.cores.write(record.core, Write::Act { session: Arc::clone(session), act }).await?;
+        Ok(())
+    }
+
+    /// Makes the message by which the wallet itself ends a session: the logout operation, ready to sign.
+    /// It is made for any id, so that nobody learns which sessions stand.
+    ///
+    /// # Errors
+    /// [`EndError::Write`] when the core's log cannot be read.
+    pub async fn end_challenge(
+        &self,
+        origin: &str,
+        account: Account,
+        session: LoginId,
+    ) -> Result<MadeChallenge, EndError> {
+        let core = Genesis::Private { root: account.clone() }.id();
+        let now_ms = self.clock.now_ms();
+        let body = Body::new(random(), Act::Logout { login: session });
+        let header = self.cores.draft_unlisted(core, &account, &body, now_ms).await?;
+        let message = Signed::signing_text(&header);
+        let nonce = Challenges::nonce();
+        let purpose = Purpose::End { session, header: Box::new(header), body: Box::new(body) };
+        Ok(self.remember(origin, account, message, nonce, purpose, now_ms))
+    }
+
+    /// Ends a session by the wallet's signature over the message of [`Sessions::end_challenge`].
+    ///
+    /// # Errors
+    /// [`EndError`] when the challenge is used up or the signature is wrong.
+    pub async fn end_signed(&self, origin: &str, nonce: &str, signature: &[u8]) -> Result<(), EndError> {
+        let pending = self.challenges.take(nonce, self.clock.now_ms()).ok_or(EndError::Challenge)?;
+        let Purpose::End { session, header, body } = pending.purpose else { return Err(EndError::Challenge) };
+        if pending.origin != origin {
+            return Err(EndError::Challenge);
+        }
+        let scheme = scheme_of(&pending.account);
+        let signed = Signed { header: *header, scheme, signature: signature.to_vec(), block: None };
+        verify_signed(&signed, None, &Unchecked)?;
+        let known = self.table.of(&pending.account)?.iter().any(|(_, record)| record.login == session);
+        if !known {
+            return Err(EndError::NotFound);
+        }
+        let core = signed.header.core;
+        self.cores.write(core, Write::Op(Box::new(SignedOp::verified(signed, Some(*body), None, None)))).await?;
+        Ok(())
+    }
+}
+
+impl Session {
+    /// A new header's author, where the node can sign for this session.
+    pub(crate) fn sign(&self, header: Header) -> Option<Signed> {
+        self.key.as_ref().map(|key| key.sign_header(header))
+    }
+
+}

@@ -1,0 +1,260 @@
+//! One transaction of writes to one core.
+//!
+//! A batch takes operations one after the other: each is judged by the log, then it, its place in the
+//! state, and the names of content that the state opens go into one transaction. What is refused leaves no
+//! trace; what is committed is committed whole.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ipld_core::ipld::Ipld;
+use kubelt_core::{
+    Act, Body, CoreId, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, codec,
+    limits::VALUE_BYTES_MAX,
+    log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
+    schema::{self, ContentEntry, SchemaError},
+};
+use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError};
+
+use crate::{
+    StoreError,
+    clock::random,
+    content::{PREFIX, is_whole},
+    cores::{LoadError, Loaded},
+    names::{Named, set_name},
+    session::Session,
+    session_table::SessionTable,
+};
+
+/// Something to write.
+#[derive(Debug)]
+pub enum Write {
+    /// An act of a session whose key the node holds: the node makes and signs the operation.
+    Act {
+        /// The session.
+        session: Arc<Session>,
+        /// The act.
+        act: Act,
+    },
+    /// An operation signed elsewhere.
+    Op(Box<SignedOp>),
+}
+
+/// An operation whose signature and login were checked.
+#[derive(Debug)]
+pub struct SignedOp {
+    signed: Signed,
+    body: Option<Body>,
+    facts: Option<Arc<LoginFacts>>,
+    /// The login block, where the store may not have it yet.
+    login: Option<Login>,
+}
+
+impl SignedOp {
+    /// Puts together what the caller has checked.
+    pub(crate) fn verified(
+        signed: Signed,
+        body: Option<Body>,
+        facts: Option<Arc<LoginFacts>>,
+        login: Option<Login>,
+    ) -> Self {
+        Self { signed, body, facts, login }
+    }
+
+    /// The operation as the rules take it.
+    pub(crate) fn into_entry(self) -> Result<Entry, EntryError> {
+        Entry::new(self.signed.header, self.body, self.facts)
+    }
+
+    pub(crate) fn by(&self) -> &kubelt_core::Account {
+        &self.signed.header.by
+    }
+
+    pub(crate) fn at(&self) -> (Hlc, OpId) {
+        (self.signed.header.at, self.signed.id())
+    }
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// The operation.
+    pub id: OpId,
+    /// Whether it was not here before.
+    pub fresh: bool,
+    /// Whether it counts.
+    pub effective: bool,
+}
+
+/// Why a write was refused. Nothing of it was stored.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WriteError {
+    /// The client holds the session's key, so only it can sign.
+    #[error("this session's key is held by its client; sign the operation there and post it to `/-/ops`")]
+    ClientKey,
+    /// The account may not do this.
+    #[error(transparent)]
+    Draft(Arc<DraftError>),
+    /// The operation's parts do not belong together.
+    #[error(transparent)]
+    Entry(EntryError),
+    /// The value does not fit its path.
+    #[error(transparent)]
+    Schema(Arc<SchemaError>),
+    /// The operation breaks a rule of the log, or cannot be judged yet.
+    #[error(transparent)]
+    Refused(Arc<Refusal>),
+    /// A transaction was refused.
+    #[error(transparent)]
+    Tx(Arc<TxError>),
+    /// The transaction failed.
+    #[error(transparent)]
+    Commit(CommitError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Load(Arc<LoadError>),
+    /// The node stopped in the middle.
+    #[error("the node stopped before the write was done; look whether it is there, then try again")]
+    Stopped,
+}
+
+impl From<TxError> for WriteError {
+    fn from(error: TxError) -> Self {
+        Self::Tx(Arc::new(error))
+    }
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::Tx(Arc::new(error.into()))
+    }
+}
+
+/// A transaction in the making.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    store: &'a Store,
+    core: CoreId,
+    loaded: &'a mut Loaded,
+    tx: Tx,
+    now_ms: u64,
+    /// Content paths whose value may have changed.
+    touched: BTreeSet<MapPath>,
+    /// Sign-ins that the batch ends.
+    ended: Vec<LoginId>,
+    changed: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(store: &'a Store, core: CoreId, loaded: &'a mut Loaded, now_ms: u64) -> Self {
+        let mut tx = store.begin();
+        tx.enforce_quota(&core);
+        Self { store, core, loaded, tx, now_ms, touched: BTreeSet::new(), ended: Vec::new(), changed: false }
+    }
+
+    /// Judges one write and takes it in.
+    pub(crate) fn apply(&mut self, write: Write, sessions: &SessionTable) -> Result<Written, WriteError> {
+        let op = match write {
+            Write::Act { session, act } => self.sign(&session, act)?,
+            Write::Op(op) => *op,
+        };
+        let SignedOp { signed, body, facts, login } = op;
+        if let Some(Body { act: Act::Put { path, value }, .. }) = &body {
+            schema::check(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
+        }
+        let entry = Entry::new(signed.header.clone(), body, facts).map_err(WriteError::Entry)?;
+        let inserted =
+            self.loaded.log.insert(&entry, self.now_ms).map_err(|refusal| WriteError::Refused(Arc::new(refusal)))?;
+        let written = Written { id: entry.id(), fresh: inserted.fresh, effective: inserted.effective };
+        if inserted.fresh {
+            self.changed = true;
+            self.record(&signed, &entry, &inserted)?;
+            if let Some(login) = login {
+                self.tx.put_login(&self.core, &login.id(), &login.encode())?;
+            }
+            if let Some(Body { act: Act::Logout { login }, .. }) = entry.body() {
+                sessions.remove(&mut self.tx, &signed.header.by, login)?;
+                self.ended.push(*login);
+            }
+        }
+        Ok(written)
+    }
+
+    /// Makes and signs the operation of a session whose key the node holds.
+    fn sign(&self, session: &Session, act: Act) -> Result<SignedOp, WriteError> {
+        let facts = Arc::new(LoginFacts::of(&session.login, &self.core));
+        let intent = Intent::new(session.account().clone(), Some(Arc::clone(&facts)), act);
+        let drafted = self.loaded.log.draft(intent, random(), self.now_ms);
+        let (header, body) = drafted.map_err(|error| WriteError::Draft(Arc::new(error)))?;
+        let signed = session.sign(header).ok_or(WriteError::ClientKey)?;
+        Ok(SignedOp::verified(signed, Some(body), Some(facts), None))
+    }
+
+    /// Puts the operation, its value and whatever it changed into the transaction.
+    fn record(&mut self, signed: &Signed, entry: &Entry, inserted: &Inserted) -> Result<(), WriteError> {
+        let header = &signed.header;
+        let put = Log::put_of(entry);
+        self.tx.put_op(
+            &self.core,
+            &OpRecord {
+                id: entry.id(),
+                at: header.at,
+                verb: header.verb,
+                path: put.map(|(path, _)| path.clone()),
+                effective: inserted.effective,
+                signed: signed.encode().into(),
+                body: entry.body().map(|body| body.encode().into()),
+            },
+        )?;
+        if let Some((path, value)) = put {
+            let cleared = *value == Ipld::Null;
+            let bytes = codec::encode(value);
+            self.tx.index_put(&self.core, path, header.at, &entry.id(), inserted.effective, cleared, &bytes)?;
+            self.touch(path);
+        }
+        for (id, effective) in &inserted.changes {
+            self.tx.set_effective(&self.core, id, *effective)?;
+            if let Some(path) = self.tx.op(&self.core, id)?.and_then(|op| op.path) {
+                self.touch(&path);
+            }
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, path: &MapPath) {
+        if path.prefix() == PREFIX {
+            self.touched.insert(path.clone());
+        }
+    }
+
+    /// Opens whatever has become whole at these paths since its operation was taken in.
+    pub(crate) fn reopen(&mut self, paths: Vec<MapPath>) {
+        self.touched.extend(paths);
+        self.changed = true;
+    }
+
+    /// Ends the batch: heads, and what content paths open.
+    pub(crate) fn finish(mut self) -> Result<(Tx, Vec<LoginId>), WriteError> {
+        if self.changed {
+            for path in std::mem::take(&mut self.touched) {
+                let now = self.opened(&path)?;
+                set_name(&mut self.tx, &self.core, &path, now)?;
+            }
+            self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
+        }
+        Ok((self.tx, self.ended))
+    }
+
+    /// What a path opens as the transaction leaves it: its content, if that is whole in this core.
+    fn opened(&self, path: &MapPath) -> Result<Option<Named>, WriteError> {
+        let Some(state) = self.tx.state(&self.core, path)? else { return Ok(None) };
+        let Some(entry) = content_entry(&state.value) else { return Ok(None) };
+        let whole = is_whole(self.store, &self.core, &entry.cid)?;
+        Ok(whole.then_some(Named { root: entry.cid, visibility: entry.visibility }))
+    }
+}
+
+/// The content entry in a stored value; none where the value is something else.
+pub(crate) fn content_entry(value: &[u8]) -> Option<ContentEntry> {
+    let value: Ipld = codec::decode(value, VALUE_BYTES_MAX, "value").ok()?;
+    ContentEntry::from_ipld(&value).ok()
+}

@@ -1,0 +1,109 @@
+//! `kubelt node`: the whole node, wired in one function.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
+
+use anyhow::Context as _;
+use kubelt_http::{Hosts, HttpConfig, router, serve};
+use kubelt_node::{Node, SystemClock};
+use kubelt_store::{Mode, Options, Store};
+use tokio::{
+    net::TcpListener,
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
+
+pub(crate) use crate::node_config::NodeArgs;
+use crate::node_config::NodeConfig;
+
+/// Threads for work that blocks: hashing of uploads, walks, exports.
+const BLOCKING_THREADS_MAX: usize = 32;
+
+/// Runs a node until it is told to stop (SIGINT, SIGTERM).
+pub(crate) fn run(args: NodeArgs, json: bool) -> anyhow::Result<()> {
+    let began = Instant::now();
+    init_log();
+    let config = NodeConfig::resolve(args)?;
+    let runtime = runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()
+        .context("the async runtime did not start")?;
+    runtime.block_on(node(config, json, began))
+}
+
+/// The composition root: store, services, edge.
+async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<()> {
+    let options = Options { quota: config.quota, ..Options::default() };
+    let store = Store::open(&config.data_dir, options)
+        .with_context(|| format!("the store in `{}` did not open", config.data_dir.display()))?;
+    report(&store);
+    let node = Node::new(store, Arc::new(SystemClock));
+    let http = HttpConfig { hosts: Hosts { public: config.public_hosts }, rates: config.rates };
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on `{}`", config.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    announce(address, &config.data_dir, json, began);
+    serve(listener, router(&node, http), stopped()?).await.context("the listener failed")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says what opening the store met.
+fn report(store: &Store) {
+    let recovery = store.recovery();
+    for bad in &recovery.bad {
+        tracing::warn!(segment = bad.segment, offset = bad.offset, bytes = bad.len, "a damaged record was skipped; run `kubelt doctor`");
+    }
+    if let Mode::ReadOnly { reason } = store.mode() {
+        tracing::warn!(%reason, "the store is read-only");
+    }
+}
+
+/// Says where the node is and what to do next.
+#[allow(clippy::print_stdout, reason = "this is what the command prints")]
+fn announce(address: SocketAddr, data_dir: &Path, json: bool, began: Instant) {
+    let took = began.elapsed();
+    if json {
+        let line = serde_json::json!({
+            "listening": format!("http://{address}"),
+            "data_dir": data_dir,
+            "ready_ms": took.as_secs_f64() * 1_000.0,
+            "pid": std::process::id(),
+        });
+        println!("{line}");
+        return;
+    }
+    println!("kubelt {} is ready at http://{address} ({} ms)", env!("CARGO_PKG_VERSION"), took.as_millis());
+    println!("data: {}", data_dir.display());
+    println!();
+    println!("Next, in another terminal:");
+    println!("  kubelt wallet new main                                make a wallet for development");
+    println!("  kubelt login --wallet main                            open your core");
+    println!("  kubelt publish ./site --to @me/site --public          publish a directory");
+    println!();
+    println!("Stop with Ctrl-C.");
+}
+
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+/// Logs to stderr; `RUST_LOG` chooses what, `KUBELT_LOG_FORMAT=json` how.
+fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn,kubelt=info,kubelt_node=info,kubelt_http=info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::env::var("KUBELT_LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.with_target(false).init();
+    }
+}
