@@ -14,6 +14,7 @@
 
 pub mod ability;
 pub mod account;
+pub mod checkpoint;
 pub mod codec;
 pub mod genesis;
 pub mod hlc;
@@ -25,6 +26,7 @@ pub mod map;
 pub mod op;
 pub mod path;
 pub mod recap;
+pub mod replica;
 mod rfc3339;
 pub mod schema;
 pub mod session;
@@ -32,10 +34,13 @@ pub mod sign;
 pub mod sign_in;
 pub mod signature;
 pub mod siwe;
+pub mod sync;
 mod uri;
+pub mod verify;
 
 pub use ability::{Ability, PathPattern, Verb};
 pub use account::{Account, AccountError, Principal, PublicKey};
+pub use checkpoint::Checkpoint;
 pub use codec::DecodeError;
 pub use genesis::Genesis;
 pub use hlc::Hlc;
@@ -45,6 +50,7 @@ pub use login::{BlockRef, Login, Scheme};
 pub use map::MapState;
 pub use op::{Act, Body, Header, Signed};
 pub use path::{MapPath, PathError};
+pub use replica::Replica;
 pub use schema::{ContentEntry, SchemaError, Visibility};
 pub use session::{CheckedLogin, LoginError, Outcome};
 pub use sign::{EoaKey, SessionKey};

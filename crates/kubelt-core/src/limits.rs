@@ -61,5 +61,23 @@ pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Longest display name, in bytes.
 pub const PROFILE_NAME_BYTES_MAX: usize = 256;
+/// Largest sync message, in bytes of dag-cbor.
+pub const SYNC_MESSAGE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+/// Most ids in one sync message.
+pub const SYNC_IDS_MAX: usize = 8_192;
+/// Most operations in one window of sync.
+pub const SYNC_WINDOW_OPS_MAX: usize = 1_024;
+/// Bytes of blocks at which a sender closes a window.
+pub const SYNC_WINDOW_BYTES: usize = 512 * 1_024;
+/// Most bytes of blocks that a receiver takes in one window.
+pub const SYNC_WINDOW_BYTES_MAX: usize = 2 * SYNC_WINDOW_BYTES;
+/// Windows that a sender may be ahead of its receiver.
+pub const SYNC_WINDOWS_AHEAD_MAX: usize = 4;
+/// Most messages of one set reconciliation.
+pub const SYNC_RECON_ROUNDS_MAX: usize = 4_096;
+/// Bytes of one message of set reconciliation.
+pub const SYNC_RECON_BYTES_MAX: usize = 256 * 1_024;
+/// Largest checkpoint block, in bytes.
+pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

@@ -61,6 +61,14 @@ impl History {
         history
     }
 
+    /// Takes an operation in that was made elsewhere, after everything it follows.
+    pub(crate) fn adopt(&mut self, entry: Entry) {
+        if !self.log.contains(&entry.id()) {
+            self.log.insert(&entry, NEVER_AHEAD_MS).expect("well-formed elsewhere");
+            self.entries.push(entry);
+        }
+    }
+
     fn step(&mut self, dice: &mut Dice) {
         match dice.below(10) {
             0 => self.propose(dice),

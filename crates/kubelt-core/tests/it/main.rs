@@ -6,4 +6,6 @@ mod history;
 mod hostile_blocks;
 mod identity_vectors;
 mod naive;
+mod network;
 mod properties;
+mod simulation;

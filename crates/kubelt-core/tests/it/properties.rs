@@ -74,7 +74,7 @@ fn grants(log: &Log) -> BTreeSet<OpId> {
 
 /// What no rule may ever let through, read off the history without the other implementation: nobody acts
 /// under a grant that was taken back from above without the revocation knowing the act.
-fn check_no_escape(history: &History) {
+pub(crate) fn check_no_escape(history: &History) {
     let effective = flags(&history.log);
     let by_id: BTreeMap<OpId, &Entry> = history.entries.iter().map(|entry| (entry.id(), entry)).collect();
     for revoke in history.entries.iter().filter(|entry| entry.header().verb == Verb::Revoke) {
