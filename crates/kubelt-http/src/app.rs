@@ -42,9 +42,14 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// The routes of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Router {
     let rates = Rates::new(config.rates);
-    let metrics = Metrics::new(node.store.clone());
-    let around = Around { rates: rates.clone(), metrics: metrics.clone(), last_sweep: Arc::new(Mutex::new(Instant::now())) };
-    let sessions = SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts, rates: rates.clone() };
+    let metrics = Metrics::new(node.status.clone());
+    let around = Around {
+        rates: rates.clone(),
+        metrics: metrics.clone(),
+        last_sweep: Arc::new(Mutex::new(Instant::now())),
+    };
+    let sessions =
+        SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts, rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
     let cores = CoreRoutes {
         sessions: node.sessions.clone(),
@@ -53,7 +58,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         rates: rates.clone(),
     };
     let about = NodeRoutes {
-        store: node.store.clone(),
+        status: node.status.clone(),
         sessions: node.sessions.clone(),
         exchange: node.exchange.clone(),
         metrics,
@@ -68,7 +73,8 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
 }
 
 async fn method_not_allowed() -> Response {
-    crate::problem::ApiError::new(kubelt_api::Code::MethodNotAllowed, "that method does not work here").into_response()
+    crate::problem::ApiError::new(kubelt_api::Code::MethodNotAllowed, "that method does not work here")
+        .into_response()
 }
 
 /// What every request passes through.
@@ -124,10 +130,15 @@ fn client(request: &Request) -> IpAddr {
 fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"),
+    );
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type, if-match, if-none-match, if-range, range, idempotency-key"),
+        HeaderValue::from_static(
+            "authorization, content-type, if-match, if-none-match, if-range, range, idempotency-key",
+        ),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response
@@ -141,7 +152,9 @@ fn dress(response: &mut Response, id: &str) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("etag, content-range, accept-ranges, x-request-id, x-kubelt-op, x-kubelt-visibility"),
+        HeaderValue::from_static(
+            "etag, content-range, accept-ranges, x-request-id, x-kubelt-op, x-kubelt-visibility",
+        ),
     );
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", id);

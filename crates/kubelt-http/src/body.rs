@@ -56,7 +56,10 @@ impl http_body::Body for FileBody {
 
     /// Stored blocks are slices of mapped segments, so reading one here costs no more than a page fault;
     /// handing it to another thread would cost more.
-    fn poll_frame(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
         let piece = match self.reader.next() {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),

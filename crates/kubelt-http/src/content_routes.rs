@@ -26,12 +26,18 @@ use crate::{
 };
 
 /// Serves `/@core/-/content/{path}`.
-pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn serve(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
     match request.method {
         Method::PUT => put(routes, request, body).await,
         Method::DELETE => remove(routes, request).await,
         Method::GET | Method::HEAD if request.query.has("list") => list(&routes.content, request).await,
-        Method::GET | Method::HEAD if request.query.has("versions") => versions(&routes.content, request).await,
+        Method::GET | Method::HEAD if request.query.has("versions") => {
+            versions(&routes.content, request).await
+        }
         Method::GET | Method::HEAD => read(&routes.content, request).await,
         _ => Err(request.method_not_allowed()),
     }
@@ -63,7 +69,8 @@ async fn put(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Resu
 
 /// `If-Match` and `If-None-Match: *` guard a write against another one in between.
 async fn check_precondition(content: &Content, request: &CoreRequest) -> Result<(), ApiError> {
-    let guarded = request.headers.contains_key(header::IF_MATCH) || request.headers.contains_key(header::IF_NONE_MATCH);
+    let guarded =
+        request.headers.contains_key(header::IF_MATCH) || request.headers.contains_key(header::IF_NONE_MATCH);
     if !guarded {
         return Ok(());
     }
@@ -75,13 +82,21 @@ async fn check_precondition(content: &Content, request: &CoreRequest) -> Result<
     };
     let taken = now.is_some() && request.headers.contains_key(header::IF_NONE_MATCH);
     if taken || precondition_failed(&request.headers, now.as_deref()) {
-        return Err(ApiError::new(Code::PreconditionFailed, "the content there is not the one that the request expects"));
+        return Err(ApiError::new(
+            Code::PreconditionFailed,
+            "the content there is not the one that the request expects",
+        ));
     }
     Ok(())
 }
 
 fn receipt(path: &[String], stored: &Stored) -> ContentReceipt {
-    ContentReceipt { cid: stored.cid.to_string(), size: stored.size, path: path.join("/"), op: stored.op.to_string() }
+    ContentReceipt {
+        cid: stored.cid.to_string(),
+        size: stored.size,
+        path: path.join("/"),
+        op: stored.op.to_string(),
+    }
 }
 
 fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
@@ -96,7 +111,9 @@ fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
 /// The type that the client gives, unless it is what clients send when they know none.
 fn media_type(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(None) };
-    let value = value.to_str().map_err(|_cause| ApiError::new(Code::BadRequest, "`Content-Type` is not plain text"))?;
+    let value = value
+        .to_str()
+        .map_err(|_cause| ApiError::new(Code::BadRequest, "`Content-Type` is not plain text"))?;
     let unknown = ["application/octet-stream", "application/x-www-form-urlencoded"].contains(&value);
     Ok((!unknown).then(|| value.to_owned()))
 }
@@ -119,9 +136,10 @@ async fn read(content: &Content, request: &CoreRequest) -> Result<Response, ApiE
         Found::File(file) | Found::Block(file) => {
             respond(content, &file, &request.method, &request.headers, Caching::Revalidate)
         }
-        Found::Directory { .. } => {
-            Err(ApiError::new(Code::Conflict, "this is a directory; add `?list` to the URL to see what is in it"))
-        }
+        Found::Directory { .. } => Err(ApiError::new(
+            Code::Conflict,
+            "this is a directory; add `?list` to the URL to see what is in it",
+        )),
     }
 }
 
@@ -158,7 +176,8 @@ fn wire_visibility(visibility: Visibility) -> WireVisibility {
 }
 
 async fn versions(content: &Content, request: &CoreRequest) -> Result<Response, ApiError> {
-    let found = content.versions(&request.reader, &request.core, &request.path, request.query.limit()?).await?;
+    let found =
+        content.versions(&request.reader, &request.core, &request.path, request.query.limit()?).await?;
     let versions = found
         .into_iter()
         .map(|version| ContentVersion {

@@ -74,9 +74,16 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
     result.await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn route(routes: &CoreRoutes, tail: Tail, request: CoreRequest, body: Body) -> Result<Response, ApiError> {
+async fn route(
+    routes: &CoreRoutes,
+    tail: Tail,
+    request: CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
     match tail {
-        Tail::Published { path, slash } => published::serve(routes, &CoreRequest { path, slash, ..request }).await,
+        Tail::Published { path, slash } => {
+            published::serve(routes, &CoreRequest { path, slash, ..request }).await
+        }
         Tail::Api { name, path, slash } => {
             let request = &CoreRequest { path, slash, ..request };
             match name.as_str() {

@@ -40,7 +40,10 @@ pub(crate) fn respond(
 ) -> Result<Response, ApiError> {
     let etag = etag(file);
     if precondition_failed(headers, Some(&etag)) {
-        return Err(ApiError::new(Code::PreconditionFailed, "the content is not the one that `If-Match` names"));
+        return Err(ApiError::new(
+            Code::PreconditionFailed,
+            "the content is not the one that `If-Match` names",
+        ));
     }
     if not_modified(headers, &etag) {
         return Ok(describe(StatusCode::NOT_MODIFIED.into_response(), file, &etag, caching));
@@ -52,7 +55,11 @@ pub(crate) fn respond(
     };
     let len = range.end - range.start;
     let content_range = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
-    let body = if *method == Method::HEAD { Body::empty() } else { Body::new(FileBody::new(content.read(file, range)?, len)) };
+    let body = if *method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::new(FileBody::new(content.read(file, range)?, len))
+    };
     let mut response = (status, body).into_response();
     let out = response.headers_mut();
     out.insert(header::CONTENT_LENGTH, HeaderValue::from(len));
@@ -95,7 +102,8 @@ fn media_type(file: &File) -> HeaderValue {
         let name = file.name.as_deref()?;
         mime_guess::from_path(name).first_raw().map(str::to_owned)
     };
-    let kind = file.media_type.clone().or_else(guess).unwrap_or_else(|| "application/octet-stream".to_owned());
+    let kind =
+        file.media_type.clone().or_else(guess).unwrap_or_else(|| "application/octet-stream".to_owned());
     let is_text = kind.starts_with("text/") || kind == "application/javascript";
     let kind = if is_text && !kind.contains("charset") { format!("{kind}; charset=utf-8") } else { kind };
     HeaderValue::from_str(&kind).unwrap_or_else(|_bad| HeaderValue::from_static("application/octet-stream"))

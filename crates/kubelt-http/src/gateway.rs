@@ -32,7 +32,10 @@ pub(crate) fn routes(state: Gateway) -> Router {
 async fn serve(State(gateway): State<Gateway>, request: Request) -> Result<Response, ApiError> {
     let (request, _body) = request.into_parts();
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        return Err(ApiError::new(Code::MethodNotAllowed, format!("`{}` does not work here", request.method)));
+        return Err(ApiError::new(
+            Code::MethodNotAllowed,
+            format!("`{}` does not work here", request.method),
+        ));
     }
     let reader = auth::reader(&gateway.sessions, &request.headers)?;
     let raw = request.uri.path().strip_prefix("/ipfs/").unwrap_or_default();

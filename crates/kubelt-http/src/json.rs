@@ -9,11 +9,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kubelt_api::Code;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    body::within_time,
-    limits::JSON_BYTES_MAX,
-    problem::ApiError,
-};
+use crate::{body::within_time, limits::JSON_BYTES_MAX, problem::ApiError};
 
 /// A JSON body of `T`.
 #[derive(Debug)]
@@ -23,13 +19,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let is_json = request
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")));
+        let is_json =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
+                |value| {
+                    value
+                        .split(';')
+                        .next()
+                        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+                },
+            );
         if !is_json {
-            return Err(ApiError::new(Code::UnsupportedMediaType, "send JSON with `Content-Type: application/json`"));
+            return Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "send JSON with `Content-Type: application/json`",
+            ));
         }
         read(request.into_body()).await.map(Self)
     }
@@ -42,5 +45,6 @@ pub(crate) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError>
         Some(_) => ApiError::new(Code::TooLarge, format!("the body is over {JSON_BYTES_MAX} bytes")),
         None => ApiError::new(Code::BadRequest, "the body broke off"),
     })?;
-    serde_json::from_slice(&bytes.to_bytes()).map_err(|error| ApiError::new(Code::BadRequest, format!("not the JSON expected: {error}")))
+    serde_json::from_slice(&bytes.to_bytes())
+        .map_err(|error| ApiError::new(Code::BadRequest, format!("not the JSON expected: {error}")))
 }

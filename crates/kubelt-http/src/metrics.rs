@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kubelt_store::Store;
+use kubelt_node::Status;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -26,7 +26,7 @@ struct Inner {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
-    store: Store,
+    status: Status,
     cores: Gauge,
     blocks: Gauge,
     block_bytes: Gauge,
@@ -39,11 +39,17 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(status: Status) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
-        let seconds = Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
-        registry.register("http_requests", "Requests answered, by method and status", Family::clone(&requests));
+        let seconds = Histogram::new([
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ]);
+        registry.register(
+            "http_requests",
+            "Requests answered, by method and status",
+            Family::clone(&requests),
+        );
         registry.register("http_request_seconds", "Seconds until the head of an answer", seconds.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -63,7 +69,7 @@ impl Metrics {
             registry,
             requests,
             seconds,
-            store,
+            status,
         };
         Self(Arc::new(inner))
     }
@@ -80,7 +86,7 @@ impl Metrics {
     /// All figures as text.
     pub(crate) fn text(&self) -> Result<String, ApiError> {
         let inner = &*self.0;
-        let stats = inner.store.stats()?;
+        let stats = inner.status.stats()?;
         let set = |gauge: &Gauge, value: u64| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         };

@@ -9,15 +9,16 @@ use axum::{
     routing::{get, post},
 };
 use kubelt_api::{CAR, Code, Health, NodeInfo};
-use kubelt_node::{Exchange, Sessions};
-use kubelt_store::{Mode, Store};
+use kubelt_node::{Exchange, Mode, Sessions, Status};
 
-use crate::{auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, problem::ApiError, rate::Rates};
+use crate::{
+    auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, problem::ApiError, rate::Rates,
+};
 
 /// What these routes use.
 #[derive(Debug, Clone)]
 pub(crate) struct NodeRoutes {
-    pub(crate) store: Store,
+    pub(crate) status: Status,
     pub(crate) sessions: Sessions,
     pub(crate) exchange: Exchange,
     pub(crate) metrics: Metrics,
@@ -48,28 +49,28 @@ async fn index() -> Response {
 /// Says that the process answers.
 #[utoipa::path(get, path = "/healthz", tag = "node", responses((status = 200, body = Health)))]
 pub(crate) async fn healthz(State(routes): State<NodeRoutes>) -> Json<Health> {
-    Json(health(&routes.store))
+    Json(health(&routes.status))
 }
 
 /// Says whether the node takes reads and writes.
 #[utoipa::path(get, path = "/readyz", tag = "node",
     responses((status = 200, body = Health), (status = 503, description = "the store cannot be read, or takes no writes", body = Health)))]
 pub(crate) async fn readyz(State(routes): State<NodeRoutes>) -> Response {
-    let health = health(&routes.store);
-    let ready = health.status == "ok" && routes.store.mode() == Mode::ReadWrite;
+    let health = health(&routes.status);
+    let ready = health.status == "ok" && routes.status.mode() == Mode::ReadWrite;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()
 }
 
-fn health(store: &Store) -> Health {
-    let status = match store.core_count() {
-        Ok(_) => "ok".to_owned(),
+fn health(node: &Status) -> Health {
+    let status = match node.check() {
+        Ok(()) => "ok".to_owned(),
         Err(error) => {
             tracing::error!(%error, "the store cannot be read");
             "the store cannot be read".to_owned()
         }
     };
-    let store = match store.mode() {
+    let store = match node.mode() {
         Mode::ReadWrite => "read-write",
         Mode::ReadOnly { .. } => "read-only",
     };
@@ -78,7 +79,8 @@ fn health(store: &Store) -> Health {
 
 async fn metrics(State(routes): State<NodeRoutes>) -> Result<Response, ApiError> {
     let text = routes.metrics.text()?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+        .into_response())
 }
 
 async fn openapi() -> Response {
@@ -104,7 +106,10 @@ pub(crate) async fn import(
     routes.rates.write(session.account())?;
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_none_or(|kind| kind.trim() != CAR) {
-        return Err(ApiError::new(Code::UnsupportedMediaType, format!("send a CAR with `Content-Type: {CAR}`")));
+        return Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            format!("send a CAR with `Content-Type: {CAR}`"),
+        ));
     }
     log_routes::import(&routes.exchange, session, body).await
 }

@@ -6,8 +6,8 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipts, OpsPage, Possession, PossessionRequest,
-    Problem, StatePage,
+    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipts, OpsPage, Possession,
+    PossessionRequest, Problem, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -46,7 +46,10 @@ struct Bearer;
 impl Modify for Bearer {
     fn modify(&self, document: &mut Document) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }
 }
 

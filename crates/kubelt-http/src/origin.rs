@@ -67,7 +67,9 @@ mod tests {
         assert_eq!(serving(&hosts, "localhost:1").as_deref(), Some("localhost:1"));
         assert_eq!(serving(&hosts, "[::1]:4747").as_deref(), Some("[::1]:4747"));
         assert_eq!(serving(&hosts, "Kubelt.Example").as_deref(), Some("kubelt.example"));
-        for host in ["evil.example", "kubelt.example:81", "kubelt.example@evil.example", "localhost.evil.example", ""] {
+        for host in
+            ["evil.example", "kubelt.example:81", "kubelt.example@evil.example", "localhost.evil.example", ""]
+        {
             assert_eq!(serving(&hosts, host), None, "{host}");
         }
     }

@@ -11,7 +11,9 @@ pub(crate) enum BadPath {
     TooLong,
     #[error("the path is not percent-encoded UTF-8")]
     NotUtf8,
-    #[error("a path segment may not be `.` or `..`, nor hold an encoded slash, a backslash or a control character")]
+    #[error(
+        "a path segment may not be `.` or `..`, nor hold an encoded slash, a backslash or a control character"
+    )]
     Segment,
     #[error("more than {CORE_DEPTH_MAX} cores in one address")]
     TooDeep,
@@ -42,8 +44,19 @@ fn segment(raw: &str) -> Result<String, BadPath> {
 
 /// Encodes one path segment for a URL.
 pub(crate) fn encode_segment(segment: &str) -> String {
-    const KEEP_OUT: &AsciiSet =
-        &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}').add(b'%').add(b'/').add(b'\\');
+    const KEEP_OUT: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'`')
+        .add(b'{')
+        .add(b'}')
+        .add(b'%')
+        .add(b'/')
+        .add(b'\\');
     utf8_percent_encode(segment, KEEP_OUT).to_string()
 }
 
@@ -106,7 +119,10 @@ mod tests {
     fn addresses_are_read() {
         let address = parse("/@0xab/site/a%20b.html").expect("an address");
         assert_eq!(address.cores, ["0xab"]);
-        assert_eq!(address.tail, Tail::Published { path: vec!["site".into(), "a b.html".into()], slash: false });
+        assert_eq!(
+            address.tail,
+            Tail::Published { path: vec!["site".into(), "a b.html".into()], slash: false }
+        );
 
         let address = parse("/@acme/@widget/-/content/a/b/").expect("an address");
         assert_eq!(address.cores, ["acme", "widget"]);
@@ -120,7 +136,9 @@ mod tests {
 
     #[test]
     fn tricks_are_refused() {
-        for raw in ["/@x/../y", "/@x/%2e%2e/y", "/@x/a%2Fb", "/@x/a%00", "/@x//y", "/@x/a%5cb", "/@/y", "/@x/./y"] {
+        for raw in
+            ["/@x/../y", "/@x/%2e%2e/y", "/@x/a%2Fb", "/@x/a%00", "/@x//y", "/@x/a%5cb", "/@/y", "/@x/./y"]
+        {
             assert_eq!(parse(raw), Err(BadPath::Segment), "{raw}");
         }
         assert_eq!(parse("/@x/%ff"), Err(BadPath::NotUtf8));

@@ -14,10 +14,10 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError, UploadError, WriteError,
+    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError, TxError, UploadError,
+    WriteError,
     exchange::{CoreFileError, ExportError, ImportError, OpsError},
 };
-use kubelt_store::{CommitError, TxError};
 
 use crate::path::BadPath;
 
@@ -39,7 +39,10 @@ impl ApiError {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        Self::new(Code::Unauthorized, "this needs a session; sign in and send its token as `Authorization: Bearer …`")
+        Self::new(
+            Code::Unauthorized,
+            "this needs a session; sign in and send its token as `Authorization: Bearer …`",
+        )
     }
 
     fn internal(cause: &dyn std::error::Error) -> Self {
@@ -116,7 +119,10 @@ impl From<CommitError> for ApiError {
             CommitError::Quota(quota) => Self::new(Code::QuotaExceeded, quota.to_string()),
             CommitError::NoSpace { .. } | CommitError::ReadOnly { .. } | CommitError::Closed => {
                 tracing::warn!(%error, "a write was refused");
-                Self::new(Code::Unavailable, "the node cannot write at the moment: its disk is full or read-only")
+                Self::new(
+                    Code::Unavailable,
+                    "the node cannot write at the moment: its disk is full or read-only",
+                )
             }
             CommitError::BlockForgotten => Self::new(Code::Conflict, error.to_string()),
             CommitError::Write(_) | CommitError::Sync(_) | CommitError::Index(_) => {
@@ -130,7 +136,9 @@ impl From<CommitError> for ApiError {
 impl From<TxError> for ApiError {
     fn from(error: TxError) -> Self {
         match error {
-            TxError::BlockTooLarge { .. } | TxError::TooLarge { .. } => Self::new(Code::TooLarge, error.to_string()),
+            TxError::BlockTooLarge { .. } | TxError::TooLarge { .. } => {
+                Self::new(Code::TooLarge, error.to_string())
+            }
             TxError::KeyTooLong { .. } => Self::new(Code::BadPath, error.to_string()),
             TxError::TooManyHeads { .. } => Self::new(Code::Conflict, error.to_string()),
             TxError::Read(_) | TxError::UnknownOp { .. } => Self::internal(&error),
@@ -228,7 +236,9 @@ impl From<ChallengeError> for ApiError {
     fn from(error: ChallengeError) -> Self {
         match error {
             ChallengeError::Contract => Self::new(Code::NotImplemented, error.to_string()),
-            ChallengeError::Message(_) | ChallengeError::Refused(_) => Self::new(Code::BadRequest, chain(&error)),
+            ChallengeError::Message(_) | ChallengeError::Refused(_) => {
+                Self::new(Code::BadRequest, chain(&error))
+            }
         }
     }
 }
@@ -241,9 +251,10 @@ impl From<SignInError> for ApiError {
             SignInError::Store(error) => error.into(),
             SignInError::Tx(error) => error.into(),
             SignInError::Commit(error) => error.into(),
-            SignInError::Challenge | SignInError::Altered | SignInError::Origin(_) | SignInError::Login(_) => {
-                Self::new(Code::BadSignIn, chain(&error))
-            }
+            SignInError::Challenge
+            | SignInError::Altered
+            | SignInError::Origin(_)
+            | SignInError::Login(_) => Self::new(Code::BadSignIn, chain(&error)),
         }
     }
 }

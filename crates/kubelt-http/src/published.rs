@@ -61,7 +61,8 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
         Err(error) => return Err(error.into()),
     }
     let cursor = request.query.get("cursor");
-    let page = routes.content.list(&request.reader, &request.core, &request.path, cursor, NAMES_PER_PAGE).await?;
+    let page =
+        routes.content.list(&request.reader, &request.core, &request.path, cursor, NAMES_PER_PAGE).await?;
     let title = format!("{}/{}", request.address, request.path.join("/"));
     Ok(listing_page(&title, &page))
 }
@@ -93,7 +94,8 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         content,
         usage,
     };
-    Ok(([(header::VARY, "Accept, Authorization"), (header::CACHE_CONTROL, "no-cache")], Json(view)).into_response())
+    Ok(([(header::VARY, "Accept, Authorization"), (header::CACHE_CONTROL, "no-cache")], Json(view))
+        .into_response())
 }
 
 fn names(page: Children) -> Vec<String> {

@@ -47,8 +47,10 @@ impl Rates {
         let per_second = |n| NonZeroU32::new(n).map(|n| RateLimiter::keyed(Quota::per_second(n)));
         Self(Arc::new(Inner {
             requests: per_second(limits.requests_per_second),
-            sign_ins: NonZeroU32::new(limits.sign_ins_per_minute).map(|n| RateLimiter::keyed(Quota::per_minute(n))),
-            writes: NonZeroU32::new(limits.writes_per_second).map(|n| RateLimiter::keyed(Quota::per_second(n))),
+            sign_ins: NonZeroU32::new(limits.sign_ins_per_minute)
+                .map(|n| RateLimiter::keyed(Quota::per_minute(n))),
+            writes: NonZeroU32::new(limits.writes_per_second)
+                .map(|n| RateLimiter::keyed(Quota::per_second(n))),
         }))
     }
 

@@ -95,6 +95,8 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     // Out of file descriptors (ENFILE 23, EMFILE 24) passes when connections end.
-    matches!(error.kind(), Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted | Kind::WouldBlock)
-        || matches!(error.raw_os_error(), Some(23 | 24))
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted | Kind::ConnectionReset | Kind::Interrupted | Kind::WouldBlock
+    ) || matches!(error.raw_os_error(), Some(23 | 24))
 }

@@ -10,20 +10,13 @@ use axum::{
     routing::{delete, post},
 };
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, EndChallengeRequest, EndRequest, SessionCreated, SessionList, SessionRequest,
-    SessionView,
+    Challenge, ChallengeRequest, Code, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
+    SessionRequest, SessionView,
 };
 use kubelt_core::{Ability, Account, LoginId, OpId, PublicKey};
 use kubelt_node::{Ask, Sessions};
 
-use crate::{
-    auth::SignedIn,
-    json::JsonBody,
-    origin::Hosts,
-    problem::ApiError,
-    rate::Rates,
-    time::rfc3339,
-};
+use crate::{auth::SignedIn, json::JsonBody, origin::Hosts, problem::ApiError, rate::Rates, time::rfc3339};
 
 /// What these routes use.
 #[derive(Debug, Clone)]
@@ -65,13 +58,25 @@ fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
     let abilities = match &request.abilities {
         None => None,
         Some(texts) => Some(
-            texts.iter().map(|text| text.parse::<Ability>()).collect::<Result<Vec<_>, _>>().map_err(|error| bad(&error))?,
+            texts
+                .iter()
+                .map(|text| text.parse::<Ability>())
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| bad(&error))?,
         ),
     };
-    let session_key =
-        request.session_key.as_deref().map(str::parse::<PublicKey>).transpose().map_err(|error| bad(&error))?;
-    let heads =
-        request.heads.iter().map(|head| head.parse::<OpId>()).collect::<Result<_, _>>().map_err(|error| bad(&error))?;
+    let session_key = request
+        .session_key
+        .as_deref()
+        .map(str::parse::<PublicKey>)
+        .transpose()
+        .map_err(|error| bad(&error))?;
+    let heads = request
+        .heads
+        .iter()
+        .map(|head| head.parse::<OpId>())
+        .collect::<Result<_, _>>()
+        .map_err(|error| bad(&error))?;
     Ok(Ask { account, abilities, session_key, heads })
 }
 
@@ -160,8 +165,10 @@ pub(crate) async fn end_challenge(
 ) -> Result<Json<Challenge>, ApiError> {
     routes.rates.sign_in(peer.ip())?;
     let origin = routes.hosts.serving(&uri, &headers)?;
-    let account =
-        request.account.parse::<Account>().map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
+    let account = request
+        .account
+        .parse::<Account>()
+        .map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
     let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?).await?;
     Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
 }

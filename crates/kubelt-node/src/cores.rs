@@ -14,8 +14,8 @@ use std::{
 };
 
 use kubelt_core::{
-    Account, Body, CheckedLogin, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Unchecked,
-    Verb,
+    Account, Body, CheckedLogin, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed,
+    Unchecked, Verb,
     log::{Entry, LoginFacts},
 };
 use kubelt_store::{OpsOrder, Store};
@@ -149,14 +149,20 @@ impl Cores {
         match self.known_root(core, account)? {
             Some(answer) => Ok(answer),
             None => {
-                let has = |log: &Log| log.root().contains(account) || log.grants().any(|grant| grant.to.contains(account));
+                let has = |log: &Log| {
+                    log.root().contains(account) || log.grants().any(|grant| grant.to.contains(account))
+                };
                 self.with_log(core, has).await
             }
         }
     }
 
     /// Reads the core's log.
-    pub(crate) async fn with_log<T>(&self, core: &CoreId, read: impl FnOnce(&Log) -> T) -> Result<T, LoadError> {
+    pub(crate) async fn with_log<T>(
+        &self,
+        core: &CoreId,
+        read: impl FnOnce(&Log) -> T,
+    ) -> Result<T, LoadError> {
         let cell = self.cell(*core);
         let mut slot = cell.log.lock().await;
         let loaded = self.load(&cell, &mut slot).await?;
@@ -204,7 +210,11 @@ impl Cores {
     }
 
     /// Writes to a core one after the other, in few transactions. What is written is durable when it returns.
-    pub(crate) async fn write_all(&self, core: CoreId, writes: Vec<Write>) -> Vec<Result<Written, WriteError>> {
+    pub(crate) async fn write_all(
+        &self,
+        core: CoreId,
+        writes: Vec<Write>,
+    ) -> Vec<Result<Written, WriteError>> {
         let cell = self.cell(core);
         let mut answers = Vec::with_capacity(writes.len());
         {
@@ -283,7 +293,9 @@ impl Cores {
             }
             Err(error) => {
                 *slot = None;
-                answers.into_iter().for_each(|(answer, result)| reply(answer, result.and(Err(error.clone()))));
+                answers
+                    .into_iter()
+                    .for_each(|(answer, result)| reply(answer, result.and(Err(error.clone()))));
             }
         }
     }
@@ -371,8 +383,13 @@ fn read_log(store: &Store, core: CoreId, genesis: Genesis) -> Result<Log, LoadEr
 }
 
 /// The facts of a login that the store holds.
-pub(crate) fn read_login(store: &Store, core: &CoreId, id: &LoginId) -> Result<Option<Arc<LoginFacts>>, StoreError> {
+pub(crate) fn read_login(
+    store: &Store,
+    core: &CoreId,
+    id: &LoginId,
+) -> Result<Option<Arc<LoginFacts>>, StoreError> {
     let Some(bytes) = store.login(core, id)? else { return Ok(None) };
-    let checked = Login::decode(&bytes).ok().and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid());
+    let checked =
+        Login::decode(&bytes).ok().and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid());
     Ok(checked.map(|login| Arc::new(LoginFacts::of(&login, core))))
 }

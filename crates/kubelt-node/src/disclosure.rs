@@ -86,11 +86,17 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn decides_public(&self, core: &CoreId, path: &MapPath, op: &OpId) -> Result<bool, StoreError> {
+    pub(crate) fn decides_public(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        op: &OpId,
+    ) -> Result<bool, StoreError> {
         if path.prefix() != PREFIX {
             return Ok(false);
         }
-        let public = named(&self.store, core, path)?.is_some_and(|named| named.visibility == Visibility::Public);
+        let public =
+            named(&self.store, core, path)?.is_some_and(|named| named.visibility == Visibility::Public);
         Ok(public && self.store.state(core, path)?.is_some_and(|state| state.id == *op))
     }
 }

@@ -23,14 +23,15 @@ mod node;
 mod session;
 mod session_table;
 mod sessions;
+mod status;
 mod write;
 
 pub use access::Reader;
 pub use blocks::BlockError;
 pub use clock::{Clock, SystemClock};
-pub use content::{CarTaken, CarUpload, 
-    Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found, Incomplete, Stored, Target, Upload,
-    UploadError, Version, content_path,
+pub use content::{
+    CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
+    Incomplete, Stored, Target, Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use disclosure::{Disclosure, Shown};
@@ -40,5 +41,7 @@ pub use session::{Session, SessionInfo};
 pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
 pub use write::{SignedOp, Write, WriteError, Written};
 
-/// A read of the store failed.
-pub use kubelt_store::ReadError as StoreError;
+pub use status::Status;
+
+/// What edges need to know of the store: its errors, its mode, its figures.
+pub use kubelt_store::{CommitError, Mode, OpsOrder, ReadError as StoreError, Stats, TxError};

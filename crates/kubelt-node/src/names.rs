@@ -32,7 +32,12 @@ pub(crate) fn is_open(store: &Store, core: &CoreId) -> Result<bool, StoreError> 
 }
 
 /// Makes `path` open `now`, and nothing else. Only the core's one writer may call this.
-pub(crate) fn set_name(tx: &mut Tx, core: &CoreId, path: &MapPath, now: Option<Named>) -> Result<(), TxError> {
+pub(crate) fn set_name(
+    tx: &mut Tx,
+    core: &CoreId,
+    path: &MapPath,
+    now: Option<Named>,
+) -> Result<(), TxError> {
     let key = row_key(core, path);
     let before = tx.meta(NAMED, &key)?.and_then(|row| decode(&row));
     if before == now {
@@ -45,11 +50,14 @@ pub(crate) fn set_name(tx: &mut Tx, core: &CoreId, path: &MapPath, now: Option<N
         tx.name_root(&now.root, core, path, byte(now.visibility))?;
     }
     tx.put_meta(NAMED, &key, now.map(|now| encode(&now)).as_deref())?;
-    let public = |named: Option<Named>| i64::from(named.is_some_and(|named| named.visibility == Visibility::Public));
+    let public =
+        |named: Option<Named>| i64::from(named.is_some_and(|named| named.visibility == Visibility::Public));
     match public(now) - public(before) {
         0 => Ok(()),
         change => {
-            let count = tx.meta(OPEN, core.digest())?.and_then(|row| row.as_ref().try_into().ok().map(u64::from_be_bytes));
+            let count = tx
+                .meta(OPEN, core.digest())?
+                .and_then(|row| row.as_ref().try_into().ok().map(u64::from_be_bytes));
             let count = count.unwrap_or(0).saturating_add_signed(change);
             tx.put_meta(OPEN, core.digest(), Some(&count.to_be_bytes()))
         }

@@ -13,13 +13,14 @@ use crate::{
     exchange::Exchange,
     session_table::SessionTable,
     sessions::Sessions,
+    status::Status,
 };
 
 /// The services of a node; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Where everything is kept.
-    pub store: Store,
+    /// How the node is.
+    pub status: Status,
     /// Sign-in and sessions.
     pub sessions: Sessions,
     /// Cores, and writes to them.
@@ -39,7 +40,7 @@ impl Node {
         let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access));
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
-        Self { store, sessions, cores, content, exchange }
+        Self { status: Status::new(store), sessions, cores, content, exchange }
     }
 }
 

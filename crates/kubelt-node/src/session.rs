@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{
-    Account, CoreId, LoginId, MapPath, Verb,
-    session::CheckedLogin,
-    sign::SessionKey,
-};
+use kubelt_core::{Account, CoreId, LoginId, MapPath, Verb, session::CheckedLogin, sign::SessionKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

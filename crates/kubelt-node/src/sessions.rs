@@ -203,7 +203,8 @@ impl Sessions {
         now_ms: u64,
     ) -> MadeChallenge {
         let expires_ms = Challenges::expiry(now_ms);
-        let pending = Pending { account, origin: origin.to_owned(), message: message.clone(), expires_ms, purpose };
+        let pending =
+            Pending { account, origin: origin.to_owned(), message: message.clone(), expires_ms, purpose };
         self.challenges.put(nonce.clone(), pending, now_ms);
         MadeChallenge { message, nonce, expires_ms }
     }
@@ -213,7 +214,12 @@ impl Sessions {
     /// # Errors
     /// [`SignInError`] when the message is not the one given out, or its signature is wrong. The
     /// challenge is used up either way.
-    pub async fn open(&self, origin: &str, message: &str, signature: &[u8]) -> Result<OpenedSession, SignInError> {
+    pub async fn open(
+        &self,
+        origin: &str,
+        message: &str,
+        signature: &[u8],
+    ) -> Result<OpenedSession, SignInError> {
         let nonce = kubelt_core::siwe::Message::parse(message).map_err(LoginError::Message)?.nonce.to_owned();
         let now_ms = self.clock.now_ms();
         let pending = self.challenges.take(&nonce, now_ms).ok_or(SignInError::Challenge)?;
@@ -364,7 +370,9 @@ impl Sessions {
             return Err(EndError::NotFound);
         }
         let core = signed.header.core;
-        self.cores.write(core, Write::Op(Box::new(SignedOp::verified(signed, Some(*body), None, None)))).await?;
+        self.cores
+            .write(core, Write::Op(Box::new(SignedOp::verified(signed, Some(*body), None, None))))
+            .await?;
         Ok(())
     }
 }
@@ -374,5 +382,4 @@ impl Session {
     pub(crate) fn sign(&self, header: Header) -> Option<Signed> {
         self.key.as_ref().map(|key| key.sign_header(header))
     }
-
 }

@@ -162,8 +162,11 @@ impl<'a> Batch<'a> {
             schema::check(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
         }
         let entry = Entry::new(signed.header.clone(), body, facts).map_err(WriteError::Entry)?;
-        let inserted =
-            self.loaded.log.insert(&entry, self.now_ms).map_err(|refusal| WriteError::Refused(Arc::new(refusal)))?;
+        let inserted = self
+            .loaded
+            .log
+            .insert(&entry, self.now_ms)
+            .map_err(|refusal| WriteError::Refused(Arc::new(refusal)))?;
         let written = Written { id: entry.id(), fresh: inserted.fresh, effective: inserted.effective };
         if inserted.fresh {
             self.changed = true;
@@ -208,7 +211,15 @@ impl<'a> Batch<'a> {
         if let Some((path, value)) = put {
             let cleared = *value == Ipld::Null;
             let bytes = codec::encode(value);
-            self.tx.index_put(&self.core, path, header.at, &entry.id(), inserted.effective, cleared, &bytes)?;
+            self.tx.index_put(
+                &self.core,
+                path,
+                header.at,
+                &entry.id(),
+                inserted.effective,
+                cleared,
+                &bytes,
+            )?;
             self.touch(path);
         }
         for (id, effective) in &inserted.changes {

@@ -17,7 +17,12 @@ impl Content {
     ///
     /// # Errors
     /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
-    pub async fn find(&self, reader: &Reader, core: &CoreId, segments: &[String]) -> Result<Found, ContentError> {
+    pub async fn find(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        segments: &[String],
+    ) -> Result<Found, ContentError> {
         // Longest entry first: one that names this very path wins over one inside a directory.
         for taken in (0..=segments.len()).rev() {
             let (head, rest) = segments.split_at(taken);
@@ -42,7 +47,12 @@ impl Content {
     ///
     /// # Errors
     /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
-    pub async fn find_cid(&self, reader: &Reader, cid: &Cid, segments: &[String]) -> Result<Found, ContentError> {
+    pub async fn find_cid(
+        &self,
+        reader: &Reader,
+        cid: &Cid,
+        segments: &[String],
+    ) -> Result<Found, ContentError> {
         let visibility = self.cid_visibility(reader, cid).await?.ok_or(ContentError::NotFound)?;
         let file = |cid: Cid, size: u64| File {
             cid,

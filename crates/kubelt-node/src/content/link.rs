@@ -84,8 +84,12 @@ fn walk(store: &Store, core: CoreId, root: Cid) -> Result<Vec<Cid>, Incomplete> 
         match walk.next(&blocks) {
             Ok(Some(visit)) => reached.push(visit.cid),
             Ok(None) => return Ok(reached),
-            Err(WalkError::Read(ReadError::Source(BlockError::Missing(cid)))) => return Err(Incomplete::Missing(cid)),
-            Err(WalkError::Read(ReadError::Source(BlockError::Store(error)))) => return Err(Incomplete::Store(error)),
+            Err(WalkError::Read(ReadError::Source(BlockError::Missing(cid)))) => {
+                return Err(Incomplete::Missing(cid));
+            }
+            Err(WalkError::Read(ReadError::Source(BlockError::Store(error)))) => {
+                return Err(Incomplete::Store(error));
+            }
             Err(error) => return Err(Incomplete::Malformed(Box::new(error))),
         }
     }

@@ -93,7 +93,12 @@ impl Content {
     ///
     /// # Errors
     /// [`ContentError`] when a block is malformed or the store fails.
-    pub fn list_cid(&self, directory: &Cid, cursor: Option<&str>, limit: usize) -> Result<Children, ContentError> {
+    pub fn list_cid(
+        &self,
+        directory: &Cid,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Children, ContentError> {
         Ok(page(self.dag_children(directory, cursor, limit + 1)?, limit))
     }
 
@@ -106,7 +111,10 @@ impl Content {
     ) -> Result<BTreeMap<String, Child>, ContentError> {
         let blocks = self.blocks();
         let mut listing = Listing::open(&blocks, cid).map_err(ContentError::reading)?;
-        let sharded = matches!(stat(&blocks, cid).map_err(ContentError::reading)?.kind, NodeKind::Directory { sharded: true });
+        let sharded = matches!(
+            stat(&blocks, cid).map_err(ContentError::reading)?.kind,
+            NodeKind::Directory { sharded: true }
+        );
         let mut names = BTreeMap::new();
         while let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? {
             if entry.is_dots() || cursor.is_some_and(|cursor| entry.name.as_str() <= cursor) {
@@ -184,7 +192,12 @@ impl Content {
     }
 
     /// Whether `reader` may see any entry below `base`.
-    pub(super) async fn any_below(&self, reader: &Reader, core: &CoreId, base: &MapPath) -> Result<bool, ContentError> {
+    pub(super) async fn any_below(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        base: &MapPath,
+    ) -> Result<bool, ContentError> {
         if matches!(reader, Reader::Anonymous) && !is_open(&self.store, core)? {
             return Ok(false);
         }

@@ -4,12 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use cid::Cid;
+use kubelt_content::car::{CarDecoder, CarError, CarEvent};
 use kubelt_content::{
     Block,
     read::{NodeKind, stat},
     unixfs::{FileBuilder, LeafInfo, Profile},
 };
-use kubelt_content::car::{CarDecoder, CarError, CarEvent};
 use kubelt_core::{
     Act, CoreId, MapPath, OpId, Verb,
     schema::{ContentEntry, Visibility},
@@ -17,10 +17,7 @@ use kubelt_core::{
 use kubelt_store::{CommitError, CommitTicket, TxError};
 use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 
-use super::{
-    Content, Incomplete, PREFIX,
-    link::link,
-};
+use super::{Content, Incomplete, PREFIX, link::link};
 use crate::{
     StoreError,
     cores::LoadError,
@@ -95,7 +92,12 @@ impl Content {
     /// # Errors
     /// [`UploadError::NotFound`] where the account has no part in the core at all,
     /// [`UploadError::Forbidden`] where it has, but not this one.
-    pub async fn may_write(&self, session: &Session, core: &CoreId, path: &MapPath) -> Result<(), UploadError> {
+    pub async fn may_write(
+        &self,
+        session: &Session,
+        core: &CoreId,
+        path: &MapPath,
+    ) -> Result<(), UploadError> {
         if !self.cores.has_part(core, session.account()).await? {
             return Err(UploadError::NotFound);
         }
@@ -113,7 +115,8 @@ impl Content {
             return Err(UploadError::NotFound);
         }
         // Where exactly is judged when a path is given to what was uploaded.
-        let puts = session.login.abilities.get(core).into_iter().flatten().any(|ability| ability.verb == Verb::Put);
+        let puts =
+            session.login.abilities.get(core).into_iter().flatten().any(|ability| ability.verb == Verb::Put);
         if puts { Ok(()) } else { Err(UploadError::Forbidden(PREFIX.to_owned())) }
     }
 
@@ -153,7 +156,13 @@ impl Content {
     pub async fn upload_car(&self, core: CoreId) -> CarUpload {
         let slot = Arc::clone(&self.uploads).acquire_owned().await.expect("the semaphore is never closed");
         let decoder = CarDecoder::new(CAR);
-        CarUpload { decoder, blocks: BlockSink::new(self.clone(), core), roots: Vec::new(), taken: 0, _slot: slot }
+        CarUpload {
+            decoder,
+            blocks: BlockSink::new(self.clone(), core),
+            roots: Vec::new(),
+            taken: 0,
+            _slot: slot,
+        }
     }
 
     /// Opens the content of a core that has become whole since its operations were taken in; gives the
@@ -216,7 +225,12 @@ impl Content {
     ///
     /// # Errors
     /// [`UploadError::Write`] when the operation was refused.
-    pub async fn remove(&self, session: &Arc<Session>, core: &CoreId, path: MapPath) -> Result<Written, UploadError> {
+    pub async fn remove(
+        &self,
+        session: &Arc<Session>,
+        core: &CoreId,
+        path: MapPath,
+    ) -> Result<Written, UploadError> {
         let act = Act::Put { path, value: kubelt_content::Ipld::Null };
         Ok(self.cores.write(*core, Write::Act { session: Arc::clone(session), act }).await?)
     }

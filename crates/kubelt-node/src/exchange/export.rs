@@ -19,8 +19,8 @@ use crate::{
     content::is_whole,
     cores::LoadError,
     disclosure::{Disclosure, Shown},
-    limits::{DAG_BLOCKS_MAX, MANIFEST_PAGE_OPS},
     exchange::Exchange,
+    limits::{DAG_BLOCKS_MAX, MANIFEST_PAGE_OPS},
 };
 
 /// Why a core was not exported.
@@ -75,7 +75,8 @@ impl Exchange {
             _ => self.store.heads(core)?,
         };
         let (exchange, core) = (self.clone(), *core);
-        let opened = tokio::task::spawn_blocking(move || CoreExport::open(exchange, core, disclosure, heads)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || CoreExport::open(exchange, core, disclosure, heads)).await;
         opened.expect("opening an export does not panic")
     }
 }
@@ -226,7 +227,9 @@ fn list(
     if shown == Shown::Hidden {
         return Ok(None);
     }
-    let header = kubelt_core::Signed::decode(&op.signed).map_err(|_cause| LoadError::Damaged { core: *core, op: op.id })?.header;
+    let header = kubelt_core::Signed::decode(&op.signed)
+        .map_err(|_cause| LoadError::Damaged { core: *core, op: op.id })?
+        .header;
     let body = (shown == Shown::Whole && op.body.is_some()).then_some(header.body);
     Ok(Some(ManifestOp { signed: codec::cid_of(&op.signed), body, login: header.login }))
 }

@@ -120,7 +120,9 @@ impl CoreImport {
     fn open_sink(&self) -> Result<BlockSink, ImportError> {
         let genesis = self.file.genesis()?.ok_or(ImportError::Order)?;
         let log = Log::new(genesis);
-        if !self.exchange.may_import(&log, self.session.account()) && self.exchange.store.genesis(&log.core())?.is_none() {
+        if !self.exchange.may_import(&log, self.session.account())
+            && self.exchange.store.genesis(&log.core())?.is_none()
+        {
             return Err(ImportError::Forbidden);
         }
         Ok(BlockSink::new(self.exchange.content.clone(), log.core()))
@@ -136,7 +138,8 @@ impl CoreImport {
         }
         let file = self.file;
         let checked = tokio::task::spawn_blocking(move || file.finish()).await;
-        let (CoreLog { manifest, genesis, ops }, summary) = checked.expect("checking a file does not panic")?;
+        let (CoreLog { manifest, genesis, ops }, summary) =
+            checked.expect("checking a file does not panic")?;
         let core = manifest.core;
         let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
         let known = self.exchange.store.genesis(&core)?.is_some();

@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use kubelt_core::{
-    Body, CheckedLogin, CoreId, DecodeError, Hlc, Login, LoginError, LoginId, MapPath, OpId, SignatureError, Signed,
-    Unchecked, Verdict, log::LoginFacts, signature::verify_signed,
+    Body, CheckedLogin, CoreId, DecodeError, Hlc, Login, LoginError, LoginId, MapPath, OpId, SignatureError,
+    Signed, Unchecked, Verdict, log::LoginFacts, signature::verify_signed,
 };
 use kubelt_store::{OpRecord, OpsOrder};
 
@@ -149,7 +149,12 @@ impl Exchange {
         Ok(LogPage { genesis, ops, next: None })
     }
 
-    fn logged(&self, disclosure: Disclosure, core: &CoreId, op: OpRecord) -> Result<Option<LoggedOp>, OpsError> {
+    fn logged(
+        &self,
+        disclosure: Disclosure,
+        core: &CoreId,
+        op: OpRecord,
+    ) -> Result<Option<LoggedOp>, OpsError> {
         let shown = self.shown(disclosure, core, &op)?;
         if shown == Shown::Hidden {
             return Ok(None);
@@ -227,7 +232,12 @@ impl Exchange {
     /// # Errors
     /// For each operation by itself, in the order given; all of them [`OpsError::NotFound`] where neither
     /// the reader nor the maker of an operation has a part in the core, so that nobody learns whether it is here.
-    pub async fn post(&self, reader: &Reader, core: &CoreId, posted: &[PostedOp]) -> Vec<Result<Written, OpsError>> {
+    pub async fn post(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        posted: &[PostedOp],
+    ) -> Vec<Result<Written, OpsError>> {
         let insider = match reader.session() {
             Some(session) => self.cores.has_part(core, session.account()).await.unwrap_or(false),
             None => false,
@@ -248,7 +258,10 @@ impl Exchange {
         for (index, result) in order.into_iter().zip(self.cores.write_all(*core, writes).await) {
             results[index] = Some(result.map_err(OpsError::from));
         }
-        results.into_iter().map(|result| result.unwrap_or(Err(OpsError::Write(WriteError::Stopped)))).collect()
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or(Err(OpsError::Write(WriteError::Stopped))))
+            .collect()
     }
 
     /// Checks an operation, and that its maker has a part in the core. Until that is shown, an outsider
@@ -267,12 +280,7 @@ impl Exchange {
         }
     }
 
-    fn check(
-        &self,
-        core: &CoreId,
-        posted: &PostedOp,
-        logins: &mut Logins,
-    ) -> Result<SignedOp, OpsError> {
+    fn check(&self, core: &CoreId, posted: &PostedOp, logins: &mut Logins) -> Result<SignedOp, OpsError> {
         let signed = Signed::decode(&posted.signed)?;
         let body = Body::decode(&posted.body)?;
         if signed.header.core != *core {

@@ -3,7 +3,7 @@
 //! The manifest says it before the blocks come, so that a file is sorted as it streams by: blocks of the
 //! log are gathered (they are small and counted), content is handed on at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry as Slot};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -12,8 +12,8 @@ use kubelt_content::{
     car::{CarDecoder, CarError, CarEvent, CarSummary},
 };
 use kubelt_core::{
-    Body, CheckedLogin, CoreId, DecodeError, Genesis, Login, LoginError, LoginId, SignatureError, Signed, Unchecked,
-    Verdict,
+    Body, CheckedLogin, CoreId, DecodeError, Genesis, Login, LoginError, LoginId, SignatureError, Signed,
+    Unchecked, Verdict,
     log::{EntryError, LoginFacts},
     signature::verify_signed,
 };
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use super::{Manifest, ManifestError, ManifestOp, ManifestPage};
 use crate::{
     limits::{CAR, IMPORT_LOG_BYTES_MAX, IMPORT_OPS_MAX},
-    write::{SignedOp},
+    write::SignedOp,
 };
 
 /// Why a file is not an exported core, or not a sound one.
@@ -38,7 +38,9 @@ pub enum CoreFileError {
     #[error("an exported core has one root, its manifest; this CAR has {0}")]
     Roots(usize),
     /// Too large for one import.
-    #[error("the log in this file is over the limits of {IMPORT_OPS_MAX} operations and {IMPORT_LOG_BYTES_MAX} bytes")]
+    #[error(
+        "the log in this file is over the limits of {IMPORT_OPS_MAX} operations and {IMPORT_LOG_BYTES_MAX} bytes"
+    )]
     TooLarge,
     /// A block that the manifest lists is not in the file.
     #[error("block `{0}` is listed in the manifest but is not in the file")]
@@ -195,7 +197,10 @@ impl CoreFile {
         let mut logins = HashMap::new();
         let mut ops = Vec::new();
         for page in &manifest.pages {
-            let page = pages.get(page).and_then(Option::as_ref).ok_or_else(|| CoreFileError::Missing(Box::new(*page)))?;
+            let page = pages
+                .get(page)
+                .and_then(Option::as_ref)
+                .ok_or_else(|| CoreFileError::Missing(Box::new(*page)))?;
             for op in &page.ops {
                 ops.push(check(&core, op, &block, &mut logins)?);
             }
@@ -205,7 +210,8 @@ impl CoreFile {
     }
 }
 
-type Logins = HashMap<LoginId, (CheckedLogin, Arc<LoginFacts>, Login)>;
+type KnownLogin = (CheckedLogin, Arc<LoginFacts>, Login);
+type Logins = HashMap<LoginId, KnownLogin>;
 
 /// Puts an operation together and checks its signature and its login.
 fn check<'a>(
@@ -215,20 +221,16 @@ fn check<'a>(
     logins: &mut Logins,
 ) -> Result<SignedOp, CoreFileError> {
     let signed = Signed::decode(block(listed.signed)?)?;
-    let body = listed.body.map(|body| Ok::<_, CoreFileError>(Body::decode(block(body.cid())?)?)).transpose()?;
+    let body =
+        listed.body.map(|body| Ok::<_, CoreFileError>(Body::decode(block(body.cid())?)?)).transpose()?;
     let login = match signed.header.login {
         None => None,
-        Some(id) => {
-            if !logins.contains_key(&id) {
-                let login = Login::decode(block(id.cid())?)?;
-                let checked = CheckedLogin::check(&login, &Unchecked).map_err(|source| CoreFileError::Login { id, source })?;
-                let checked = checked.valid().ok_or_else(|| CoreFileError::Pending(Box::new(signed.id())))?;
-                let facts = Arc::new(LoginFacts::of(&checked, core));
-                logins.insert(id, (checked, facts, login));
-            }
-            logins.get(&id)
-        }
+        Some(id) => Some(match logins.entry(id) {
+            Slot::Occupied(slot) => slot.into_mut(),
+            Slot::Vacant(slot) => slot.insert(check_login(core, id, &signed, block(id.cid())?)?),
+        }),
     };
+    let login = login.as_deref();
     let key = login.map(|(checked, _, _)| &checked.session);
     match verify_signed(&signed, key, &Unchecked) {
         Ok(Verdict::Valid) => {}
@@ -238,6 +240,20 @@ fn check<'a>(
     let facts = login.map(|(_, facts, _)| Arc::clone(facts));
     let login = login.map(|(_, _, login)| login.clone());
     Ok(SignedOp::verified(signed, body, facts, login))
+}
+
+fn check_login(
+    core: &CoreId,
+    id: LoginId,
+    signed: &Signed,
+    bytes: &[u8],
+) -> Result<KnownLogin, CoreFileError> {
+    let login = Login::decode(bytes)?;
+    let outcome =
+        CheckedLogin::check(&login, &Unchecked).map_err(|source| CoreFileError::Login { id, source })?;
+    let checked = outcome.valid().ok_or_else(|| CoreFileError::Pending(Box::new(signed.id())))?;
+    let facts = Arc::new(LoginFacts::of(&checked, core));
+    Ok((checked, facts, login))
 }
 
 impl ManifestOp {

@@ -121,7 +121,8 @@ pub fn verify(mut from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyEr
         let entry = op.into_entry().map_err(CoreFileError::from)?;
         report.withheld += u64::from(entry.body().is_none());
         if let Some(Act::Put { path, value }) = entry.body().map(|body| &body.act) {
-            schema::check(path, value).map_err(|source| VerifyError::Schema { id: Box::new(entry.id()), source })?;
+            schema::check(path, value)
+                .map_err(|source| VerifyError::Schema { id: Box::new(entry.id()), source })?;
         }
         insert(&mut log, &mut state, &entry, now_ms, &mut report)?;
     }

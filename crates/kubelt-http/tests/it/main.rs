@@ -1,0 +1,7 @@
+//! The API as clients meet it, over a store in memory.
+
+mod content;
+mod harness;
+mod logs;
+mod privacy;
+mod sign_in;
