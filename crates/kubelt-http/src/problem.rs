@@ -14,8 +14,8 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError, TxError, UploadError,
-    WriteError,
+    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError,
+    TxError, UploadError, WriteError,
     exchange::{CoreFileError, ExportError, ImportError, OpsError},
 };
 

@@ -16,10 +16,10 @@ pub(crate) async fn scope<F: Future>(id: String, serving: F) -> F::Output {
     CURRENT.scope(id, serving).await
 }
 
-/// A new id: when the process counted it, in hex. Ids need to be distinct, not secret.
+/// A new id: the process and a count, in hex, all of one length. Ids need to be distinct, not secret.
 pub(crate) fn next() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     static BORN: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     let born = BORN.get_or_init(std::process::id);
-    format!("{born:x}-{:x}", COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{born:08x}{:012x}", COUNT.fetch_add(1, Ordering::Relaxed))
 }

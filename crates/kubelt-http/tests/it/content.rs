@@ -298,7 +298,7 @@ async fn a_quota_stops_writes_and_nothing_of_them_stays() {
     let token = node.sign_in(&alice).await.token;
     let path = format!("{}/-/content/big", alice.core());
     node.put(&path, &token, vec![1; 2 << 20]).await.expect(201);
-    let more: Vec<u8> = (0..16_u32 << 20).map(|n| (n >> 12).to_le_bytes()[0]).collect();
+    let more: Vec<u8> = (0..16_u32 << 20).map(|n| (n >> 20).to_le_bytes()[0]).collect();
     node.put(&format!("{}/-/content/more", alice.core()), &token, more)
         .await
         .expect_problem(Code::QuotaExceeded);

@@ -4,7 +4,7 @@ use cid::Cid;
 use kubelt_content::read::{NodeKind, ReadError, resolve};
 use kubelt_core::{CoreId, MapPath, schema::Visibility};
 
-use super::{Content, ContentError, Entry, File, Found, content_path};
+use super::{Content, ContentError, Entry, File, Found, content_path, upload::UNKNOWN_MEDIA_TYPE};
 use crate::{
     access::Reader,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
@@ -112,7 +112,9 @@ fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry:
     let file = |size: u64| File {
         cid,
         size,
-        media_type: is_entry.then(|| entry.value.media_type.clone()),
+        media_type: Some(&entry.value.media_type)
+            .filter(|kind| is_entry && *kind != UNKNOWN_MEDIA_TYPE)
+            .cloned(),
         visibility,
         op: Some(entry.op),
         name: segments.last().cloned(),
