@@ -29,12 +29,11 @@ fn told(answer: &Answer, names: &[&str]) -> (u16, Vec<(String, String)>, String)
     (answer.status.as_u16(), headers, body)
 }
 
+/// Method, path, headers and body of a request.
+type Sent = (&'static str, String, Vec<(&'static str, &'static str)>, Vec<u8>);
+
 /// Every route of a core with every method, and bodies that reach deep.
-fn requests(
-    core: &str,
-    cid: &str,
-    session: &str,
-) -> Vec<(&'static str, String, Vec<(&'static str, &'static str)>, Vec<u8>)> {
+fn requests(core: &str, cid: &str, session: &str) -> Vec<Sent> {
     let json = vec![("content-type", "application/json")];
     let car = vec![("content-type", "application/vnd.ipld.car")];
     let mut all = Vec::new();
