@@ -30,7 +30,7 @@ pub enum ReadError {
         source: io::Error,
     },
     /// What lies there is not what was written.
-    #[error("damaged data at byte `{offset}` of segment `{segment:016x}`; run `kubelt doctor --check`")]
+    #[error("damaged data at byte `{offset}` of segment `{segment:016x}`; run `kubelt doctor`")]
     Damaged {
         /// Number of the segment.
         segment: u64,
@@ -180,7 +180,7 @@ pub enum OpenError {
         version: u32,
     },
     /// The segments could not be read.
-    #[error("the segments could not be read; check the disk, then run `kubelt doctor --check`")]
+    #[error("the segments could not be read; check the disk, then run `kubelt doctor`")]
     Segments(#[source] io::Error),
     /// The index did not open.
     #[error(

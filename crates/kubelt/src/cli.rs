@@ -3,6 +3,7 @@
 mod caller;
 mod content;
 mod core_car;
+mod doctor;
 mod get;
 mod log;
 
@@ -11,6 +12,7 @@ mod publish;
 mod session;
 mod shell;
 mod target;
+mod verify;
 mod wallet;
 
 use std::io;
@@ -21,6 +23,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::NodeUrl;
 use crate::output::Output;
+use crate::serve::{self, NodeArgs};
 use caller::Caller;
 
 /// A core for every blockchain account: a node, and a client of any node.
@@ -70,6 +73,8 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a node
+    Node(NodeArgs),
     /// Make, import, list and remove wallets
     #[command(subcommand)]
     Wallet(wallet::WalletCommand),
@@ -99,8 +104,15 @@ enum Command {
     /// Move whole cores
     #[command(subcommand)]
     Core(core_car::CoreCommand),
+    /// Check an exported core, without asking any node
+    Verify(verify::VerifyArgs),
+    /// Look after the store, the node, the session and the wallets of this machine
+    Doctor(doctor::DoctorArgs),
     /// Print completions for a shell
     Completions(shell::CompletionsArgs),
+    /// Print the description of the API (OpenAPI 3.1)
+    #[command(hide = true)]
+    Openapi,
 }
 
 /// Runs the command of this process's arguments.
@@ -122,6 +134,7 @@ pub(crate) fn run() -> ExitCode {
 impl Command {
     fn run(self, caller: &Caller) -> anyhow::Result<()> {
         match self {
+            Self::Node(args) => serve::run(args, caller.out.is_json()),
             Self::Wallet(command) => command.run(caller),
             Self::Login(args) => args.run(caller),
             Self::Logout => login::logout(caller),
@@ -135,7 +148,10 @@ impl Command {
             Self::Versions(args) => args.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),
+            Self::Verify(args) => args.run(caller),
+            Self::Doctor(args) => args.run(caller),
             Self::Completions(args) => args.run(caller),
+            Self::Openapi => Ok(caller.out.raw(kubelt_http::openapi_json().as_bytes())?),
         }
     }
 }

@@ -52,7 +52,8 @@ impl Client {
     pub(crate) fn new(node: NodeUrl, token: Option<String>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .max_redirects(3)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT_TIME_MAX))
             .timeout_per_read(Some(SILENCE_TIME_MAX))
             .timeout_per_write(Some(SILENCE_TIME_MAX))
@@ -113,6 +114,9 @@ impl Client {
         let status = response.status().as_u16();
         let text = |name| response.headers().get(name)?.to_str().ok();
         let retry_after = text(header::RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+        if let Some(path) = text(header::LOCATION).filter(|_| response.status().is_redirection()) {
+            return ClientError::Moved { node: self.node.clone(), path: path.to_owned() };
+        }
         let is_problem = text(header::CONTENT_TYPE).is_some_and(|kind| kind.starts_with(PROBLEM_JSON));
         let problem = response.body_mut().with_config().limit(PROBLEM_BYTES_MAX).read_json::<Problem>();
         match problem {

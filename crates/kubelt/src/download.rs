@@ -13,6 +13,8 @@ use cid_check::CidCheck;
 pub(crate) use cid_check::Verdict;
 pub(crate) use destination::Destination;
 
+use kubelt_content::limits::SYMLINK_TARGET_BYTES_MAX;
+
 use crate::client::{Client, ClientError, CorePlace, Download};
 use crate::limits::{COPY_BYTES, DIRECTORY_DEPTH_MAX};
 use crate::output::Progress;
@@ -46,10 +48,12 @@ pub(crate) enum DownloadError {
 #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Fetched {
     pub(crate) files: u64,
+    /// Symbolic links that were made.
+    pub(crate) links: u64,
     pub(crate) bytes: u64,
     /// Files whose bytes were rebuilt to the CID that names them.
     pub(crate) verified: u64,
-    /// Paths of symbolic links, which are not followed.
+    /// Paths of symbolic links that lead out of the directory, or cannot be made here.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -95,9 +99,17 @@ pub(crate) struct Directory<'a> {
 impl Directory<'_> {
     /// Fetches `listing`, which lists `path`, into `to`.
     pub(crate) fn save(&self, path: &str, listing: &Listing, to: &Path) -> Result<Fetched, DownloadError> {
-        let mut fetched = Fetched::default();
-        self.level(path, listing, to, &mut fetched, 0)?;
-        Ok(fetched)
+        let mut walk = Walk { fetched: Fetched::default(), links: Vec::new() };
+        self.level(path, listing, to, &mut walk, 0)?;
+        // Links are made when nothing is written any more, so that nothing is ever written through one.
+        for (depth, path, to) in walk.links {
+            let target = self.target(&path)?;
+            match target.filter(|target| stays_inside(target, depth)).map(|target| make_link(&target, &to)) {
+                Some(Ok(())) => walk.fetched.links += 1,
+                Some(Err(_)) | None => walk.fetched.left_out.push(path),
+            }
+        }
+        Ok(walk.fetched)
     }
 
     fn level(
@@ -105,7 +117,7 @@ impl Directory<'_> {
         path: &str,
         listing: &Listing,
         to: &Path,
-        fetched: &mut Fetched,
+        walk: &mut Walk,
         depth: usize,
     ) -> Result<(), DownloadError> {
         if depth == DIRECTORY_DEPTH_MAX {
@@ -121,21 +133,62 @@ impl Directory<'_> {
             match entry.kind {
                 ListingKind::Directory => {
                     let below = self.client.whole_listing(self.core, &path)?;
-                    self.level(&path, &below, &to, fetched, depth + 1)?;
+                    self.level(&path, &below, &to, walk, depth + 1)?;
                 }
                 ListingKind::File => {
                     let download = self.client.content(self.core, &path, None)?;
                     self.progress.more(download.bytes.unwrap_or(0));
                     let (bytes, verdict) = save(download, entry.cid.as_deref(), &to, self.progress)?;
-                    fetched.files += 1;
-                    fetched.bytes += bytes;
-                    fetched.verified += u64::from(verdict == Verdict::Verified);
+                    walk.fetched.files += 1;
+                    walk.fetched.bytes += bytes;
+                    walk.fetched.verified += u64::from(verdict == Verdict::Verified);
                 }
-                ListingKind::Symlink => fetched.left_out.push(path),
+                ListingKind::Symlink => walk.links.push((depth, path, to)),
             }
         }
         Ok(())
     }
+}
+
+/// What a walk has found so far; links by their depth, their path and where they go.
+struct Walk {
+    fetched: Fetched,
+    links: Vec<(usize, String, PathBuf)>,
+}
+
+impl Directory<'_> {
+    /// Where a symbolic link points; nothing where that is no text of a link's length.
+    fn target(&self, path: &str) -> Result<Option<String>, DownloadError> {
+        let mut target = String::new();
+        let body = self.client.content(self.core, path, None)?.body;
+        let read = body.take(SYMLINK_TARGET_BYTES_MAX as u64 + 1).read_to_string(&mut target);
+        Ok(read.is_ok_and(|bytes| bytes <= SYMLINK_TARGET_BYTES_MAX).then_some(target))
+    }
+}
+
+/// Whether a link so deep in a directory cannot lead out of it: it goes up no further than the directory, and only
+/// at its beginning, since what it goes down to may be another link.
+fn stays_inside(target: &str, depth: usize) -> bool {
+    let mut parts = Path::new(target).components().filter(|part| *part != Component::CurDir).peekable();
+    let mut above = 0;
+    while parts.next_if_eq(&Component::ParentDir).is_some() {
+        above += 1;
+    }
+    above <= depth && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+#[cfg(unix)]
+fn make_link(target: &str, to: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(to) {
+        Ok(metadata) if metadata.is_symlink() => fs::remove_file(to)?,
+        _ => {}
+    }
+    std::os::unix::fs::symlink(target, to)
+}
+
+#[cfg(not(unix))]
+fn make_link(_target: &str, _to: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Makes a directory where there is none; a symbolic link to one is none.
@@ -159,7 +212,17 @@ fn is_plain_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_plain_name;
+    use super::{is_plain_name, stays_inside};
+
+    #[test]
+    fn links_cannot_lead_out_of_their_directory() {
+        for (target, depth) in [("a", 0), ("./a/b", 0), ("../a", 1), ("../../a/b", 2), ("", 0)] {
+            assert!(stays_inside(target, depth), "{target}");
+        }
+        for (target, depth) in [("..", 0), ("/etc/passwd", 9), ("a/../b", 0), ("../../a", 1)] {
+            assert!(!stays_inside(target, depth), "{target}");
+        }
+    }
 
     #[test]
     fn names_cannot_lead_out_of_their_directory() {

@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use passphrase::{Passphrase, PassphraseError};
+pub(crate) use passphrase::Passphrase;
 pub(crate) use secret_storage::SecretStorageError;
 use secret_storage::{ScryptCost, SecretStorage};
 pub(crate) use wallet::{KeyError, Wallet};

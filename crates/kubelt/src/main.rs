@@ -1,6 +1,26 @@
-//! `kubelt`: a node that hosts cores, and the command line that is a client of a node's API.
+//! `kubelt`: one binary that is a node, and a client of any node's API.
+//!
+//! The command line holds no rules of its own: what it may do and what its answers mean is the node's business.
+//! What it does itself is what no node may do for it: it keeps wallets, signs with them, cuts files into blocks
+//! and checks what comes back. Start at [`serve`] for the node, which is wired there in one function, and at
+//! [`cli`] for the commands, one file for each group; [`client`] speaks HTTP, [`upload`] and [`download`] are
+//! what `publish` and `get` do with files.
 
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "for the command line, which comes next"))]
+mod cli;
+mod client;
+mod config_dir;
+mod download;
+#[cfg(test)]
+mod fake_node;
 mod keystore;
+mod limits;
+mod node_config;
+mod output;
+mod serve;
+mod upload;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -24,7 +24,13 @@ pub(crate) struct NodeArgs {
     #[arg(long, env = "KUBELT_LISTEN", hide_env_values = true, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     /// A host name under which people may sign in; loopback names always work
-    #[arg(long, env = "KUBELT_PUBLIC_HOST", hide_env_values = true, value_name = "HOST", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "KUBELT_PUBLIC_HOST",
+        hide_env_values = true,
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
     public_host: Vec<String>,
     /// Read settings from this TOML file
     #[arg(long, env = "KUBELT_CONFIG", hide_env_values = true, value_name = "FILE")]
@@ -73,7 +79,8 @@ struct RatesFile {
 
 impl Default for RatesFile {
     fn default() -> Self {
-        let RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second } = RateLimits::default();
+        let RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second } =
+            RateLimits::default();
         Self { requests_per_second, sign_ins_per_minute, writes_per_second }
     }
 }
@@ -100,7 +107,8 @@ impl NodeConfig {
         };
         let listen = args.listen.or(file.listen);
         let public_hosts = if args.public_host.is_empty() { file.public_hosts } else { args.public_host };
-        if let Some(bad) = public_hosts.iter().find(|host| host.contains(['/', '@', ' ']) || host.is_empty()) {
+        if let Some(bad) = public_hosts.iter().find(|host| host.contains(['/', '@', ' ']) || host.is_empty())
+        {
             bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
         }
         let QuotaFile { ops, op_bytes, blocks, block_bytes } = file.quota;
@@ -116,7 +124,8 @@ impl NodeConfig {
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("the settings `{}` cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the settings `{}` cannot be read", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the settings `{}` are not valid", path.display()))
 }
 
@@ -136,14 +145,18 @@ mod tests {
         let file: File = toml::from_str("").expect("an empty file is valid");
         assert!(file.listen.is_none());
         assert!(toml::from_str::<File>("lisen = '127.0.0.1:1'").is_err());
-        assert!(toml::from_str::<File>("[quota]\nblock_bytes = 5").is_ok_and(|file| file.quota.block_bytes == 5 && file.quota.ops > 5));
+        assert!(
+            toml::from_str::<File>("[quota]\nblock_bytes = 5")
+                .is_ok_and(|file| file.quota.block_bytes == 5 && file.quota.ops > 5)
+        );
     }
 
     #[test]
     fn flags_win_over_the_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("kubelt.toml");
-        std::fs::write(&path, "data_dir = '/a'\nlisten = '127.0.0.1:1'\n[rates]\nrequests_per_second = 0").expect("written");
+        std::fs::write(&path, "data_dir = '/a'\nlisten = '127.0.0.1:1'\n[rates]\nrequests_per_second = 0")
+            .expect("written");
         let args = NodeArgs { data_dir: Some("/b".into()), config: Some(path), ..NodeArgs::default() };
         let config = NodeConfig::resolve(args).expect("resolves");
         assert_eq!(config.data_dir.as_os_str(), "/b");
@@ -153,7 +166,11 @@ mod tests {
 
     #[test]
     fn a_host_is_no_url() {
-        let args = NodeArgs { public_host: vec!["https://kubelt.example/".to_owned()], data_dir: Some("/a".into()), ..NodeArgs::default() };
+        let args = NodeArgs {
+            public_host: vec!["https://kubelt.example/".to_owned()],
+            data_dir: Some("/a".into()),
+            ..NodeArgs::default()
+        };
         assert!(NodeConfig::resolve(args).is_err());
     }
 }

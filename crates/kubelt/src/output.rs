@@ -30,6 +30,11 @@ impl Output {
         Self { json, quiet }
     }
 
+    /// Whether results are for a program.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// The result of a command: as JSON, or in words.
     pub(crate) fn result(self, value: &impl Serialize, words: impl FnOnce() -> String) -> io::Result<()> {
         let mut text = if self.json {

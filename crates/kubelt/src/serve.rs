@@ -39,8 +39,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     report(&store);
     let node = Node::new(store, Arc::new(SystemClock));
     let http = HttpConfig { hosts: Hosts { public: config.public_hosts }, rates: config.rates };
-    let listener =
-        TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on `{}`", config.listen))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     announce(address, &config.data_dir, json, began);
     serve(listener, router(&node, http), stopped()?).await.context("the listener failed")?;
@@ -52,7 +53,12 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
 fn report(store: &Store) {
     let recovery = store.recovery();
     for bad in &recovery.bad {
-        tracing::warn!(segment = bad.segment, offset = bad.offset, bytes = bad.len, "a damaged record was skipped; run `kubelt doctor`");
+        tracing::warn!(
+            segment = bad.segment,
+            offset = bad.offset,
+            bytes = bad.len,
+            "a damaged record was skipped; run `kubelt doctor`"
+        );
     }
     if let Mode::ReadOnly { reason } = store.mode() {
         tracing::warn!(%reason, "the store is read-only");
@@ -98,8 +104,9 @@ fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Logs to stderr; `RUST_LOG` chooses what, `KUBELT_LOG_FORMAT=json` how.
 fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_unset| tracing_subscriber::EnvFilter::new("warn,kubelt=info,kubelt_node=info,kubelt_http=info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_unset| {
+        tracing_subscriber::EnvFilter::new("warn,kubelt=info,kubelt_node=info,kubelt_http=info")
+    });
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::env::var("KUBELT_LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().init();

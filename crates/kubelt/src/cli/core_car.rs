@@ -72,7 +72,7 @@ impl ExportArgs {
 
 impl ImportArgs {
     fn run(self, caller: &Caller) -> Result<()> {
-        let client = caller.client()?;
+        let (client, _session) = caller.signed_in()?;
         let media_type = Some(CAR.to_owned());
         let (import, progress) = if self.file == Path::new("-") {
             let progress = caller.out.progress("importing", None);

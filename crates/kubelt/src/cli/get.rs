@@ -31,7 +31,15 @@ impl GetArgs {
         match &self.target {
             ReadTarget::Cid { cid, path } => {
                 let client = caller.client()?;
-                let download = client.gateway(&gateway_path(cid, path), self.range.as_deref())?;
+                let download = match client.gateway(&gateway_path(cid, path), self.range.as_deref()) {
+                    // Only directories are sent on, to the address with a slash.
+                    Err(ClientError::Moved { .. }) => {
+                        bail!(
+                            "this is a directory; get a file in it with its name after the CID, or all of it by its path in a core"
+                        )
+                    }
+                    result => result?,
+                };
                 // The node's word for what a path below a CID leads to is as good as its bytes.
                 let named = path.is_empty().then_some(cid.as_str());
                 let name = if path.is_empty() { cid } else { path };
@@ -126,7 +134,7 @@ impl GetArgs {
         progress.finish();
         let fetched = fetched?;
         for link in &fetched.left_out {
-            caller.out.warn(&format!("`{link}` is a symbolic link and was left out"));
+            caller.out.warn(&format!("`{link}` is a symbolic link out of the directory and was left out"));
         }
         let value = serde_json::json!({ "directory": to, "fetched": fetched });
         caller.out.result(&value, || {

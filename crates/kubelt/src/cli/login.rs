@@ -61,6 +61,10 @@ impl LoginArgs {
         let begun = client.begin_session(&SessionRequest { message: challenge.message, signature })?;
         let url = format!("{}{}", caller.node, CorePlace::given(&begun.path));
         let wallet = self.wallet.to_string();
+        if let Ok((client, _session)) = caller.signed_in() {
+            // The session that this one replaces; it may have ended long ago.
+            drop(client.end_session(None));
+        }
         caller.config.remember(
             &caller.node,
             StoredSession {

@@ -14,6 +14,9 @@ use super::place::encode_query;
 use super::{Client, ClientError, CorePlace, Download, Watched};
 use crate::limits::PAGE_ENTRIES_MAX;
 
+/// Long bodies are sent once the node wants them: a refusal should be heard before a gigabyte is on its way.
+const FIRST_ASK: &str = "100-continue";
+
 /// Bytes to send: where they come from, and how many they are where that is known.
 #[derive(Debug)]
 pub(crate) struct Sending<R> {
@@ -73,7 +76,8 @@ impl Client {
         sending: Sending<impl Read>,
     ) -> Result<ContentReceipt, ClientError> {
         let route = format!("{}?visibility={}", core.content(path), visibility.as_str());
-        let response = self.send_reader(self.request(Method::PUT, &route), sending)?;
+        let request = self.request(Method::PUT, &route).header(header::EXPECT, FIRST_ASK);
+        let response = self.send_reader(request, sending)?;
         self.read_json(response)
     }
 
@@ -155,7 +159,8 @@ impl Client {
 
     /// Takes in a whole core from a CAR.
     pub(crate) fn import(&self, sending: Sending<impl Read>) -> Result<CoreImport, ClientError> {
-        let response = self.send_reader(self.request(Method::POST, "/-/car"), sending)?;
+        let request = self.request(Method::POST, "/-/car").header(header::EXPECT, FIRST_ASK);
+        let response = self.send_reader(request, sending)?;
         self.read_json(response)
     }
 

@@ -27,6 +27,9 @@ pub(crate) enum ClientError {
     /// Whatever answers there does not speak this API.
     #[error("{node} answers with status {status} and no problem document; is it a kubelt node?")]
     NotANode { node: NodeUrl, status: u16 },
+    /// The thing is at another address of the node.
+    #[error("it is at {node}{path}")]
+    Moved { node: NodeUrl, path: String },
     /// An answer that this version cannot read.
     #[error("cannot read the answer of {node}; it may be of another version")]
     Unreadable { node: NodeUrl, source: Box<ureq::Error> },
@@ -66,7 +69,7 @@ impl ClientError {
             Self::Problem { .. } => {
                 matches!(self.code(), Some(Code::Timeout | Code::RateLimited | Code::Unavailable))
             }
-            Self::Unreadable { .. } | Self::Request(_) | Self::Body(_) => false,
+            Self::Moved { .. } | Self::Unreadable { .. } | Self::Request(_) | Self::Body(_) => false,
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::convert::Infallible;
 
-use kubelt_content::limits::BLOCK_BYTES_MAX;
-use kubelt_content::unixfs::{Importer, Profile};
+use kubelt_content::limits::{BLOCK_BYTES_MAX, SYMLINK_TARGET_BYTES_MAX};
+use kubelt_content::unixfs::{Importer, Metadata, Profile, symlink};
 use kubelt_content::{Block, Cid, Codec, parse_cid, verify};
 
 /// What is known of bytes that came.
@@ -23,8 +23,16 @@ pub(crate) enum Verdict {
 /// Takes the bytes as they come.
 #[derive(Debug)]
 pub(super) enum CidCheck {
-    Block { cid: Cid, bytes: Vec<u8> },
-    File { cid: Cid, importers: Vec<Importer> },
+    Block {
+        cid: Cid,
+        bytes: Vec<u8>,
+    },
+    /// Files of several blocks, and symbolic links, whose bytes are their target.
+    File {
+        cid: Cid,
+        importers: Vec<(Profile, Importer)>,
+        head: Vec<u8>,
+    },
     Nothing,
 }
 
@@ -37,15 +45,18 @@ impl CidCheck {
             (Ok(_), _) => return Self::Block { cid, bytes: Vec::new() },
             (Err(_), _) => return Self::Nothing,
         };
-        Self::File { cid, importers: profiles.iter().copied().map(Importer::new).collect() }
+        let importers = profiles.iter().map(|&profile| (profile, Importer::new(profile))).collect();
+        Self::File { cid, importers, head: Vec::new() }
     }
 
     pub(super) fn update(&mut self, piece: &[u8]) {
         match self {
             Self::Block { bytes, .. } if bytes.len() + piece.len() > BLOCK_BYTES_MAX => *self = Self::Nothing,
             Self::Block { bytes, .. } => bytes.extend_from_slice(piece),
-            Self::File { importers, .. } => {
-                for importer in importers {
+            Self::File { importers, head, .. } => {
+                let room = (SYMLINK_TARGET_BYTES_MAX + 1).saturating_sub(head.len()).min(piece.len());
+                head.extend_from_slice(&piece[..room]);
+                for (_, importer) in importers {
                     let Ok(()) = importer.write(piece, &mut drop_block);
                 }
             }
@@ -57,10 +68,10 @@ impl CidCheck {
         match self {
             Self::Block { cid, bytes } if verify(&cid, &bytes).is_ok() => Verdict::Verified,
             Self::Block { .. } => Verdict::Mismatch,
-            Self::File { cid, importers } => {
-                let is_it = |importer: Importer| {
+            Self::File { cid, importers, head } => {
+                let is_it = |(profile, importer): (Profile, Importer)| {
                     let Ok(root) = importer.finish(&mut drop_block);
-                    root.cid == cid
+                    root.cid == cid || is_link(&cid, profile, &head)
                 };
                 if importers.into_iter().any(is_it) { Verdict::Verified } else { Verdict::Unverified }
             }
@@ -69,13 +80,18 @@ impl CidCheck {
     }
 }
 
+fn is_link(cid: &Cid, profile: Profile, target: &[u8]) -> bool {
+    let Ok(target) = str::from_utf8(target) else { return false };
+    symlink(profile, target, Metadata::default()).is_ok_and(|block| block.cid() == cid)
+}
+
 fn drop_block(_block: Block) -> Result<(), Infallible> {
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use kubelt_content::unixfs::{Importer, Profile};
+    use kubelt_content::unixfs::{Importer, Metadata, Profile, symlink};
     use kubelt_content::{Block, Codec};
 
     use super::{CidCheck, Verdict, drop_block};
@@ -99,6 +115,15 @@ mod tests {
                 assert_eq!(check(Some(&root.cid.to_string()), bytes), Verdict::Verified);
                 assert_ne!(check(Some(&root.cid.to_string()), b"other"), Verdict::Verified);
             }
+        }
+    }
+
+    #[test]
+    fn links_are_known_again() {
+        for profile in [Profile::V1_2025, Profile::V0_2015] {
+            let block = symlink(profile, "../a", Metadata::default()).expect("it is short");
+            assert_eq!(check(Some(&block.cid().to_string()), b"../a"), Verdict::Verified);
+            assert_eq!(check(Some(&block.cid().to_string()), b"../b"), Verdict::Unverified);
         }
     }
 

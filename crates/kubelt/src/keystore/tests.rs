@@ -3,10 +3,10 @@ use std::fs;
 use kubelt_core::Account;
 use tempfile::TempDir;
 
+use super::passphrase::PassphraseError;
 use super::secret_storage::{ScryptCost, SecretStorage};
 use super::{
-    KeyError, NAME_BYTES_MAX, Passphrase, PassphraseError, SecretStorageError, Wallet, WalletName, Wallets,
-    WalletsError,
+    KeyError, NAME_BYTES_MAX, Passphrase, SecretStorageError, Wallet, WalletName, Wallets, WalletsError,
 };
 
 /// Vectors of the format's definition. They carry no address.

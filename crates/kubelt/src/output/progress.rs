@@ -45,6 +45,12 @@ impl Progress {
         self.bar.dec(bytes);
     }
 
+    /// So many bytes of so many are done.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// Counts what is read.
     pub(crate) fn reading<R: Read>(&self, reader: R) -> impl Read {
         self.bar.wrap_read(reader)

@@ -14,10 +14,10 @@ pub(crate) fn count_text(count: u64, thing: &str) -> String {
     format!("{} {thing}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }
 
-/// `100.00 MiB/s`; empty where there was no time to measure.
+/// `100.00 MiB/s`; empty where there was too little to measure.
 pub(crate) fn rate_text(bytes: u64, time: Duration) -> String {
     let millis = time.as_millis();
-    if millis == 0 || bytes == 0 {
+    if millis == 0 || bytes < 1024 * 1024 {
         return String::new();
     }
     let rate = u128::from(bytes) * 1000 / millis;
@@ -67,7 +67,8 @@ mod tests {
         assert_eq!(count_text(1, "block"), "1 block");
         assert_eq!(count_text(12_345, "block"), "12,345 blocks");
         assert_eq!(rate_text(1 << 20, Duration::from_millis(500)), "2.00 MiB/s");
-        assert_eq!(rate_text(1, Duration::ZERO), "");
+        assert_eq!(rate_text(1 << 20, Duration::ZERO), "");
+        assert_eq!(rate_text(100, Duration::from_secs(1)), "");
         assert_eq!(short_time("2026-11-22T10:46:43.123Z"), "2026-11-22 10:46:43");
         assert_eq!(short_time("2026-11-22T10:46:43+01:00"), "2026-11-22T10:46:43+01:00");
     }

@@ -1,0 +1,197 @@
+//! A node in a directory of its own, and people who talk to it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A running `kubelt node`; it ends with the test.
+pub(crate) struct Node {
+    pub(crate) url: String,
+    process: Child,
+    dir: TempDir,
+}
+
+impl Node {
+    /// A node on a free port.
+    pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// A node with these settings.
+    pub(crate) fn start_with(settings: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let config = dir.path().join("kubelt.toml");
+        fs::write(&config, settings).expect("settings can be written");
+        let mut process = plain("node")
+            .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(dir.path().join("data"))
+            .arg("--config")
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary was built");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the node says where it is");
+        let announced: Value = serde_json::from_str(&line).expect("with `--json` it says so in JSON");
+        let url = announced["listening"].as_str().expect("it says where").to_owned();
+        Self { url, process, dir }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Ends the node without a word of warning, and keeps its directory.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it was running");
+    }
+
+    /// What anybody gets at a path: status and body.
+    pub(crate) fn fetch(&self, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut response = agent.get(format!("{}{path}", self.url)).call().expect("the node answers");
+        (response.status().as_u16(), response.body_mut().read_to_string().expect("it is text"))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have been killed before.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Somebody with wallets and sessions of their own.
+pub(crate) struct Person {
+    node: String,
+    home: TempDir,
+}
+
+impl Person {
+    /// Somebody who has no wallet yet and talks to the node at `url`.
+    pub(crate) fn at(url: &str) -> Self {
+        let home = tempfile::tempdir().expect("a directory for the test");
+        for (file, passphrase) in [("right", "a passphrase\n"), ("wrong", "another one\n")] {
+            fs::write(home.path().join(file), passphrase).expect("it can be written");
+        }
+        Self { node: url.to_owned(), home }
+    }
+
+    /// Somebody with the wallet `main`, signed in.
+    pub(crate) fn signed_in(url: &str) -> Self {
+        let person = Self::at(url);
+        person.run(&["wallet", "new", "main", "--passphrase-file", "right"]);
+        person.sign_in();
+        person
+    }
+
+    /// The same person, talking to the node at `url`.
+    pub(crate) fn moved_to(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.node);
+        self
+    }
+
+    /// Signs in with `main`; what the command says.
+    pub(crate) fn sign_in(&self) -> Value {
+        self.json(&["login", "--wallet", "main", "--passphrase-file", "right"])
+    }
+
+    /// Where this person's commands run.
+    pub(crate) fn dir(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A file in that directory.
+    pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.dir().join(path);
+        fs::create_dir_all(path.parent().expect("it has a parent")).expect("directories can be made");
+        fs::write(path, bytes).expect("files can be written");
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.dir().join(path)).expect("the file is there")
+    }
+
+    /// The command, not run yet.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = plain(args[0]);
+        command
+            .args(&args[1..])
+            .current_dir(self.dir())
+            .env("KUBELT_NODE", &self.node)
+            .env("KUBELT_HOME", self.dir().join("config"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the binary was built")
+    }
+
+    /// What a command prints that works.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "`kubelt {}` failed: {stderr}", args.join(" "));
+        String::from_utf8(output.stdout).expect("it prints UTF-8")
+    }
+
+    /// What a command gives as JSON that works.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let text = self.run(&[args, &["--json"]].concat());
+        serde_json::from_str(&text).expect("with `--json` a command prints JSON")
+    }
+
+    /// What a command says that fails, without the address of the node in it.
+    pub(crate) fn fails(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert_eq!(output.status.code(), Some(1), "`kubelt {}`: {output:?}", args.join(" "));
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).expect("it prints UTF-8");
+        stderr.trim_end().replace(&self.node, "NODE")
+    }
+
+    /// Runs a command that reads stdin.
+    pub(crate) fn pipe(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut command = self.command(args);
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        // A command that fails may not read everything.
+        drop(stdin.write_all(input));
+        drop(stdin);
+        child.wait_with_output().expect("it runs")
+    }
+}
+
+/// The binary with nothing of this machine's settings.
+fn plain(command: &str) -> Command {
+    let mut plain = Command::new(env!("CARGO_BIN_EXE_kubelt"));
+    for name in ["KUBELT_NODE", "KUBELT_HOME", "KUBELT_PASSPHRASE_FILE", "KUBELT_DATA", "KUBELT_LISTEN"] {
+        plain.env_remove(name);
+    }
+    plain.arg(command);
+    plain
+}
+
+/// Bytes of which no block is like another, the same each time.
+pub(crate) fn noise(mebibytes: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity((mebibytes as usize) << 20);
+    for n in 0..mebibytes * 4 {
+        let block = n.wrapping_mul(0x9e37_79b9).to_le_bytes().repeat((256 << 10) / 4);
+        bytes.extend_from_slice(&block);
+    }
+    bytes
+}

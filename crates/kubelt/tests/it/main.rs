@@ -1,0 +1,7 @@
+//! The whole of `kubelt` from outside: the real binary as node and as command line, over loopback.
+
+mod bad_input;
+mod cli;
+mod proxy;
+mod resume;
+mod transcript;
