@@ -36,3 +36,6 @@ pub use options::{Options, Quota, Usage};
 pub use recover::{BadRecord, Progress, Recovery};
 pub use store::{OpRecord, OpsOrder, StateEntry, Stats, Store, Version};
 pub use tx::Tx;
+
+#[cfg(test)]
+mod tests;

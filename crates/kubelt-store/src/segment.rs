@@ -6,6 +6,8 @@
 //! cut off, and that is all.
 
 pub(crate) mod disk;
+#[cfg(test)]
+pub(crate) mod faulty;
 pub(crate) mod file;
 pub(crate) mod format;
 pub(crate) mod log;

@@ -254,7 +254,8 @@ fn resume(log: &Arc<Log>, store: u64, end: &End) -> io::Result<Writer> {
         return Writer::begin(log.clone(), store, Some(end.position));
     };
     let file = log.disk().append(segment)?;
-    if end.size > offset {
+    if end.size != offset {
+        // Shorter, where only the padding of the last record is missing.
         file.truncate(offset)?;
         file.sync()?;
     }
