@@ -17,6 +17,7 @@ use crate::{
     error::{CommitError, IndexError, QuotaExceeded},
     index::Index,
     keys,
+    limits::REPLAY_BYTES_MAX,
     mutation::{self, Mutation},
     options::{Options, Quota},
     segment::{
@@ -82,6 +83,8 @@ pub(crate) struct Committer {
     pub(crate) options: Options,
     pub(crate) status: Arc<Status>,
     pub(crate) queue: Arc<Queue>,
+    /// Bytes of segments that the index would need replayed after a kill.
+    pub(crate) unflushed_bytes: u64,
 }
 
 impl Committer {
@@ -91,6 +94,9 @@ impl Committer {
         let _closed_on_panic = queue.close_on_drop();
         while let Some(group) = queue.next_group() {
             self.commit(group);
+        }
+        if let Err(error) = self.index.flush() {
+            tracing::warn!(%error, "the index was not made durable; it is replayed at the next start");
         }
     }
 
@@ -133,6 +139,19 @@ impl Committer {
         self.status.groups.fetch_add(1, Ordering::Relaxed);
         self.status.txs.fetch_add(accepted.len() as u64, Ordering::Relaxed);
         accepted.into_iter().for_each(|one| one.answer(Ok(())));
+        self.bound_replay(group.len());
+    }
+
+    /// Makes the index durable now and then, so that little must be replayed after a kill.
+    fn bound_replay(&mut self, written: u64) {
+        self.unflushed_bytes += written;
+        if self.unflushed_bytes < REPLAY_BYTES_MAX {
+            return;
+        }
+        self.unflushed_bytes = 0;
+        if let Err(error) = self.index.flush() {
+            tracing::warn!(%error, "the index was not made durable; it is tried again later");
+        }
     }
 
     fn prepare(&mut self, pending: &[Pending]) -> Result<(), CommitError> {

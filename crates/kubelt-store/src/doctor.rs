@@ -11,7 +11,10 @@ use multihash_codetable::{Code, MultihashDigest};
 
 use crate::{
     error::OpenError,
-    index::lsm::{LsmIndex, LsmOptions},
+    index::{
+        Index,
+        lsm::{LsmIndex, LsmOptions},
+    },
     limits::BAD_RECORDS_MAX,
     lock::DirLock,
     mutation,
@@ -100,7 +103,7 @@ pub fn rebuild_index(
     let log = Arc::new(Log::new(Arc::new(FileDisk::new(dir.join("segments")))));
     let rebuilt = LsmIndex::open(&new, lsm).map_err(OpenError::Index)?;
     let (recovery, _end) = replay(&log, &rebuilt, None, &mut progress)?;
-    rebuilt.persist().map_err(OpenError::Index)?;
+    rebuilt.flush().map_err(OpenError::Index)?;
     drop(rebuilt);
     rename(&new, &index)?;
     sync_dir(dir).map_err(|source| OpenError::Path { path: dir.to_owned(), source })?;

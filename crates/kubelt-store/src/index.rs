@@ -2,6 +2,7 @@
 
 pub(crate) mod lsm;
 pub(crate) mod memory;
+mod pages;
 
 use std::ops::Bound;
 
@@ -65,8 +66,11 @@ pub(crate) trait Index: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, IndexError>;
     /// The rows in `range`, from its beginning or, backwards, from its end.
     fn scan(&self, range: Range, backwards: bool) -> Rows;
-    /// Does a batch, all of it or nothing. It need not be durable: what is lost is replayed.
+    /// Does a batch, all of it or nothing. It need not be durable: what is lost is replayed. Only one
+    /// thread does so.
     fn apply(&self, batch: Batch) -> Result<(), IndexError>;
+    /// Makes all batches so far durable; for the thread that applies.
+    fn flush(&self) -> Result<(), IndexError>;
     /// Bytes on disk (in memory, for an index that lives there).
     fn size_bytes(&self) -> u64;
 }

@@ -13,7 +13,7 @@ pub const NAMESPACE_BYTES_MAX: usize = 64;
 /// Most heads that one core may have, in operations.
 pub const HEADS_MAX: usize = 4_096;
 /// Values up to this many bytes stand in the index itself; of longer ones it holds where they lie.
-pub const INLINE_BYTES_MAX: usize = 1_024;
+pub const INLINE_BYTES_MAX: usize = 512;
 /// Most bytes of records that share one sync.
 pub const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Most transactions that share one sync.
@@ -28,6 +28,8 @@ pub const RESERVE_BYTES: u64 = 16 * MIB;
 pub const INDEX_CACHE_BYTES: u64 = 8 * MIB;
 /// Default for the index's newest rows kept in memory, in bytes.
 pub const INDEX_MEMTABLE_BYTES: u64 = 8 * MIB;
+/// Bytes of segments that are written before the index is made durable; a kill costs so much replay.
+pub const REPLAY_BYTES_MAX: u64 = 64 * MIB;
 /// Most files that the index keeps open.
 pub const INDEX_FILES_MAX: usize = 128;
 /// Versions of one path that a scan of the state reads one by one before it jumps to the last.

@@ -165,7 +165,7 @@ impl Store {
         lock: Option<DirLock>,
     ) -> Result<Self, OpenError> {
         let log = Arc::new(Log::new(disk));
-        let (recovery, writer, store) = recover(&log, &*index)?;
+        let Recovered { recovery, writer, store, replayed_bytes } = recover(&log, &*index)?;
         let queue = Arc::new(Queue::new(options.queue_bytes));
         let status = Arc::new(Status::new(Mode::ReadWrite));
         let committer = Committer {
@@ -176,6 +176,7 @@ impl Store {
             options: options.clone(),
             status: status.clone(),
             queue: queue.clone(),
+            unflushed_bytes: replayed_bytes,
         };
         let thread = std::thread::Builder::new().name("kubelt-commit".to_owned()).spawn(|| committer.run());
         let committer = Mutex::new(Some(thread.map_err(OpenError::Segments)?));
@@ -228,8 +229,15 @@ pub(crate) fn damaged_row(key: &[u8]) -> ReadError {
     ReadError::Row { table: keys::table(key) }
 }
 
+struct Recovered {
+    recovery: Recovery,
+    writer: Writer,
+    store: u64,
+    replayed_bytes: u64,
+}
+
 /// Replays what the index has not seen and makes ready to write after it.
-fn recover(log: &Arc<Log>, index: &dyn Index) -> Result<(Recovery, Writer, u64), OpenError> {
+fn recover(log: &Arc<Log>, index: &dyn Index) -> Result<Recovered, OpenError> {
     let from = applied(index)?;
     let active = log.disk().list().map_err(OpenError::Segments)?.last().copied();
     let file = active.map(|id| log.disk().append(id)).transpose().map_err(OpenError::Segments)?;
@@ -238,14 +246,16 @@ fn recover(log: &Arc<Log>, index: &dyn Index) -> Result<(Recovery, Writer, u64),
         file.sync().map_err(OpenError::Segments)?;
         log.set_active(id, file.clone());
     }
-    let (recovery, end) = replay(log, index, from, &mut |_progress| {})?;
-    let Some((store, end)) = end else {
-        let store = random().map_err(OpenError::Segments)?;
-        let writer = Writer::begin(log.clone(), store, None).map_err(OpenError::Segments)?;
-        return Ok((recovery, writer, store));
+    let mut replayed_bytes = 0;
+    let (recovery, end) = replay(log, index, from, &mut |progress| replayed_bytes = progress.bytes_done)?;
+    let (store, writer) = match end {
+        Some((store, end)) => (store, resume(log, store, &end)),
+        None => {
+            let store = random().map_err(OpenError::Segments)?;
+            (store, Writer::begin(log.clone(), store, None))
+        }
     };
-    let writer = resume(log, store, &end).map_err(OpenError::Segments)?;
-    Ok((recovery, writer, store))
+    Ok(Recovered { recovery, writer: writer.map_err(OpenError::Segments)?, store, replayed_bytes })
 }
 
 fn resume(log: &Arc<Log>, store: u64, end: &End) -> io::Result<Writer> {

@@ -18,6 +18,8 @@ use crate::{
     },
 };
 
+/// Where the first record of a segment begins.
+const FIRST_RECORD: usize = 128;
 const CORE: CoreId = CoreId::from_digest([7; 32]);
 
 fn options() -> Options {
@@ -44,7 +46,7 @@ fn write(store: &Store, n: u32) -> Result<(), CommitError> {
     let mut tx = store.begin();
     tx.put_block(&CORE, &cid, data).expect("fits");
     tx.put_meta("short", &n.to_be_bytes(), Some(b"short")).expect("fits");
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         tx.put_meta("long", &n.to_be_bytes(), Some(&[1; 1_100])).expect("fits");
     }
     tx.commit().wait()
@@ -57,7 +59,7 @@ fn is_there(store: &Store, n: u32) -> bool {
     if short {
         assert_eq!(store.block(&cid).expect("reads"), Some(data), "block of transaction {n}");
         assert!(store.possesses(&CORE, &cid).expect("reads"));
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             assert_eq!(store.meta("long", &n.to_be_bytes()).expect("reads").expect("was put").len(), 1_100);
         }
     } else {
@@ -217,7 +219,7 @@ fn any_flipped_byte_costs_at_most_the_record_it_is_in() {
 fn a_lost_segment_header_is_read_off_the_first_record() {
     let (whole, _) = written(9);
     let mut bytes = whole.bytes();
-    bytes[1][..SEGMENT_HEADER_BYTES as usize].fill(0xee);
+    bytes[1][..FIRST_RECORD].fill(0xee);
     let store = open_without_index(&FaultyDisk::of(&bytes));
     assert!((0..9).all(|n| is_there(&store, n)));
     assert_eq!(store.recovery().bad.len(), 1);
@@ -270,7 +272,7 @@ fn a_block_outlives_the_commit_record_of_who_brought_it_first() {
 #[test]
 fn nobody_can_smuggle_a_record_in_a_block() {
     let (victim, _) = written(1);
-    let forged = Bytes::from(victim.bytes()[0][SEGMENT_HEADER_BYTES as usize..].to_vec());
+    let forged = Bytes::from(victim.bytes()[0][FIRST_RECORD..].to_vec());
     let disk = FaultyDisk::default();
     let store = open_without_index(&disk);
     let cid = Cid::new_v1(0x55, Code::Sha2_256.digest(&forged));
@@ -280,7 +282,7 @@ fn nobody_can_smuggle_a_record_in_a_block() {
     write(&store, 2).expect("is committed");
     drop(store);
     let mut bytes = disk.bytes();
-    bytes[0][SEGMENT_HEADER_BYTES as usize + 9] ^= 1;
+    bytes[0][FIRST_RECORD + 9] ^= 1;
     let store = open_without_index(&FaultyDisk::of(&bytes));
     assert_eq!(store.recovery().bad.len(), 1);
     assert!(!is_there(&store, 0), "the record in the block is not one of this segment");

@@ -1,20 +1,17 @@
 //! The index in memory: for tests, for stores that need not last, and for reading a store on a disk that
 //! takes no writes.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
-
 use bytes::Bytes;
-use parking_lot::RwLock;
 
-use super::{Batch, Index, Range, Row, Rows};
+use super::{
+    Batch, Index, Range, Rows,
+    pages::{SharedMap, pages},
+};
 use crate::error::IndexError;
 
 /// An ordered map.
 #[derive(Default)]
-pub(crate) struct MemoryIndex(Arc<RwLock<BTreeMap<Bytes, Bytes>>>);
-
-/// Rows copied under one lock.
-const PAGE_ROWS: usize = 64;
+pub(crate) struct MemoryIndex(SharedMap<Bytes>);
 
 impl Index for MemoryIndex {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, IndexError> {
@@ -22,8 +19,7 @@ impl Index for MemoryIndex {
     }
 
     fn scan(&self, range: Range, backwards: bool) -> Rows {
-        let pages = Pages { map: self.0.clone(), range: Some(range), backwards };
-        Box::new(pages.flatten().map(Ok))
+        Box::new(pages(self.0.clone(), range, backwards).map(Ok))
     }
 
     fn apply(&self, batch: Batch) -> Result<(), IndexError> {
@@ -37,37 +33,11 @@ impl Index for MemoryIndex {
         Ok(())
     }
 
+    fn flush(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+
     fn size_bytes(&self) -> u64 {
         self.0.read().iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
-    }
-}
-
-/// Pages of rows; no lock is held between them.
-struct Pages {
-    map: Arc<RwLock<BTreeMap<Bytes, Bytes>>>,
-    range: Option<Range>,
-    backwards: bool,
-}
-
-impl Iterator for Pages {
-    type Item = Vec<Row>;
-
-    fn next(&mut self) -> Option<Vec<Row>> {
-        let range = self.range.take().filter(|range| !range.is_empty())?;
-        let map = self.map.read();
-        let rows = map.range((range.from.clone(), range.to.clone()));
-        let copy = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
-        let page: Vec<Row> = match self.backwards {
-            false => rows.take(PAGE_ROWS).map(copy).collect(),
-            true => rows.rev().take(PAGE_ROWS).map(copy).collect(),
-        };
-        if page.len() == PAGE_ROWS {
-            let last = page.last().map(|(key, _)| Bound::Excluded(key.clone()))?;
-            self.range = Some(match self.backwards {
-                false => Range { from: last, ..range },
-                true => Range { to: last, ..range },
-            });
-        }
-        Some(page)
     }
 }

@@ -49,6 +49,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Bytes it takes in the segment.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Where it ends now.
     pub(crate) fn mark(&self) -> GroupMark {
         GroupMark { parts: self.parts.len(), len: self.len }

@@ -1,6 +1,11 @@
 //! What the tests share: stores of either engine, and things to put into them.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -28,9 +33,15 @@ impl World {
 
     /// The same store, opened again, if it can be.
     pub(crate) fn reopen(self) -> Self {
+        self.reopen_after(|_dir| {})
+    }
+
+    /// The same store, opened again after something was done to its directory, if it has one.
+    pub(crate) fn reopen_after(self, change: impl FnOnce(&Path)) -> Self {
         let Self { store, dir } = self;
         let Some(dir) = dir else { return Self { store, dir: None } };
         drop(store);
+        change(dir.path());
         Self { store: open(dir.path()), dir: Some(dir) }
     }
 }
@@ -96,4 +107,31 @@ pub(crate) fn put(tx: &mut Tx, core: &CoreId, n: u32, at: u64, at_path: &str, va
     tx.put_op(core, &record).expect("fits");
     let bytes = value.unwrap_or_default().as_bytes();
     tx.index_put(core, &path, record.at, &record.id, true, value.is_none(), bytes).expect("fits");
+}
+
+/// Runs one ignored test of this binary in a process of its own, with `dir` in [`DIR`]. `wrapper` is put
+/// before the command, with the directory in place of `{dir}`.
+pub(crate) fn child(test: &str, dir: &Path, wrapper: &[&str]) -> Command {
+    let this = std::env::current_exe().expect("a test knows its own binary");
+    let test = [this.to_str().expect("a path of text"), "--ignored", "--exact", test, "--nocapture"];
+    let dir_text = dir.to_str().expect("a path of text");
+    let line: Vec<&str> =
+        wrapper.iter().map(|part| if *part == "{dir}" { dir_text } else { part }).chain(test).collect();
+    let mut command = Command::new(line[0]);
+    command.args(&line[1..]).env(DIR, dir);
+    command
+}
+
+/// Names the directory that a child process works in.
+pub(crate) const DIR: &str = "KUBELT_TEST_DIR";
+
+/// The directory that this process works in, if it is a child.
+pub(crate) fn child_dir() -> PathBuf {
+    PathBuf::from(std::env::var_os(DIR).expect("this test is run by another one, which sets the directory"))
+}
+
+/// Says something that must be seen even when tests pass.
+pub(crate) fn say(text: &str) {
+    let line = format!("kubelt-store: {text}\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
