@@ -35,6 +35,8 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 /// The suite that kills a node at random moments and fills its disk.
 fn faults(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut tally = Tally::default();
+    let kills = ["--locked", "--package", "kubelt-store", "--test", "it", "kill_9", "--", "--nocapture"];
+    count(workspace.cargo("test").args(kills).env("KUBELT_KILL_ROUNDS", "100"), &mut tally)?;
     let faults = ["--release", "--quiet", "--package", "kubelt-bench", "--", "faults"];
     count(workspace.cargo("run").args(faults).args(args), &mut tally)?;
     println!("\n{tally}");

@@ -171,7 +171,7 @@ impl Committer {
     /// Stages one transaction and places its records at the end of the group.
     fn place(&self, request: &Request, stage: &mut Stage<'_>, group: &mut Group) -> Result<(), CommitError> {
         for key in &request.needs {
-            if stage.get(key).map_err(CommitError::Index)?.is_none() {
+            if stage.get(key).map_err(CommitError::Unreadable)?.is_none() {
                 return Err(CommitError::BlockForgotten);
             }
         }
@@ -184,10 +184,10 @@ impl Committer {
                         split_block(head).expect("a transaction makes its block records itself");
                     let payload =
                         Pointer { segment: at.segment, offset: at.offset, len: record.len, crc: record.crc };
-                    stage.block(&cid, Location { payload, skip }).map_err(CommitError::Index)?;
+                    stage.block(&cid, Location { payload, skip }).map_err(CommitError::Unreadable)?;
                 }
                 crate::segment::format::Kind::Commit => {
-                    stage.mutate(&mutations(head), at).map_err(CommitError::Index)?;
+                    stage.mutate(&mutations(head), at).map_err(CommitError::Unreadable)?;
                 }
             }
         }
@@ -195,12 +195,13 @@ impl Committer {
     }
 
     fn check_quota(&self, stage: &Stage<'_>, core: &CoreId) -> Result<(), CommitError> {
-        let row = stage.get(&keys::quota(core)).map_err(CommitError::Index)?;
+        let row = stage.get(&keys::quota(core)).map_err(CommitError::Unreadable)?;
         let quota = match row {
             Some(row) => Quota::from_array(Counters::of_row(Some(&row)).0),
             None => self.options.quota,
         };
-        let (now, before) = stage.counters_now_and_before(&keys::usage(core)).map_err(CommitError::Index)?;
+        let (now, before) =
+            stage.counters_now_and_before(&keys::usage(core)).map_err(CommitError::Unreadable)?;
         let names = ["operations", "bytes of operations", "blocks", "bytes of blocks"];
         for (i, limit) in quota.as_array().into_iter().enumerate() {
             let usage = now.0[i];

@@ -65,7 +65,7 @@ pub fn check(dir: impl AsRef<Path>, mut progress: impl FnMut(Progress)) -> Resul
     let dir = dir.as_ref();
     let _lock = DirLock::shared(dir)?;
     let log = Log::new(Arc::new(FileDisk::new(dir.join("segments"))));
-    let segments = Segments::read(&log).map_err(OpenError::Segments)?;
+    let segments = Segments::read(&log, 0).map_err(OpenError::Segments)?;
     segments.check_versions()?;
     let bytes_total = segments.0.iter().map(|segment| segment.size).sum();
     let mut report = CheckReport::default();

@@ -77,20 +77,18 @@ pub(crate) fn replay(
     from: Option<Applied>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(Recovery, Option<(u64, End)>), OpenError> {
-    let segments = Segments::read(log).map_err(OpenError::Segments)?;
+    let start = from.map(|applied| applied.position);
+    let first = start.map_or(0, |start| start.segment);
+    let segments = Segments::read(log, first).map_err(OpenError::Segments)?;
     segments.check_versions()?;
     segments.check_applied(from)?;
     let Some(store) = segments.store() else {
         return Ok((Recovery::default(), None));
     };
-    let start = from.map(|applied| applied.position);
     let mut replay = Replay { log, store, stage: Stage::new(index), index, recovery: Recovery::default() };
     let mut done = Progress { bytes_done: 0, bytes_total: segments.bytes_from(start) };
     let mut end = None;
     for (i, segment) in segments.0.iter().enumerate() {
-        if start.is_some_and(|start| segment.id < start.segment) {
-            continue;
-        }
         let last = i + 1 == segments.0.len();
         let from = start.filter(|start| start.segment == segment.id).map(|start| start.offset);
         let position = replay.segment(segment, from, segments.limit(i), last, &mut |bytes| {
@@ -103,7 +101,7 @@ pub(crate) fn replay(
     Ok((recovery, end.map(|end| (store, end))))
 }
 
-/// The segments on disk, without what an interrupted creation left at their end.
+/// The segments on disk from some number on, without what an interrupted creation left at their end.
 pub(crate) struct Segments(pub(crate) Vec<Segment>);
 
 pub(crate) struct Segment {
@@ -113,9 +111,9 @@ pub(crate) struct Segment {
 }
 
 impl Segments {
-    pub(crate) fn read(log: &Log) -> io::Result<Self> {
+    pub(crate) fn read(log: &Log, first: u64) -> io::Result<Self> {
         let mut segments = Vec::new();
-        for id in log.disk().list()? {
+        for id in log.disk().list()?.into_iter().filter(|id| *id >= first) {
             let file = log.segment(id)?;
             let size = file.size()?;
             let head =
@@ -170,7 +168,6 @@ impl Segments {
 
     fn bytes_from(&self, start: Option<Position>) -> u64 {
         let rest = self.0.iter().map(|segment| match start {
-            Some(start) if segment.id < start.segment => 0,
             Some(start) if segment.id == start.segment => segment.size.saturating_sub(start.offset),
             _ => segment.size,
         });

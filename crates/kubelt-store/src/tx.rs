@@ -98,9 +98,16 @@ impl Tx {
 
     /// Puts a value if there is none, and counts it then.
     fn insert(&mut self, key: &[u8], value: &[u8], count: &Count) -> Result<(), TxError> {
+        let absent = !self.has(key)?;
+        self.insert_if(absent, key, value, count)
+    }
+
+    /// The same, where the caller knows whether this transaction sees one. Whether there is one when it is
+    /// committed is looked at then.
+    fn insert_if(&mut self, absent: bool, key: &[u8], value: &[u8], count: &Count) -> Result<(), TxError> {
         self.check(key, value.len())?;
         self.payload.insert(key, value, count);
-        if !self.has(key)? {
+        if absent {
             self.remember(key, Some(value));
         }
         Ok(())

@@ -21,20 +21,23 @@ impl Tx {
     /// # Errors
     /// [`TxError`] when the transaction is too large or the index cannot be read.
     pub fn put_op(&mut self, core: &CoreId, op: &OpRecord) -> Result<(), TxError> {
+        let known = self.has(&keys::op_date(core, &op.id))?;
         let count = Count { key: keys::usage(core).into(), add: [1, signed(op.signed.len()), 0, 0] };
-        self.insert(
+        self.insert_if(
+            !known,
             &keys::op(core, op.at, &op.id, keys::OP_SIGNED),
             &encode_op(op.verb, &op.signed),
             &count,
         )?;
         self.put(&keys::op_date(core, &op.id), &[&[1], op.at.bits().to_be_bytes().as_slice()].concat())?;
         if let Some(body) = &op.body {
-            self.insert_body(core, op.at, &op.id, body, op.path.as_ref())?;
+            let absent = !known || !self.has(&keys::op(core, op.at, &op.id, keys::OP_BODY))?;
+            self.insert_body(core, op.at, &op.id, body, op.path.as_ref(), absent)?;
         }
         let void = keys::op(core, op.at, &op.id, keys::OP_VOID);
         if !op.effective {
             self.put(&void, &[])
-        } else if self.has(&void)? {
+        } else if known && self.has(&void)? {
             self.delete(&void)
         } else {
             Ok(())
@@ -53,7 +56,8 @@ impl Tx {
         path: Option<&MapPath>,
     ) -> Result<(), TxError> {
         let at = self.date(core, id)?;
-        self.insert_body(core, at, id, body, path)
+        let absent = !self.has(&keys::op(core, at, id, keys::OP_BODY))?;
+        self.insert_body(core, at, id, body, path, absent)
     }
 
     /// Drops the body of an operation, and what it put.
@@ -174,9 +178,10 @@ impl Tx {
         id: &OpId,
         body: &[u8],
         path: Option<&MapPath>,
+        absent: bool,
     ) -> Result<(), TxError> {
         let count = Count { key: keys::usage(core).into(), add: [0, signed(body.len()), 0, 0] };
-        self.insert(&keys::op(core, at, id, keys::OP_BODY), &encode_body(path, body), &count)
+        self.insert_if(absent, &keys::op(core, at, id, keys::OP_BODY), &encode_body(path, body), &count)
     }
 
     fn date(&self, core: &CoreId, id: &OpId) -> Result<Hlc, TxError> {
