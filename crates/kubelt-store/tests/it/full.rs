@@ -13,20 +13,14 @@ const BLOCK_BYTES: usize = 200_000;
 
 #[test]
 fn a_full_disk_costs_nothing_that_was_acknowledged() {
+    if let Some(mounted) = child_dir() {
+        writes_stop_above_the_floor_and_go_on_when_there_is_space(&mounted);
+        return writes_fail_on_the_last_byte_and_the_store_opens_again(&mounted);
+    }
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let mount = "mount -t tmpfs -o size=32m none \"$0\" && exec \"$@\"";
-    run_in_namespace(
-        "full::on_a_small_disk",
-        dir.path(),
-        &["unshare", "--mount", "sh", "-c", mount, "{dir}"],
-    );
-}
-
-#[test]
-#[ignore = "run by `a_full_disk_costs_nothing_that_was_acknowledged`, on a small disk"]
-fn on_a_small_disk() {
-    writes_stop_above_the_floor_and_go_on_when_there_is_space(&child_dir());
-    writes_fail_on_the_last_byte_and_the_store_opens_again(&child_dir());
+    let wrapper = ["unshare", "--mount", "sh", "-c", mount, "{dir}"];
+    run_in_namespace("full::a_full_disk_costs_nothing_that_was_acknowledged", dir.path(), &wrapper);
 }
 
 fn writes_stop_above_the_floor_and_go_on_when_there_is_space(mount: &Path) {

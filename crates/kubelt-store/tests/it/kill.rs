@@ -25,6 +25,9 @@ const STRIDE: u32 = 1_000_000;
 
 #[test]
 fn acknowledged_writes_survive_kill_9() {
+    if let Some(dir) = child_dir() {
+        return write_until_killed(&dir);
+    }
     let rounds =
         std::env::var("KUBELT_KILL_ROUNDS").map_or(3, |text| text.parse().expect("a number of rounds"));
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
@@ -48,7 +51,7 @@ fn acknowledged_writes_survive_kill_9() {
 /// Lets a child write, kills it once it has said `lines` lines, and notes all it acknowledged. Returns the
 /// number that the next child begins with.
 fn run_and_kill(dir: &Path, first: u32, lines: usize, acknowledged: &mut BTreeSet<u32>) -> u32 {
-    let mut command = child("kill::write_until_killed", dir, &[]);
+    let mut command = child("kill::acknowledged_writes_survive_kill_9", dir, &[]);
     let mut writer =
         command.env(FIRST, first.to_string()).stdout(Stdio::piped()).spawn().expect("the child runs");
     let said = BufReader::new(writer.stdout.take().expect("it was piped"));
@@ -101,11 +104,9 @@ fn verify(dir: &Path, acknowledged: &BTreeSet<u32>) -> (usize, u64) {
     (ops.len(), torn)
 }
 
-#[test]
-#[ignore = "run by `acknowledged_writes_survive_kill_9`, which kills it"]
-fn write_until_killed() {
+fn write_until_killed(dir: &Path) {
     let first: u32 = std::env::var(FIRST).expect("the parent sets it").parse().expect("a number");
-    let store = Store::open(child_dir(), child_options()).expect("opens");
+    let store = Store::open(dir, child_options()).expect("opens");
     acknowledge("opened");
     let writers = (0..WRITERS).map(|writer| {
         let store = store.clone();
