@@ -106,7 +106,7 @@ id! {
     BodyId
 }
 id! {
-    /// A login block.
+    /// A login: the hash of its message and scheme.
     LoginId
 }
 

@@ -1,6 +1,5 @@
 //! Logins: a wallet's word that a session key may act for it.
 
-use ipld_core::cid::Cid;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,14 +53,16 @@ pub struct Login {
 }
 
 impl Login {
-    /// The login's id.
+    /// The login's id: the hash of message and scheme. Like an operation's, it leaves the signature out, and the
+    /// block that a contract wallet's was checked at: a logout names the id, and who could spell the same
+    /// sign-in another way would escape it.
     pub fn id(&self) -> LoginId {
-        LoginId::of(&self.encode())
-    }
-
-    /// The CID of the login block.
-    pub fn cid(&self) -> Cid {
-        self.id().cid()
+        #[derive(Serialize)]
+        struct Named<'a> {
+            message: &'a str,
+            scheme: Scheme,
+        }
+        LoginId::of(&codec::encode(&Named { message: &self.message, scheme: self.scheme }))
     }
 
     /// The canonical bytes of the login block.

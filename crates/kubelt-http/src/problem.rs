@@ -16,7 +16,7 @@ use kubelt_core::{
 use kubelt_node::{
     ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError,
     TxError, UploadError, WriteError,
-    exchange::{CoreFileError, ExportError, ImportError, OpsError},
+    exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
 use crate::path::BadPath;
@@ -274,15 +274,25 @@ impl From<OpsError> for ApiError {
     fn from(error: OpsError) -> Self {
         match error {
             OpsError::NotFound => Self::not_found(),
-            OpsError::Decode(_)
-            | OpsError::OtherCore(_)
-            | OpsError::UnknownLogin(_)
-            | OpsError::Login(_)
-            | OpsError::Signature(_) => Self::new(Code::BadOperation, chain(&error)),
-            OpsError::Pending => Self::new(Code::Pending, error.to_string()),
+            OpsError::Decode(_) => Self::internal(&error),
+            OpsError::Check(error) => error.into(),
             OpsError::Write(error) => error.into(),
             OpsError::Load(error) => error.into(),
             OpsError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CheckError> for ApiError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Decode(_)
+            | CheckError::OtherCore
+            | CheckError::UnknownLogin(_)
+            | CheckError::Login(_)
+            | CheckError::Signature(_) => Self::new(Code::BadOperation, chain(&error)),
+            CheckError::Pending => Self::new(Code::Pending, error.to_string()),
+            CheckError::Store(error) => error.into(),
         }
     }
 }
@@ -302,7 +312,9 @@ impl From<ImportError> for ApiError {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::File(CoreFileError::TooLarge) => Self::new(Code::TooLarge, error.to_string()),
-            ImportError::File(_) | ImportError::Order => Self::new(Code::BadCar, chain(&error)),
+            ImportError::File(_) | ImportError::Order | ImportError::Check { .. } => {
+                Self::new(Code::BadCar, chain(&error))
+            }
             ImportError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
             ImportError::Write { source, .. } => source.into(),
             ImportError::Upload(error) => error.into(),

@@ -246,10 +246,11 @@ impl Cores {
         tx.commit().await.map_err(WriteError::Commit)
     }
 
-    /// Takes all writes that wait for a core and commits them together.
+    /// Takes the writes that wait for a core and commits them together, until none waits. Between batches others
+    /// get their turn at the log.
     async fn work(&self, cell: &Cell) {
-        let mut slot = cell.log.lock().await;
         loop {
+            let mut slot = cell.log.lock().await;
             let jobs = {
                 let mut queue = cell.queue.lock();
                 let count = queue.len().min(BATCH_OPS_MAX);

@@ -5,6 +5,7 @@
 //! genesis, logins, headers and bodies in the order of (`at`, id), then the blocks of the content. All of it
 //! is dag-cbor and content blocks, so any IPLD tool can read it, and everything is checked by its hash.
 
+mod check;
 mod export;
 mod import;
 mod manifest;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use kubelt_store::Store;
 
+pub use check::CheckError;
 pub use export::{CoreExport, ExportError};
 pub use import::{CoreImport, ImportError, Imported};
 pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};

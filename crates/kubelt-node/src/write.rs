@@ -60,11 +60,6 @@ impl SignedOp {
         Self { signed, body, facts, login }
     }
 
-    /// The operation as the rules take it.
-    pub(crate) fn into_entry(self) -> Result<Entry, EntryError> {
-        Entry::new(self.signed.header, self.body, self.facts)
-    }
-
     pub(crate) fn by(&self) -> &kubelt_core::Account {
         &self.signed.header.by
     }

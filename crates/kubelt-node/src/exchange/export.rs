@@ -1,6 +1,6 @@
 //! A core on its way out, block by block.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque, hash_map::Entry as Slot};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -9,7 +9,7 @@ use kubelt_content::{
     car::CarWriter,
     read::{Walk, WalkLimits},
 };
-use kubelt_core::{CoreId, LoginId, codec, schema::ContentEntry};
+use kubelt_core::{CoreId, LoginId, Signed, codec, schema::ContentEntry};
 use kubelt_store::{OpRecord, OpsOrder};
 
 use super::{Manifest, ManifestOp, ManifestPage};
@@ -90,9 +90,10 @@ impl CoreExport {
     ) -> Result<Self, ExportError> {
         let mut pages = Vec::new();
         let mut page = ManifestPage::default();
+        let mut logins = HashMap::new();
         for op in exchange.store.ops(&core, None, OpsOrder::Forward) {
             let op = op?;
-            let Some(listed) = list(&exchange, disclosure, &core, &op)? else { continue };
+            let Some(listed) = list(&exchange, disclosure, &core, &op, &mut logins)? else { continue };
             page.ops.push(listed);
             if page.ops.len() == MANIFEST_PAGE_OPS {
                 pages.push(page_block(&std::mem::take(&mut page)));
@@ -160,7 +161,7 @@ impl CoreExport {
             if shown == Shown::Hidden {
                 continue;
             }
-            let header = kubelt_core::Signed::decode(&op.signed).ok().map(|signed| signed.header);
+            let header = Signed::decode(&op.signed).ok().map(|signed| signed.header);
             if let Some(login) = header.and_then(|header| header.login)
                 && self.logins.insert(login)
                 && let Some(bytes) = self.exchange.store.login(&self.core, &login)?
@@ -217,21 +218,32 @@ impl Iterator for CoreExport {
     }
 }
 
+/// What the manifest says of an operation; none where the reader gets nothing of it.
 fn list(
     exchange: &Exchange,
     disclosure: Disclosure,
     core: &CoreId,
     op: &OpRecord,
+    logins: &mut HashMap<LoginId, Cid>,
 ) -> Result<Option<ManifestOp>, ExportError> {
     let shown = exchange.shown(disclosure, core, op)?;
     if shown == Shown::Hidden {
         return Ok(None);
     }
-    let header = kubelt_core::Signed::decode(&op.signed)
-        .map_err(|_cause| LoadError::Damaged { core: *core, op: op.id })?
-        .header;
+    let damaged = || LoadError::Damaged { core: *core, op: op.id };
+    let header = Signed::decode(&op.signed).map_err(|_cause| damaged())?.header;
+    let login = match header.login {
+        None => None,
+        Some(id) => Some(match logins.entry(id) {
+            Slot::Occupied(slot) => *slot.get(),
+            Slot::Vacant(slot) => {
+                let block = exchange.store.login(core, &id)?.ok_or_else(damaged)?;
+                *slot.insert(codec::cid_of(&block))
+            }
+        }),
+    };
     let body = (shown == Shown::Whole && op.body.is_some()).then_some(header.body);
-    Ok(Some(ManifestOp { signed: codec::cid_of(&op.signed), body, login: header.login }))
+    Ok(Some(ManifestOp { signed: codec::cid_of(&op.signed), body, login }))
 }
 
 fn page_block(page: &ManifestPage) -> Block {

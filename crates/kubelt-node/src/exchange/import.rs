@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kubelt_core::{Account, CoreId, Log, MapPath, Verb};
+use kubelt_content::car::CarSummary;
+use kubelt_core::{Account, CoreId, Genesis, Log, MapPath, OpId, Verb};
 use kubelt_store::{CommitError, TxError};
 
 use super::{
     Exchange,
+    check::{CheckError, Checker},
     read::{CoreFile, CoreFileError, CoreLog},
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     content::{BlockSink, UploadError},
     cores::LoadError,
     session::Session,
-    write::{Write, WriteError},
+    write::{SignedOp, Write, WriteError},
 };
 
 /// A file being imported. Content blocks go to the core as they come; the log is judged when the file is
@@ -55,6 +57,15 @@ pub enum ImportError {
     /// The file is no sound core.
     #[error(transparent)]
     File(#[from] CoreFileError),
+    /// A sign-in or a signature in it is not good.
+    #[error("operation `{id}` of the file is refused")]
+    Check {
+        /// The operation.
+        id: Box<OpId>,
+        /// Why.
+        #[source]
+        source: CheckError,
+    },
     /// The blocks of content came before the genesis, or the core is not one of this account's.
     #[error("you may import only cores that you are a signer of")]
     Forbidden,
@@ -137,10 +148,9 @@ impl CoreImport {
             sink.flush().await?;
         }
         let file = self.file;
-        let checked = tokio::task::spawn_blocking(move || file.finish()).await;
-        let (CoreLog { manifest, genesis, ops }, summary) =
-            checked.expect("checking a file does not panic")?;
-        let core = manifest.core;
+        let checked = tokio::task::spawn_blocking(move || check(file)).await;
+        let (genesis, ops, summary) = checked.expect("checking a file does not panic")?;
+        let core = genesis.id();
         let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
         let known = self.exchange.store.genesis(&core)?.is_some();
         let signer = if known {
@@ -168,4 +178,18 @@ impl CoreImport {
         let (blocks, bytes) = (summary.blocks, summary.payload_bytes);
         Ok(Imported { core, account, ops: count, ops_new, ops_effective, blocks, bytes, incomplete })
     }
+}
+
+/// Ends a file and checks every signature in it; operations come out in the order of (`at`, id).
+fn check(file: CoreFile) -> Result<(Genesis, Vec<SignedOp>, CarSummary), ImportError> {
+    let (CoreLog { manifest, genesis, logins, ops }, summary) = file.finish()?;
+    let mut checker = Checker::new(manifest.core);
+    let mut checked = Vec::with_capacity(ops.len());
+    for (signed, body) in ops {
+        let id = signed.id();
+        let op = checker.check(signed, body, |login| Ok(logins.get(login).cloned()));
+        checked.push(op.map_err(|source| ImportError::Check { id: Box::new(id), source })?);
+    }
+    checked.sort_by_key(SignedOp::at);
+    Ok((genesis, checked, summary))
 }

@@ -1,7 +1,7 @@
 //! The first blocks of an exported core: what is in the file.
 
 use cid::Cid;
-use kubelt_core::{BodyId, CoreId, DecodeError, LoginId, OpId, codec};
+use kubelt_core::{BodyId, CoreId, DecodeError, OpId, codec};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MANIFEST_BYTES_MAX, MANIFEST_PAGE_OPS};
@@ -41,9 +41,9 @@ pub struct ManifestOp {
     /// The body, unless withheld.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyId>,
-    /// The login that the header names.
+    /// The block of the login that the header names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<LoginId>,
+    pub login: Option<Cid>,
 }
 
 /// Why a block is no manifest.
@@ -83,5 +83,12 @@ impl ManifestPage {
     pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
         let page: Self = codec::decode(bytes, MANIFEST_BYTES_MAX, "manifest page")?;
         if page.ops.len() <= MANIFEST_PAGE_OPS { Ok(page) } else { Err(ManifestError::Kind) }
+    }
+}
+
+impl ManifestOp {
+    /// The CIDs of its blocks.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = Cid> {
+        [Some(self.signed), self.body.map(|body| body.cid()), self.login].into_iter().flatten()
     }
 }

@@ -1,15 +1,13 @@
 //! The log and the state, page by page, and operations posted by clients.
 
-use std::{collections::HashMap, sync::Arc};
-
 use bytes::Bytes;
-use kubelt_core::{
-    Body, CheckedLogin, CoreId, DecodeError, Hlc, Login, LoginError, LoginId, MapPath, OpId, SignatureError,
-    Signed, Unchecked, Verdict, log::LoginFacts, signature::verify_signed,
-};
+use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Signed};
 use kubelt_store::{OpRecord, OpsOrder};
 
-use super::Exchange;
+use super::{
+    Exchange,
+    check::{CheckError, Checker},
+};
 use crate::{
     StoreError,
     access::Reader,
@@ -87,24 +85,12 @@ pub enum OpsError {
     /// Nothing that the reader may know of.
     #[error("there is no core here that you may read")]
     NotFound,
-    /// A block is malformed.
+    /// A block of the store is malformed.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The operation belongs to another core.
-    #[error("operation `{0}` belongs to another core than the one in the address")]
-    OtherCore(Box<OpId>),
-    /// The login is not there.
-    #[error("the sign-in `{0}` is not known here; post it with the operation")]
-    UnknownLogin(LoginId),
-    /// The login is not good.
-    #[error("the sign-in is not good")]
-    Login(#[from] LoginError),
-    /// The signature is wrong.
-    #[error("the signature is refused")]
-    Signature(#[from] SignatureError),
-    /// The signature cannot be checked without a chain.
-    #[error("signatures of contract accounts cannot be checked here yet")]
-    Pending,
+    /// A posted operation is not good.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// The operation was refused.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -118,9 +104,6 @@ pub enum OpsError {
 
 /// Operations looked at for one page, so that a page of hidden ones ends.
 const SCAN_MAX: usize = 10_000;
-
-/// Logins that were checked, and their blocks where the store does not have them.
-type Logins = HashMap<LoginId, (CheckedLogin, Arc<LoginFacts>, Option<Login>)>;
 
 impl Exchange {
     /// A page of the log for `reader`, behind `after`.
@@ -242,10 +225,10 @@ impl Exchange {
             Some(session) => self.cores.has_part(core, session.account()).await.unwrap_or(false),
             None => false,
         };
-        let mut logins = HashMap::new();
+        let mut checker = Checker::new(*core);
         let mut checked = Vec::with_capacity(posted.len());
         for op in posted {
-            checked.push(self.admit(core, op, insider, &mut logins).await.map(Some));
+            checked.push(self.admit(core, op, insider, &mut checker).await.map(Some));
         }
         let mut order: Vec<usize> = (0..posted.len()).filter(|index| checked[*index].is_ok()).collect();
         order.sort_by_key(|index| checked[*index].as_ref().ok().and_then(Option::as_ref).map(SignedOp::at));
@@ -271,41 +254,20 @@ impl Exchange {
         core: &CoreId,
         posted: &PostedOp,
         insider: bool,
-        logins: &mut Logins,
+        checker: &mut Checker,
     ) -> Result<SignedOp, OpsError> {
-        match self.check(core, posted, logins) {
+        match self.check(core, posted, checker) {
             Ok(op) if insider || self.cores.has_part(core, op.by()).await? => Ok(op),
-            Err(error) if insider => Err(error),
+            Err(error) if insider => Err(error.into()),
             Ok(_) | Err(_) => Err(OpsError::NotFound),
         }
     }
 
-    fn check(&self, core: &CoreId, posted: &PostedOp, logins: &mut Logins) -> Result<SignedOp, OpsError> {
-        let signed = Signed::decode(&posted.signed)?;
-        let body = Body::decode(&posted.body)?;
-        if signed.header.core != *core {
-            return Err(OpsError::OtherCore(Box::new(signed.id())));
-        }
-        if let Some(id) = signed.header.login
-            && !logins.contains_key(&id)
-        {
-            let stored = self.store.login(core, &id)?;
-            let bytes = stored.as_ref().or(posted.login.as_ref()).ok_or(OpsError::UnknownLogin(id))?;
-            let login = Login::decode(bytes)?;
-            if login.id() != id {
-                return Err(OpsError::UnknownLogin(id));
-            }
-            let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(OpsError::Pending)?;
-            let facts = Arc::new(LoginFacts::of(&checked, core));
-            logins.insert(id, (checked, facts, stored.is_none().then_some(login)));
-        }
-        let login = signed.header.login.and_then(|id| logins.get(&id));
-        match verify_signed(&signed, login.map(|(checked, _, _)| &checked.session), &Unchecked)? {
-            Verdict::Valid => {}
-            Verdict::Pending => return Err(OpsError::Pending),
-        }
-        let facts = login.map(|(_, facts, _)| Arc::clone(facts));
-        let login = login.and_then(|(_, _, login)| login.clone());
-        Ok(SignedOp::verified(signed, Some(body), facts, login))
+    fn check(&self, core: &CoreId, posted: &PostedOp, checker: &mut Checker) -> Result<SignedOp, CheckError> {
+        let (signed, body) = (Signed::decode(&posted.signed)?, Body::decode(&posted.body)?);
+        checker.check(signed, Some(body), |id| {
+            let stored = self.store.login(core, id)?;
+            Ok(stored.as_ref().or(posted.login.as_ref()).map(|bytes| Login::decode(bytes)).transpose()?)
+        })
     }
 }

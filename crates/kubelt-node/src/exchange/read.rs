@@ -3,7 +3,7 @@
 //! The manifest says it before the blocks come, so that a file is sorted as it streams by: blocks of the
 //! log are gathered (they are small and counted), content is handed on at once.
 
-use std::collections::{HashMap, hash_map::Entry as Slot};
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -11,19 +11,10 @@ use kubelt_content::{
     Block,
     car::{CarDecoder, CarError, CarEvent, CarSummary},
 };
-use kubelt_core::{
-    Body, CheckedLogin, CoreId, DecodeError, Genesis, Login, LoginError, LoginId, SignatureError, Signed,
-    Unchecked, Verdict,
-    log::{EntryError, LoginFacts},
-    signature::verify_signed,
-};
-use std::sync::Arc;
+use kubelt_core::{Body, CoreId, DecodeError, Genesis, Login, LoginId, Signed};
 
-use super::{Manifest, ManifestError, ManifestOp, ManifestPage};
-use crate::{
-    limits::{CAR, IMPORT_LOG_BYTES_MAX, IMPORT_OPS_MAX},
-    write::SignedOp,
-};
+use super::{Manifest, ManifestError, ManifestPage};
+use crate::limits::{CAR, IMPORT_LOG_BYTES_MAX, IMPORT_OPS_MAX};
 
 /// Why a file is not an exported core, or not a sound one.
 #[derive(Debug, thiserror::Error)]
@@ -51,30 +42,6 @@ pub enum CoreFileError {
     /// The genesis is not the core's.
     #[error("the genesis in the file is not that of the core it names")]
     Genesis,
-    /// A sign-in is not good.
-    #[error("sign-in `{id}` in the file is not good")]
-    Login {
-        /// Its id.
-        id: LoginId,
-        /// Why.
-        #[source]
-        source: LoginError,
-    },
-    /// A signature is wrong.
-    #[error("the signature of operation `{id}` is refused")]
-    Signature {
-        /// The operation.
-        id: Box<kubelt_core::OpId>,
-        /// Why.
-        #[source]
-        source: SignatureError,
-    },
-    /// A signature cannot be checked without a chain.
-    #[error("operation `{0}` was signed by a contract account, which cannot be checked here yet")]
-    Pending(Box<kubelt_core::OpId>),
-    /// Parts that do not belong together.
-    #[error(transparent)]
-    Entry(#[from] EntryError),
 }
 
 /// A file being read.
@@ -90,13 +57,13 @@ pub(crate) struct CoreFile {
     ops: usize,
 }
 
-/// The log of a file, its signatures checked.
+/// The log of a file: its blocks match their CIDs, and nothing more is known of them.
 #[derive(Debug)]
 pub(crate) struct CoreLog {
     pub(crate) manifest: Manifest,
     pub(crate) genesis: Genesis,
-    /// In the order of (`at`, id).
-    pub(crate) ops: Vec<SignedOp>,
+    pub(crate) logins: HashMap<LoginId, Login>,
+    pub(crate) ops: Vec<(Signed, Option<Body>)>,
 }
 
 impl CoreFile {
@@ -180,87 +147,34 @@ impl CoreFile {
         Ok(Some(block))
     }
 
-    /// Ends the file: all that the manifest lists must be there, and every signature good.
+    /// Ends the file: all that the manifest lists must be there.
     pub(crate) fn finish(self) -> Result<(CoreLog, CarSummary), CoreFileError> {
         let Self { decoder, manifest, pages, log, .. } = self;
         let summary = decoder.finish()?;
         let manifest = manifest.ok_or(ManifestError::Kind)?;
-        let core = manifest.core;
-        let block = |cid: Cid| match log.get(&cid) {
-            Some(Some(bytes)) => Ok(bytes),
-            _ => Err(CoreFileError::Missing(Box::new(cid))),
-        };
-        let genesis = Genesis::decode(block(core.cid())?)?;
-        if genesis.id() != core {
+        let missing = |cid: Cid| CoreFileError::Missing(Box::new(cid));
+        let block = |cid: Cid| log.get(&cid).and_then(Option::as_ref).ok_or_else(|| missing(cid));
+        let genesis = Genesis::decode(block(manifest.core.cid())?)?;
+        if genesis.id() != manifest.core {
             return Err(CoreFileError::Genesis);
         }
-        let mut logins = HashMap::new();
-        let mut ops = Vec::new();
+        let (mut logins, mut ops) = (HashMap::new(), Vec::new());
+        let mut read_logins = HashSet::new();
         for page in &manifest.pages {
-            let page = pages
-                .get(page)
-                .and_then(Option::as_ref)
-                .ok_or_else(|| CoreFileError::Missing(Box::new(*page)))?;
-            for op in &page.ops {
-                ops.push(check(&core, op, &block, &mut logins)?);
+            for op in &pages.get(page).and_then(Option::as_ref).ok_or_else(|| missing(*page))?.ops {
+                let body = op
+                    .body
+                    .map(|body| Ok::<_, CoreFileError>(Body::decode(block(body.cid())?)?))
+                    .transpose()?;
+                ops.push((Signed::decode(block(op.signed)?)?, body));
+                if let Some(cid) = op.login
+                    && read_logins.insert(cid)
+                {
+                    let login = Login::decode(block(cid)?)?;
+                    logins.insert(login.id(), login);
+                }
             }
         }
-        ops.sort_by_key(SignedOp::at);
-        Ok((CoreLog { manifest, genesis, ops }, summary))
-    }
-}
-
-type KnownLogin = (CheckedLogin, Arc<LoginFacts>, Login);
-type Logins = HashMap<LoginId, KnownLogin>;
-
-/// Puts an operation together and checks its signature and its login.
-fn check<'a>(
-    core: &CoreId,
-    listed: &ManifestOp,
-    block: &impl Fn(Cid) -> Result<&'a Bytes, CoreFileError>,
-    logins: &mut Logins,
-) -> Result<SignedOp, CoreFileError> {
-    let signed = Signed::decode(block(listed.signed)?)?;
-    let body =
-        listed.body.map(|body| Ok::<_, CoreFileError>(Body::decode(block(body.cid())?)?)).transpose()?;
-    let login = match signed.header.login {
-        None => None,
-        Some(id) => Some(match logins.entry(id) {
-            Slot::Occupied(slot) => slot.into_mut(),
-            Slot::Vacant(slot) => slot.insert(check_login(core, id, &signed, block(id.cid())?)?),
-        }),
-    };
-    let login = login.as_deref();
-    let key = login.map(|(checked, _, _)| &checked.session);
-    match verify_signed(&signed, key, &Unchecked) {
-        Ok(Verdict::Valid) => {}
-        Ok(Verdict::Pending) => return Err(CoreFileError::Pending(Box::new(signed.id()))),
-        Err(source) => return Err(CoreFileError::Signature { id: Box::new(signed.id()), source }),
-    }
-    let facts = login.map(|(_, facts, _)| Arc::clone(facts));
-    let login = login.map(|(_, _, login)| login.clone());
-    Ok(SignedOp::verified(signed, body, facts, login))
-}
-
-fn check_login(
-    core: &CoreId,
-    id: LoginId,
-    signed: &Signed,
-    bytes: &[u8],
-) -> Result<KnownLogin, CoreFileError> {
-    let login = Login::decode(bytes)?;
-    let outcome =
-        CheckedLogin::check(&login, &Unchecked).map_err(|source| CoreFileError::Login { id, source })?;
-    let checked = outcome.valid().ok_or_else(|| CoreFileError::Pending(Box::new(signed.id())))?;
-    let facts = Arc::new(LoginFacts::of(&checked, core));
-    Ok((checked, facts, login))
-}
-
-impl ManifestOp {
-    /// The CIDs of its blocks.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = Cid> {
-        let body = self.body.map(|body| body.cid());
-        let login = self.login.map(|login| login.cid());
-        [Some(self.signed), body, login].into_iter().flatten()
+        Ok((CoreLog { manifest, genesis, logins, ops }, summary))
     }
 }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::{Codec, Ipld, links};
 use kubelt_core::{
-    Act, CoreId, Genesis, MapPath, OpId,
-    log::{Entry, Log, Refusal},
-    map::MapState,
+    CoreId, Genesis, Log, MapPath, OpId, Replica, Unchecked,
     schema::{self, ContentEntry},
+    verify::{Problem, Report},
 };
 
-use super::read::{CoreFile, CoreFileError};
+use super::read::{CoreFile, CoreFileError, CoreLog};
+use crate::content::PREFIX;
 
 /// What was found in a sound file.
 #[derive(Debug, Clone)]
@@ -55,24 +55,9 @@ pub enum VerifyError {
     /// It is no sound core.
     #[error(transparent)]
     File(#[from] CoreFileError),
-    /// An operation breaks a rule.
-    #[error("operation `{id}` breaks a rule of the log")]
-    Refused {
-        /// The operation.
-        id: Box<OpId>,
-        /// Which.
-        #[source]
-        source: Refusal,
-    },
-    /// A value does not fit its path.
-    #[error("the value that operation `{id}` writes does not fit its path")]
-    Schema {
-        /// The operation.
-        id: Box<OpId>,
-        /// Why.
-        #[source]
-        source: schema::SchemaError,
-    },
+    /// Operations, sign-ins or checkpoints that are not good.
+    #[error("{} things in the file are not sound; the first: {}", .0.len(), .0.first().map_or("", String::as_str))]
+    Unsound(Vec<String>),
     /// The heads are not those that the manifest names.
     #[error("the manifest names other heads than the operations have; something was left out")]
     Heads,
@@ -100,70 +85,76 @@ pub fn verify(mut from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyEr
             content.insert(*block.cid(), below.unwrap_or_default());
         }
     }
-    let (log_file, summary) = file.finish()?;
-    let mut log = Log::new(log_file.genesis.clone());
-    let mut state = MapState::default();
-    let mut report = VerifyReport {
-        core: log_file.manifest.core,
-        genesis: log_file.genesis,
-        ops: log_file.ops.len() as u64,
-        ops_effective: 0,
-        withheld: 0,
-        detached: 0,
-        heads: Vec::new(),
-        partial: log_file.manifest.partial,
-        paths: 0,
-        blocks: content.len() as u64,
-        bytes: summary.payload_bytes,
-        incomplete: Vec::new(),
-    };
-    for op in log_file.ops {
-        let entry = op.into_entry().map_err(CoreFileError::from)?;
-        report.withheld += u64::from(entry.body().is_none());
-        if let Some(Act::Put { path, value }) = entry.body().map(|body| &body.act) {
-            schema::check(path, value)
-                .map_err(|source| VerifyError::Schema { id: Box::new(entry.id()), source })?;
-        }
-        insert(&mut log, &mut state, &entry, now_ms, &mut report)?;
+    let (CoreLog { manifest, genesis, logins, ops }, summary) = file.finish()?;
+    let (report, replica) =
+        kubelt_core::verify::verify(genesis.clone(), logins.into_values(), ops, now_ms, &Unchecked);
+    let problems = problems(&report, &replica, manifest.partial);
+    if !problems.is_empty() {
+        return Err(VerifyError::Unsound(problems));
     }
-    report.heads = log.heads();
-    report.ops_effective = log.ops().filter(|(_, _, _, effective)| *effective).count() as u64;
-    let complete_log = report.detached == 0 && !report.partial;
-    if complete_log && sorted(&report.heads) != sorted(&log_file.manifest.heads) {
+    if !manifest.partial && sorted(&report.heads) != sorted(&manifest.heads) {
         return Err(VerifyError::Heads);
     }
-    for (path, winner) in state.winners().filter(|(_, winner)| *winner.value != Ipld::Null) {
-        report.paths += 1;
-        if let Ok(entry) = ContentEntry::from_ipld(&winner.value)
-            && path.prefix() == crate::content::PREFIX
-            && !is_whole(&entry.cid, &content)
-        {
-            report.incomplete.push(path.clone());
-        }
-    }
-    Ok(report)
+    let values = || replica.state().winners().filter(|(_, winner)| *winner.value != Ipld::Null);
+    let broken = |path: &MapPath, value: &Ipld| {
+        let entry = ContentEntry::from_ipld(value);
+        path.prefix() == PREFIX && entry.is_ok_and(|entry| !is_whole(&entry.cid, &content))
+    };
+    Ok(VerifyReport {
+        core: manifest.core,
+        genesis,
+        ops: (report.ops + report.waiting) as u64,
+        ops_effective: report.effective as u64,
+        withheld: report.withheld as u64,
+        detached: report.waiting as u64,
+        heads: report.heads,
+        partial: manifest.partial,
+        paths: values().count() as u64,
+        blocks: content.len() as u64,
+        bytes: summary.payload_bytes,
+        incomplete: values()
+            .filter(|(path, winner)| broken(path, &winner.value))
+            .map(|(path, _)| path.clone())
+            .collect(),
+    })
 }
 
-fn insert(
-    log: &mut Log,
-    state: &mut MapState,
-    entry: &Entry,
-    now_ms: u64,
-    report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
-    match log.insert(entry, now_ms) {
-        Ok(inserted) => {
-            state.enter(entry, inserted.effective);
-            state.apply(&inserted.changes);
-            Ok(())
+/// What is wrong with the log. In a public export what comes before an operation may be withheld.
+fn problems(report: &Report, replica: &Replica, partial: bool) -> Vec<String> {
+    let withheld = |problem: &&Problem| partial && matches!(problem, Problem::Waits(_));
+    let mut found: Vec<String> =
+        report.problems.iter().filter(|problem| !withheld(problem)).map(say).collect();
+    for entry in replica.entries() {
+        if let Some((path, value)) = Log::put_of(entry)
+            && let Err(error) = schema::check(path, value)
+        {
+            found.push(format!(
+                "operation `{}` writes a value that does not fit `{path}`: {error}",
+                entry.id()
+            ));
         }
-        // What comes before was withheld from a public export.
-        Err(Refusal::UnknownPrev(_)) if report.partial => {
-            report.detached += 1;
-            Ok(())
-        }
-        Err(source) => Err(VerifyError::Refused { id: Box::new(entry.id()), source }),
     }
+    found
+}
+
+fn say(problem: &Problem) -> String {
+    match problem {
+        Problem::Login(id, error) => format!("sign-in `{id}`: {}", chain(error)),
+        Problem::Op(id, error) => format!("operation `{id}`: {}", chain(error)),
+        Problem::Waits(id) => {
+            format!("operation `{id}` follows others that are not in the file, or is dated ahead")
+        }
+        Problem::Pending(id) => {
+            format!("operation `{id}` is a contract account's, which only its chain can check")
+        }
+        Problem::Checkpoint(error) => format!("a checkpoint does not fit: {}", chain(error)),
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn sorted(ids: &[OpId]) -> Vec<OpId> {
