@@ -8,4 +8,5 @@ mod identity_vectors;
 mod naive;
 mod network;
 mod properties;
+mod signed;
 mod simulation;
