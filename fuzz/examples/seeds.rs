@@ -9,9 +9,10 @@ use kubelt_content::car::{CarWriter, section_len};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Codec, Ipld};
 use kubelt_core::schema::ChildCore;
+use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
-    Ability, Account, Act, Body, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, Scheme,
-    SessionKey, SignIn, Visibility,
+    Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login,
+    Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility,
 };
 
 fn main() {
@@ -148,7 +149,46 @@ fn log_blocks(wallet: &EoaKey) {
     write("log_blocks", "genesis", &genesis.encode());
     write("log_blocks", "body", &body.encode());
     write("log_blocks", "header", &header.encode());
-    write("log_blocks", "signed", &wallet.sign_header(header).encode());
+    write("log_blocks", "signed", &wallet.sign_header(header.clone()).encode());
+
+    let first = Header { prev: Vec::new(), ..header };
+    let mut replica = Replica::new(genesis);
+    let received = Received { signed: wallet.sign_header(first), login: None, body: Some(body) };
+    replica.take(received, u64::MAX >> 16, &Unchecked).expect("a well-formed operation");
+    let checkpoint = Checkpoint::now(&replica).expect("every body is here");
+    write("checkpoint", "one", &checkpoint.encode().expect("a small state"));
+    let empty = Replica::new(replica.log().genesis().clone());
+    write("sync", "initiator", &sync(&empty, &replica, 1));
+    write("sync", "responder", &sync(&replica, &empty, 0));
+}
+
+/// What the initiator (1) or the responder (0) of a sync hears, as the target splits it.
+fn sync(from: &Replica, to: &Replica, side: u8) -> Vec<u8> {
+    let (mut left, hello) = Sync::start(from, Allowed::Full);
+    let mut right = Sync::answer(to.log().core(), Allowed::Full);
+    let mut to_right = vec![hello];
+    let mut heard = vec![side];
+    while !to_right.is_empty() {
+        let mut to_left = Vec::new();
+        for message in std::mem::take(&mut to_right) {
+            frame(&message, side == 0, &mut heard);
+            to_left.extend(right.step(message, to).expect("keeps to the protocol").send);
+        }
+        for message in to_left {
+            frame(&message, side == 1, &mut heard);
+            to_right.extend(left.step(message, from).expect("keeps to the protocol").send);
+        }
+    }
+    heard
+}
+
+fn frame(message: &Message, wanted: bool, to: &mut Vec<u8>) {
+    if !wanted {
+        return;
+    }
+    let bytes = message.encode();
+    to.extend_from_slice(&u16::try_from(bytes.len()).expect("small messages").to_le_bytes());
+    to.extend_from_slice(&bytes);
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
