@@ -125,9 +125,13 @@ impl From<CommitError> for ApiError {
                 )
             }
             CommitError::BlockForgotten => Self::new(Code::Conflict, error.to_string()),
-            CommitError::Write(_) | CommitError::Sync(_) | CommitError::Index(_) => {
+            CommitError::Write(_) | CommitError::Sync(_) | CommitError::Unreadable(_) => {
                 tracing::error!(error = %chain(&error), "a write failed");
                 Self::new(Code::Unavailable, "the node could not write to its disk; nothing was changed")
+            }
+            CommitError::Index(_) => {
+                tracing::error!(error = %chain(&error), "a write was stored, but the index was not updated");
+                Self::new(Code::Unavailable, "the node stored the write but cannot show it before a restart")
             }
         }
     }
