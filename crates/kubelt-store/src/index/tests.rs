@@ -1,4 +1,7 @@
-use std::ops::Bound;
+use std::{
+    ops::Bound,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 
@@ -57,4 +60,42 @@ fn a_prefix_of_greatest_bytes_has_no_end() {
         assert_eq!(keys(index, Range::prefix(&[255, 255]), false).len(), 1);
         assert_eq!(keys(index, Range::prefix(&[255, 254]), false).len(), 0);
     });
+}
+
+#[test]
+fn readers_miss_nothing_while_rows_move_to_disk() {
+    const ROWS: u32 = 3_000;
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let options = LsmOptions { cache_bytes: 1 << 20, memtable_bytes: 20_000 };
+    let index = LsmIndex::open(dir.path(), options).expect("an empty directory opens");
+    let key = |n: u32| Bytes::copy_from_slice(&n.to_be_bytes());
+    let done = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..ROWS {
+                // Every row is written, deleted and written again, so that tables hold all three.
+                index.apply(vec![(key(n), Some(key(n)))]).expect("applies");
+                index.apply(vec![(key(n), None)]).expect("applies");
+                index.apply(vec![(key(n), Some(Bytes::new())), (key(ROWS), None)]).expect("applies");
+                done.store(n + 1, Ordering::Release);
+            }
+        });
+        for backwards in [false, true] {
+            let (index, done) = (&index, &done);
+            scope.spawn(move || {
+                let mut seen = 0;
+                while seen < ROWS {
+                    seen = done.load(Ordering::Acquire);
+                    let last = seen.checked_sub(1).map(key);
+                    assert!(last.is_none_or(|last| index.get(&last).expect("reads") == Some(Bytes::new())));
+                    let before = Range::prefix(&[]).before(&key(seen));
+                    assert_eq!(keys(index, before, backwards).len(), seen as usize);
+                }
+            });
+        }
+    });
+    drop(index);
+    let index = LsmIndex::open(dir.path(), options).expect("opens again");
+    let kept = keys(&index, Range::prefix(&[]), false);
+    assert!(kept.len() > ROWS as usize / 2, "what was flushed is durable: {} rows", kept.len());
 }
