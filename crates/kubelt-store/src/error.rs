@@ -134,7 +134,7 @@ pub enum CommitError {
     #[error("the write could not be made durable and was taken back; check the disk, then try again")]
     Sync(#[source] Arc<io::Error>),
     /// The index could not be read, so nothing was written.
-    #[error("the index could not be read, so nothing was written; run `kubelt doctor --check`")]
+    #[error("the index could not be read, so nothing was written; run `kubelt doctor`")]
     Unreadable(#[source] IndexError),
     /// The write is durable, but it can only be seen after a restart.
     #[error("the write is durable, but the index could not be updated; restart the node to see it")]

@@ -44,7 +44,7 @@ pub(super) struct PutArgs {
     source: PathBuf,
     #[command(flatten)]
     visibility: VisibilityArgs,
-    /// The media type, for stdin; otherwise the name in the path decides
+    /// The media type; without it, the name in the path decides
     #[arg(long = "type", value_name = "MEDIA_TYPE")]
     media_type: Option<String>,
 }
@@ -95,7 +95,9 @@ impl PublishArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         let hidden = if self.no_hidden { Hidden::LeftOut } else { Hidden::Taken };
         let tree = Tree::scan(&self.source, hidden)?;
-        publish(caller, &tree, &self.to, &self.source, self.visibility.get(), self.profile)
+        let Self { source, to, visibility, profile, .. } = self;
+        let visibility = visibility.get();
+        Publishing { source: &source, to: &to, visibility, profile, media_type: None }.run(caller, &tree)
     }
 }
 
@@ -109,7 +111,10 @@ impl PutArgs {
             let (source, to) = (self.source.display(), &self.to);
             bail!("`{source}` is a directory; put it there with `kubelt publish {source} --to {to}`");
         }
-        publish(caller, &tree, &self.to, &self.source, self.visibility.get(), Profile::V1_2025)
+        let Self { to, source, visibility, media_type } = &self;
+        let (visibility, media_type) = (visibility.get(), media_type.as_deref());
+        let profile = Profile::V1_2025;
+        Publishing { source, to, visibility, profile, media_type }.run(caller, &tree)
     }
 
     /// What comes from a pipe cannot be read again, so it goes in one stream.
@@ -133,33 +138,38 @@ impl PutArgs {
     }
 }
 
-fn publish(
-    caller: &Caller,
-    tree: &Tree,
-    to: &CoreTarget,
-    source: &Path,
+/// What goes where, and how.
+struct Publishing<'a> {
+    source: &'a Path,
+    to: &'a CoreTarget,
     visibility: Visibility,
     profile: Profile,
-) -> Result<()> {
-    let path = path_for(to, (!tree.is_directory()).then_some(source))?;
-    let (client, core) = caller.reach(to)?;
-    // A session that is of no use should show before anything is sent.
-    client.sessions()?;
-    let started = Instant::now();
-    let progress = caller.out.progress("publishing", Some(tree.bytes()));
-    let retry = RetryPolicy::default();
-    let upload = Upload { client: &client, core: &core, profile, retry, progress: &progress };
-    let uploaded = upload.run(tree);
-    progress.finish();
-    let uploaded = uploaded?;
-    let receipt = retry.run(
-        |error| caller.out.remark(&format!("trying again: {error}")),
-        || client.link(&core, &path, visibility, &uploaded.cid),
-    )?;
-    let time = started.elapsed();
-    let published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);
-    caller.out.result(&published, || published.in_words(time))?;
-    Ok(())
+    media_type: Option<&'a str>,
+}
+
+impl Publishing<'_> {
+    fn run(self, caller: &Caller, tree: &Tree) -> Result<()> {
+        let Self { source, to, visibility, profile, media_type } = self;
+        let path = path_for(to, (!tree.is_directory()).then_some(source))?;
+        let (client, core) = caller.reach(to)?;
+        // A session that is of no use should show before anything is sent.
+        client.sessions()?;
+        let started = Instant::now();
+        let progress = caller.out.progress("publishing", Some(tree.bytes()));
+        let retry = RetryPolicy::default();
+        let upload = Upload { client: &client, core: &core, profile, retry, progress: &progress };
+        let uploaded = upload.run(tree);
+        progress.finish();
+        let uploaded = uploaded?;
+        let receipt = retry.run(
+            |error| caller.out.remark(&format!("trying again: {error}")),
+            || client.link(&core, &path, visibility, media_type, &uploaded.cid),
+        )?;
+        let time = started.elapsed();
+        let published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);
+        caller.out.result(&published, || published.in_words(time))?;
+        Ok(())
+    }
 }
 
 impl Published {

@@ -87,11 +87,15 @@ impl Client {
         core: &CorePlace,
         path: &str,
         visibility: Visibility,
+        media_type: Option<&str>,
         cid: &str,
     ) -> Result<ContentReceipt, ClientError> {
         let (route, cid) = (core.content(path), encode_query(cid));
         let route = format!("{route}?cid={cid}&visibility={}", visibility.as_str());
-        let request = self.request(Method::PUT, &route).header(header::CONTENT_LENGTH, 0);
+        let mut request = self.request(Method::PUT, &route).header(header::CONTENT_LENGTH, 0);
+        if let Some(media_type) = media_type {
+            request = request.header(header::CONTENT_TYPE, media_type);
+        }
         let response = self.send(request, SendBody::from_reader(&mut std::io::empty()))?;
         self.read_json(response)
     }

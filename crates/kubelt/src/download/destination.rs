@@ -13,7 +13,14 @@ pub(crate) struct Destination {
 #[derive(Debug)]
 enum Kind {
     Stdout(io::Stdout),
-    File { file: File, fresh: PathBuf, path: PathBuf, kept: bool },
+    /// A device or a pipe: what is there stays what it is.
+    Device(File),
+    File {
+        file: File,
+        fresh: PathBuf,
+        path: PathBuf,
+        kept: bool,
+    },
 }
 
 impl Destination {
@@ -24,6 +31,9 @@ impl Destination {
         }
         if path.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Ok(Self { kind: Kind::Device(File::options().write(true).open(path)?) });
         }
         let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
         let mut fresh_name = std::ffi::OsString::from(".");
@@ -38,6 +48,7 @@ impl Destination {
     pub(crate) fn keep(mut self) -> io::Result<()> {
         match &mut self.kind {
             Kind::Stdout(stdout) => stdout.flush(),
+            Kind::Device(device) => device.flush(),
             Kind::File { fresh, path, kept, .. } => {
                 fs::rename(fresh, path)?;
                 *kept = true;
@@ -51,14 +62,14 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.kind {
             Kind::Stdout(stdout) => stdout.write(bytes),
-            Kind::File { file, .. } => file.write(bytes),
+            Kind::Device(file) | Kind::File { file, .. } => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.kind {
             Kind::Stdout(stdout) => stdout.flush(),
-            Kind::File { file, .. } => file.flush(),
+            Kind::Device(file) | Kind::File { file, .. } => file.flush(),
         }
     }
 }
@@ -94,5 +105,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "new");
         assert_eq!(fs::read_dir(dir.path()).expect("it is there").count(), 1);
         assert!(Destination::open(dir.path()).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_stays_a_device() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        assert!(Destination::open(&socket).is_err(), "a socket cannot be opened as a file");
+        let there = fs::symlink_metadata(&socket).expect("it is there");
+        assert!(there.file_type().is_socket());
+        let mut destination = Destination::open("/dev/null".as_ref()).expect("it takes everything");
+        assert!(matches!(destination.kind, super::Kind::Device(_)));
+        destination.write_all(b"nothing").expect("it takes everything");
+        destination.keep().expect("there is nothing to rename");
     }
 }

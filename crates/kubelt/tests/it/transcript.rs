@@ -92,6 +92,19 @@ fn what_is_private_is_there_for_its_owner_only() {
 }
 
 #[test]
+fn a_media_type_that_is_given_is_kept() {
+    let node = Node::start();
+    let ann = Person::signed_in(&node.url);
+    ann.write("notes", "# notes");
+    ann.run(&["put", "@me/notes", "notes", "--type", "text/markdown"]);
+    assert!(ann.pipe(&["put", "@me/piped", "-", "--type", "text/markdown"], b"# notes").status.success());
+    let listed = ann.json(&["ls", "@me"]);
+    let types: Vec<&str> =
+        listed["entries"].as_array().expect("a list").iter().map(|entry| text(entry, "media_type")).collect();
+    assert_eq!(types, ["text/markdown", "text/markdown"]);
+}
+
+#[test]
 fn stdin_goes_in_one_stream() {
     let node = Node::start();
     let ann = Person::signed_in(&node.url);
