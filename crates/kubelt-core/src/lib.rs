@@ -8,8 +8,9 @@
 //! It is not: storage (`kubelt-store`), sessions and use cases (`kubelt-node`), content
 //! (`kubelt-content`).
 //!
-//! Start at [`op`] (what is signed), then `log` (which operations count), then `map` (what they add
-//! up to).
+//! Start at [`op`] (what is signed), then [`log`] (which operations count), then [`map`] (what they add
+//! up to). [`replica`] puts them together in memory, [`sync`] makes two replicas equal, [`verify`] checks a
+//! core that somebody handed over.
 #![warn(missing_docs)]
 
 pub mod ability;

@@ -210,8 +210,13 @@ impl Body {
     /// [`DecodeError`] when it is not one.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let body: Self = codec::decode(bytes, BODY_BYTES_MAX, "body")?;
+        body.check_shape()?;
+        Ok(body)
+    }
+
+    pub(crate) fn check_shape(&self) -> Result<(), DecodeError> {
         let refuse = |reason: &str| Err(DecodeError::Shape { what: "body", reason: reason.to_owned() });
-        if let Act::Grant { role, can, .. } = &body.act {
+        if let Act::Grant { role, can, .. } = &self.act {
             if can.is_empty() || can.len() > ABILITIES_MAX || !can.is_sorted_by(|a, b| a < b) {
                 return refuse("a grant has 1 to 64 abilities, sorted and distinct");
             }
@@ -220,7 +225,7 @@ impl Body {
                 return refuse("a role name has 1 to 64 bytes");
             }
         }
-        Ok(body)
+        Ok(())
     }
 }
 

@@ -2,14 +2,20 @@
 //! input is messages behind their lengths (two bytes, little endian); the first byte picks the side.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use kubelt_core::sync::{Allowed, Message, Output, Sync};
 use kubelt_core::{EoaKey, Genesis, Replica, Unchecked};
 use libfuzzer_sys::fuzz_target;
 
+static GENESIS: LazyLock<Genesis> = LazyLock::new(|| {
+    let root = EoaKey::from_secret(&[7; 32]).expect("a fixed key").account();
+    Genesis::Private { root }
+});
+
 fuzz_target!(|data: &[u8]| {
     let Some((side, mut rest)) = data.split_first() else { return };
-    let root = EoaKey::from_secret(&[7; 32]).expect("a fixed key").account();
-    let mut replica = Replica::new(Genesis::Private { root });
+    let mut replica = Replica::new(GENESIS.clone());
     let mut sync = match side % 2 {
         0 => Sync::answer(replica.log().core(), Allowed::Full),
         _ => Sync::start(&replica, Allowed::Full).0,

@@ -9,7 +9,7 @@ use crate::{
     limits::{NONCE_BYTES, PREV_MAX},
     log::{
         Log,
-        entry::{Entry, LoginFacts},
+        entry::{Entry, EntryError, LoginFacts},
         graph::Ix,
         rules::{Powers, Refusal},
     },
@@ -27,7 +27,7 @@ pub struct Intent {
     pub login: Option<Arc<LoginFacts>>,
     /// What.
     pub act: Act,
-    /// By which authority; `None` to take the best there is.
+    /// By which authority; `None` to take the best there is. A vote names the authority of the proposal.
     pub auth: Option<OpId>,
     /// Votes to cite.
     pub votes: Vec<OpId>,
@@ -57,6 +57,9 @@ pub enum DraftError {
     /// The log is dated at the end of time.
     #[error("no later date exists in this core")]
     NoLaterDate,
+    /// The act is too large or not well-formed.
+    #[error("the act is not well-formed")]
+    Act(#[from] EntryError),
     /// The operation would not be well-formed.
     #[error("the operation would be refused")]
     Refused(#[from] Refusal),
@@ -86,7 +89,11 @@ impl Log {
         salt: [u8; NONCE_BYTES],
         now_ms: u64,
     ) -> Result<(Header, Body), DraftError> {
-        let Intent { by, login, act, auth, votes } = intent;
+        let Intent { by, login, mut act, auth, votes } = intent;
+        if let Act::Grant { can, .. } = &mut act {
+            can.sort_unstable();
+            can.dedup();
+        }
         let verb = act.verb();
         let auth = match auth {
             Some(auth) => auth,
@@ -121,7 +128,7 @@ impl Log {
             verb,
             body: body.id(),
         };
-        let entry = Entry::stored(header.id(), header.clone(), Some(body.clone()), login);
+        let entry = Entry::new(header.clone(), Some(body.clone()), login)?;
         self.check(&entry)?;
         Ok((header, body))
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::{
     ability::{Ability, Verb},
     account::Account,
-    id::{CoreId, LoginId, OpId},
+    id::{BodyId, CoreId, LoginId, OpId},
+    limits::BODY_BYTES_MAX,
     login::BlockRef,
     op::{Act, Body, Header, Signed},
     session::CheckedLogin,
@@ -62,6 +63,12 @@ pub enum EntryError {
     /// The body's hash is not the one in the header.
     #[error("the body is not the one that the header names")]
     Body,
+    /// The body is over [`BODY_BYTES_MAX`].
+    #[error("a body of {0} bytes is over the limit of {BODY_BYTES_MAX}; put large values into content")]
+    TooLarge(usize),
+    /// The body breaks a limit of the format.
+    #[error("the body is not well-formed: {0}")]
+    Shape(String),
     /// The header's verb is not that of the body's act.
     #[error("the header says `{header}` but the body is a `{body}`")]
     Verb {
@@ -170,9 +177,14 @@ impl Entry {
 }
 
 pub(crate) fn check_body(header: &Header, body: &Body) -> Result<(), EntryError> {
-    if body.id() != header.body {
+    let bytes = body.encode();
+    if bytes.len() > BODY_BYTES_MAX {
+        return Err(EntryError::TooLarge(bytes.len()));
+    }
+    if BodyId::of(&bytes) != header.body {
         return Err(EntryError::Body);
     }
+    body.check_shape().map_err(|error| EntryError::Shape(error.to_string()))?;
     if body.act.verb() != header.verb {
         return Err(EntryError::Verb { header: header.verb, body: body.act.verb() });
     }

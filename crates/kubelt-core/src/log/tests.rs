@@ -5,7 +5,7 @@ use ipld_core::ipld::Ipld;
 use super::{Entry, Intent, Log, LoginFacts, Refusal};
 use crate::{
     Ability, Account, Act, Genesis, Hlc, LoginId, OpId, Principal, Verb,
-    limits::{CLOCK_AHEAD_MS_MAX, LOGIN_GRACE_MS},
+    limits::{CLOCK_AHEAD_MS_MAX, HEIR_WAIT_MS_MIN, LOGIN_GRACE_MS, PREV_MAX, WAITING_OPS_MAX},
 };
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -267,4 +267,173 @@ fn a_new_root_takes_over_and_keeps_the_grants() {
     let path = "content/b".parse().expect("a path");
     assert_eq!(world.log.may(&member, Verb::Put, Some(&path)), None);
     assert_eq!(world.log.may(&root, Verb::Put, Some(&path)), None);
+}
+
+fn heir(to: &Account) -> Act {
+    Act::Grant {
+        to: Principal::One(to.clone()),
+        role: Some(super::HEIR_ROLE.to_owned()),
+        can: vec![Ability::everywhere(Verb::Put)],
+        wait_ms: Some(HEIR_WAIT_MS_MIN),
+    }
+}
+
+#[test]
+fn an_heir_claims_waits_and_then_acts() {
+    let (root, heir_account) = (account(1), account(2));
+    let mut world = World::private(&root);
+    let given = world.act(&root, heir(&heir_account));
+    let early =
+        world.fork(Intent::new(heir_account.clone(), None, put("a")), given, &[given], world.now_ms + 1);
+    assert_eq!(world.log.check(&early), Err(Refusal::Wait(given)));
+    world.act(&heir_account, Act::Seal { state: None });
+    assert_eq!(world.log.may(&heir_account, Verb::Put, Some(&"a".parse().expect("a path"))), None);
+    world.now_ms += HEIR_WAIT_MS_MIN;
+    world.act(&heir_account, Act::Seal { state: None });
+    let written = world.act(&heir_account, put("a"));
+    assert!(world.counts(written));
+    world.act(&root, Act::Revoke { grant: given });
+    assert!(world.counts(written), "what the revocation knows stays");
+    assert_eq!(world.log.may(&heir_account, Verb::Put, Some(&"a".parse().expect("a path"))), None);
+}
+
+#[test]
+fn an_heir_cannot_date_the_claim_back_behind_a_seal_of_the_root() {
+    let (root, heir_account) = (account(1), account(2));
+    let mut world = World::private(&root);
+    let given = world.act(&root, heir(&heir_account));
+    world.now_ms += 30 * DAY_MS;
+    world.act(&root, Act::Seal { state: None });
+    let seal = || Intent::new(heir_account.clone(), None, Act::Seal { state: None });
+    let claim = world.fork(seal(), given, &[given], START_MS + 5_000);
+    world.add(&claim);
+    let second = world.fork(seal(), given, &[claim.id()], world.now_ms + 1);
+    world.add(&second);
+    let act = Intent::new(heir_account.clone(), None, put("a"));
+    let escape = world.fork(act, given, &[second.id()], world.now_ms + 2);
+    world.add(&escape);
+    assert!(!world.counts(claim.id()), "the root's seal does not know it");
+    assert!(!world.counts(escape.id()));
+}
+
+#[test]
+fn resignations_do_not_chase_each_other_and_void_nothing_for_others() {
+    let (root, admin, member) = (account(1), account(2), account(3));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let given = world.act(&root, grant(&admin, &["grant **", "put **"]));
+    let below = world.act(&admin, grant(&member, &["put **"]));
+    let work = world.act(&member, put("a"));
+    let heads = world.log.heads();
+    let resign = || Intent::new(admin.clone(), None, Act::Revoke { grant: given });
+    let one = world.fork(resign(), given, &heads, world.now_ms + 1);
+    let other = world.fork(resign(), given, &heads, world.now_ms + 2);
+    for resignation in [&one, &other] {
+        world.add(resignation);
+    }
+    assert!(world.counts(one.id()) && world.counts(other.id()) && world.counts(work));
+    world.act(&root, Act::Revoke { grant: given });
+    // Backdated to before the work, after the removal: it would void the member's work.
+    let late = world.fork(resign(), given, &[below], START_MS + 2_500);
+    world.add(&late);
+    assert!(!world.counts(late.id()) && world.counts(work));
+}
+
+#[test]
+fn a_copy_of_a_grant_neither_voids_it_nor_outlives_its_revocation() {
+    let (root, member) = (account(1), account(2));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let first = world.make(Intent::new(root.clone(), None, grant(&member, &["put **"])));
+    world.add(&first);
+    let work = world.act(&member, put("a"));
+    let copy = |prev: &[OpId], at_ms| {
+        let mut header = first.header().clone();
+        (header.prev, header.at) = (prev.to_vec(), Hlc::from_ms(at_ms));
+        header.prev.sort_unstable();
+        Entry::new(header, first.body().cloned(), None).expect("fits")
+    };
+    world.add(&copy(&[], START_MS - 1));
+    assert!(world.counts(first.id()) && world.counts(work));
+    world.act(&root, Act::Revoke { grant: first.id() });
+    let replay = copy(&world.log.heads(), world.now_ms + 1);
+    world.add(&replay);
+    let again =
+        world.fork(Intent::new(member, None, put("b")), replay.id(), &[replay.id()], world.now_ms + 2);
+    world.add(&again);
+    assert!(!world.counts(again.id()));
+}
+
+#[test]
+fn only_its_own_account_ends_a_sign_in() {
+    let (root, member) = (account(1), account(2));
+    let mut world = World::shared(Principal::One(root.clone()));
+    world.act(&root, grant(&member, &["put **"]));
+    let session = login(7, &root, START_MS, START_MS + DAY_MS, vec![]);
+    let intent = || Intent::new(root.clone(), Some(Arc::clone(&session)), put("a"));
+    world.act(&member, Act::Logout { login: session.id });
+    let kept = world.make(intent());
+    world.add(&kept);
+    assert!(world.counts(kept.id()));
+    let known = world.log.heads();
+    world.act(&root, Act::Logout { login: session.id });
+    let genesis = world.log.core().as_root();
+    let late = world.fork(intent(), genesis, &known, world.now_ms + 5);
+    world.add(&late);
+    assert!(!world.counts(late.id()) && world.counts(kept.id()));
+}
+
+#[test]
+fn a_draft_follows_what_it_needs_where_there_are_too_many_heads() {
+    let (root, member) = (account(1), account(2));
+    let mut world = World::shared(Principal::One(root.clone()));
+    let genesis = world.log.core().as_root();
+    let given = world.act(&root, grant(&member, &["put **"]));
+    for n in 0..40 {
+        let fork = world.fork(Intent::new(root.clone(), None, put("a")), genesis, &[], START_MS + DAY_MS + n);
+        world.add(&fork);
+    }
+    assert_eq!(world.log.heads().len(), 41);
+    world.now_ms += 2 * DAY_MS;
+    let entry = world.make(Intent::new(member, None, put("b")));
+    assert_eq!(entry.header().prev.len(), PREV_MAX);
+    assert!(entry.header().prev.contains(&given));
+    world.add(&entry);
+    assert_eq!(world.log.heads().len(), 41 - PREV_MAX + 1);
+}
+
+#[test]
+fn a_contract_wallets_blocks_never_run_backwards() {
+    let root = account(1);
+    let mut world = World::private(&root);
+    let genesis = world.log.core().as_root();
+    let block = |number| crate::BlockRef { chain: 10, number, hash: [0; 32] };
+    let mut pinned = |prev: &[OpId], at_ms, number| {
+        let entry = world.fork(Intent::new(root.clone(), None, put("a")), genesis, prev, at_ms);
+        entry.pinned(Some(&block(number)))
+    };
+    let first = pinned(&[], START_MS, 100);
+    let (older, same) = (pinned(&[first.id()], START_MS + 1, 99), pinned(&[first.id()], START_MS + 1, 100));
+    let beside = pinned(&[], START_MS, 7);
+    world.add(&first);
+    assert_eq!(world.log.check(&older), Err(Refusal::Block { number: 99, known: 100 }));
+    world.add(&same);
+    world.add(&beside);
+}
+
+#[test]
+fn those_that_wait_are_bounded() {
+    let root = account(1);
+    let mut world = World::private(&root);
+    let genesis = world.log.core().as_root();
+    let first = world.fork(Intent::new(root.clone(), None, put("a")), genesis, &[], START_MS);
+    let mut waiting = super::Waiting::new();
+    for n in 0..WAITING_OPS_MAX as u64 {
+        let later =
+            world.fork(Intent::new(root.clone(), None, put("a")), genesis, &[first.id()], START_MS + n + 1);
+        assert!(waiting.park(later, &[first.id()]));
+    }
+    let ahead = world.fork(Intent::new(root, None, put("a")), genesis, &[], START_MS);
+    assert!(!waiting.hold(ahead.clone()) && !waiting.park(ahead, &[first.id()]));
+    assert_eq!(waiting.wanted(), vec![first.id()]);
+    assert_eq!(waiting.arrived(&first.id()).len(), WAITING_OPS_MAX);
+    assert!(waiting.is_empty() && waiting.wanted().is_empty());
 }
