@@ -17,7 +17,7 @@ impl Log {
     /// be judged anew. `covers` says that it follows everything known.
     pub(super) fn judge_newcomer(&mut self, ix: Ix, entry: &Entry, covers: bool) -> Option<bool> {
         let node = self.graph.node(ix);
-        let (verb, auth, at) = (node.verb, node.auth, node.at);
+        let (verb, auth) = (node.verb, node.auth);
         let resigns = self.resigns(entry.body().map(|body| &body.act), auth);
         let open = self.is_open(auth);
         if self.may_be_paid_twice(ix, entry) || (verb == Verb::Rotate && !covers) || (resigns && !open) {
@@ -25,8 +25,9 @@ impl Log {
         }
         let effective = verb == Verb::Logout || (open && self.is_new_work_good(ix, entry, resigns));
         let cuts = matches!(verb, Verb::Revoke | Verb::Logout | Verb::Seal);
-        let dated_before = verb == Verb::Seal && self.status.seals.last().is_some_and(|seal| seal.at >= at);
-        if effective && cuts && (!covers || dated_before) {
+        // A seal that follows everything is dated after every seal, sign-ins included: it follows the operations
+        // that brought them.
+        if effective && cuts && !covers {
             return None;
         }
         self.graph.node_mut(ix).effective = effective;

@@ -461,7 +461,11 @@ fn check_login(header: &Header, act: Option<&Act>, login: &LoginFacts) -> Result
         return Err(Refusal::LoginAbility(wanted(header.verb, path)));
     }
     let at = header.at.ms();
-    if at < login.from_ms || at >= login.expires_ms { Err(Refusal::LoginDates) } else { Ok(()) }
+    if at < login.from_ms.max(login.issued_ms) || at >= login.expires_ms {
+        Err(Refusal::LoginDates)
+    } else {
+        Ok(())
+    }
 }
 
 fn not_allowed(header: &Header, path: Option<&MapPath>) -> Refusal {

@@ -22,10 +22,13 @@ fn scratch_state(entries: &[Entry], log: &Log) -> MapState {
 }
 
 /// The same operations in an order of delivery that has parents anywhere.
-fn deliver(history: &History, order: &[Entry]) -> (Log, MapState) {
+fn deliver(history: &History, order: &[Entry], dice: &mut Dice) -> (Log, MapState) {
     let (mut log, mut state, mut waiting) =
         (Log::new(history.genesis.clone()), MapState::new(), Waiting::new());
-    for entry in order {
+    for (i, entry) in order.iter().enumerate() {
+        if dice.once_in(8) {
+            check_midway(history, &log, &order[..i]);
+        }
         let mut open = vec![entry.clone()];
         while let Some(entry) = open.pop() {
             match log.insert(&entry, NEVER_AHEAD_MS) {
@@ -43,6 +46,14 @@ fn deliver(history: &History, order: &[Entry]) -> (Log, MapState) {
     (log, state)
 }
 
+/// What was judged step by step is what is judged at once.
+fn check_midway(history: &History, log: &Log, delivered: &[Entry]) {
+    let mut known: Vec<Entry> = delivered.iter().filter(|entry| log.contains(&entry.id())).cloned().collect();
+    known.sort_by_key(|entry| (entry.header().at, entry.id()));
+    let scratch = Log::load(history.genesis.clone(), known).expect("well-formed before");
+    assert_eq!(flags(log), flags(&scratch), "midway");
+}
+
 fn check(history: &History, dice: &mut Dice) {
     let expected = Naive::judge(&history.genesis, &history.entries);
     assert_eq!(flags(&history.log), expected, "one after the other");
@@ -53,7 +64,7 @@ fn check(history: &History, dice: &mut Dice) {
     let state = scratch_state(&history.entries, &loaded);
     for _ in 0..2 {
         dice.shuffle(&mut order);
-        let (log, delivered) = deliver(history, &order);
+        let (log, delivered) = deliver(history, &order, dice);
         assert_eq!(flags(&log), expected, "shuffled");
         assert_eq!(log.heads(), history.log.heads());
         assert_eq!(log.root(), history.log.root());
