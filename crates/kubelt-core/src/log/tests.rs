@@ -5,7 +5,9 @@ use ipld_core::ipld::Ipld;
 use super::{Entry, Intent, Log, LoginFacts, Refusal};
 use crate::{
     Ability, Account, Act, Genesis, Hlc, LoginId, OpId, Principal, Verb,
-    limits::{CLOCK_AHEAD_MS_MAX, HEIR_WAIT_MS_MIN, LOGIN_GRACE_MS, PREV_MAX, WAITING_OPS_MAX},
+    limits::{
+        CLOCK_AHEAD_MS_MAX, GRANT_DEPTH_MAX, HEIR_WAIT_MS_MIN, LOGIN_GRACE_MS, PREV_MAX, WAITING_OPS_MAX,
+    },
 };
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -436,4 +438,50 @@ fn those_that_wait_are_bounded() {
     assert_eq!(waiting.wanted(), vec![first.id()]);
     assert_eq!(waiting.arrived(&first.id()).len(), WAITING_OPS_MAX);
     assert!(waiting.is_empty() && waiting.wanted().is_empty());
+}
+
+/// Everybody takes back everybody: each admin on a chain as deep as chains may be revokes, on a fork of its own,
+/// every grant below it; in a second round it resigns too.
+#[test]
+fn webs_of_grants_and_revocations_end_with_the_highest_standing() {
+    for resigns in [false, true] {
+        web(resigns);
+    }
+}
+
+fn web(resigns: bool) {
+    let root = account(1);
+    let mut world = World::shared(Principal::One(root.clone()));
+    let mut grants = Vec::new();
+    let mut by = root;
+    for n in 0..GRANT_DEPTH_MAX {
+        let next = account(u8::try_from(n + 2).expect("few"));
+        let given = world.act(&by, grant(&next, &["grant **", "put **", "revoke **"]));
+        grants.push((given, next.clone()));
+        by = next;
+    }
+    let too_deep = Intent::new(by.clone(), None, grant(&account(99), &["put **"]));
+    assert_eq!(
+        world.log.draft(too_deep, [0; 16], world.now_ms),
+        Err(super::DraftError::Refused(Refusal::Depth))
+    );
+    let heads = world.log.heads();
+    let mut revokes = Vec::new();
+    for (above, (auth, by)) in grants.iter().enumerate() {
+        for (below, (target, _)) in grants.iter().enumerate().skip(if resigns { above } else { above + 1 }) {
+            let act = Act::Revoke { grant: *target };
+            let at_ms = world.now_ms + 1 + below as u64;
+            let entry = world.fork(Intent::new(by.clone(), None, act), *auth, &heads, at_ms);
+            revokes.push((above, below, entry));
+        }
+    }
+    let entries: Vec<Entry> = revokes.iter().map(|(_, _, entry)| entry.clone()).collect();
+    let batch = world.log.insert_many(&entries, u64::MAX >> 16);
+    assert!(batch.results.iter().all(Result::is_ok));
+    // What the first admin took back is void with all below it. Its resignation knows nothing of the rest it did.
+    for (above, below, entry) in revokes {
+        let stands = above == 0 && (!resigns || below == 0);
+        assert_eq!(world.counts(entry.id()), stands, "{above} revokes {below}");
+    }
+    assert_eq!(world.log.grants().count(), usize::from(!resigns));
 }

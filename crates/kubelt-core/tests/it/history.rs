@@ -11,7 +11,7 @@ use kubelt_core::{
     log::HEIR_ROLE,
 };
 
-use crate::dice::Dice;
+use crate::{dice::Dice, network::Logins};
 
 pub(crate) const NEVER_AHEAD_MS: u64 = u64::MAX >> 16;
 const START_MS: u64 = 1_700_000_000_000;
@@ -67,6 +67,12 @@ impl History {
             self.log.insert(&entry, NEVER_AHEAD_MS).expect("well-formed elsewhere");
             self.entries.push(entry);
         }
+    }
+
+    /// The sign-ins that its operations name.
+    pub(crate) fn logins(&self) -> Logins {
+        let named = self.entries.iter().filter_map(|entry| entry.login());
+        named.map(|login| (login.id, Arc::clone(login))).collect()
     }
 
     fn step(&mut self, dice: &mut Dice) {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use kubelt_core::{Entry, Log, MapState, OpId, Refusal, Verb, log::Waiting};
+use kubelt_core::{Entry, Log, MapState, OpId, Refusal, Verb, log::Waiting, sync::Allowed};
 use proptest::prelude::*;
 
 use crate::{
     dice::Dice,
     history::{History, NEVER_AHEAD_MS},
     naive::Naive,
+    network::{Ended, Peer, sync},
 };
 
 fn flags(log: &Log) -> BTreeMap<OpId, bool> {
@@ -116,6 +117,36 @@ proptest! {
         let history = History::generate(&mut dice, 90);
         check(&history, &mut dice);
         check_no_escape(&history);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn two_replicas_with_any_divergence_become_equal(script in prop::collection::vec(any::<u16>(), 0..700)) {
+        let mut dice = Dice::scripted(script);
+        let history = History::generate(&mut dice, 60);
+        let logins = history.logins();
+        let mut peers = [Peer::new(&history.genesis), Peer::new(&history.genesis)];
+        for peer in &mut peers {
+            let known: Vec<OpId> = (0..dice.below(6))
+                .filter_map(|_| Some(history.entries.get(dice.below(history.entries.len() + 1))?.id()))
+                .collect();
+            let known: HashSet<OpId> = history.log.closure(&known).into_iter().collect();
+            let entries = history.entries.iter().filter(|entry| known.contains(&entry.id()));
+            entries.for_each(|entry| peer.take(entry.clone()));
+        }
+        let union: HashSet<OpId> = peers.iter().flat_map(|peer| peer.entries.keys().copied()).collect();
+        let [first, second] = &mut peers;
+        let (ended, messages) = sync(first, second, (Allowed::Full, Allowed::Full), &logins, usize::MAX);
+        prop_assert_eq!(ended, Ended::Finished { equal: true });
+        prop_assert!(messages < 40, "{} messages for so little", messages);
+        for peer in &peers {
+            prop_assert_eq!(&peer.entries.keys().copied().collect::<HashSet<_>>(), &union);
+        }
+        prop_assert_eq!(flags(&peers[0].log), flags(&peers[1].log));
+        prop_assert!(peers[0].state == peers[1].state);
     }
 }
 

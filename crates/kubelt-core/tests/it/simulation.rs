@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, HashSet},
     env,
-    sync::Arc,
 };
 
 use ipld_core::ipld::Ipld;
@@ -40,12 +39,7 @@ fn run(seed: u64) {
     let mut dice = Dice::seeded(seed);
     let mut history = History::generate(&mut dice, 100);
     let mut peers: Vec<Peer> = (0..REPLICAS).map(|_| Peer::new(&history.genesis)).collect();
-    let logins: Logins = history
-        .entries
-        .iter()
-        .filter_map(|entry| entry.login())
-        .map(|login| (login.id, Arc::clone(login)))
-        .collect();
+    let logins = history.logins();
     deliver(&history, &mut peers, &mut dice);
     for round in 0..60 {
         honest_work(&mut history, &mut peers, &mut dice, round);
