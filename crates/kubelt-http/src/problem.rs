@@ -159,6 +159,7 @@ impl From<WriteError> for ApiError {
                 DraftError::NoAuthority { .. } => Self::new(Code::Forbidden, text),
                 DraftError::SessionOver => Self::new(Code::Unauthorized, text),
                 DraftError::NoLaterDate => Self::new(Code::Conflict, text),
+                DraftError::Act(_) => Self::new(Code::BadOperation, text),
                 DraftError::Refused(refusal) => refused(refusal),
             },
             WriteError::Entry(_) | WriteError::Schema(_) => Self::new(Code::BadOperation, text),

@@ -9,7 +9,7 @@ mod wallet;
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -17,6 +17,8 @@ pub(crate) use passphrase::Passphrase;
 pub(crate) use secret_storage::SecretStorageError;
 use secret_storage::{ScryptCost, SecretStorage};
 pub(crate) use wallet::{KeyError, Wallet};
+
+use crate::private_file::{create_private_dir, write_private};
 
 /// Longest name of a wallet.
 const NAME_BYTES_MAX: usize = 64;
@@ -177,22 +179,6 @@ fn read_keystore(path: &Path) -> Result<SecretStorage, WalletsError> {
 fn open(keystore: &SecretStorage, passphrase: &Passphrase, path: &Path) -> Result<Wallet, WalletsError> {
     let failed = |source| WalletsError::Keystore { path: path.to_owned(), source };
     keystore.open(passphrase).map_err(failed)
-}
-
-fn create_private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(dir)
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// Makes a new name in a directory survive a power cut.

@@ -16,6 +16,7 @@ mod keystore;
 mod limits;
 mod node_config;
 mod output;
+mod private_file;
 mod serve;
 mod upload;
 
