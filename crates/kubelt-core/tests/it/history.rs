@@ -156,7 +156,7 @@ impl History {
     }
 
     fn act(&self, dice: &mut Dice, auth: OpId) -> Act {
-        if self.log.grant(&auth).is_some_and(|grant| grant.wait_ms.is_some()) && dice.below(2) == 0 {
+        if self.waits(auth) && dice.below(2) == 0 {
             return Act::Seal { state: None };
         }
         match dice.below(12) {
@@ -197,12 +197,22 @@ impl History {
         }
     }
 
+    fn waits(&self, auth: OpId) -> bool {
+        self.log.grant(&auth).is_some_and(|grant| grant.wait_ms.is_some())
+    }
+
     fn draft(&mut self, dice: &mut Dice, by: Account, auth: OpId, act: Act) -> (Header, Body) {
-        let mut prev = self.view(dice);
+        // Who waits seals everything they know, again and again.
+        let claims = self.waits(auth) && dice.below(3) > 0;
+        let mut prev = if claims { self.log.heads() } else { self.view(dice) };
+        prev.truncate(PREV_MAX);
         prev.sort_unstable();
         prev.dedup();
         let late = prev.iter().filter_map(|id| self.log.date(id)).max().unwrap_or(Hlc::from_ms(START_MS));
-        let step_ms = *dice.pick(&[0, 1, 1, HOUR_MS, HOUR_MS, DAY_MS, 2 * DAY_MS, 8 * DAY_MS]);
+        let step_ms = match *dice.pick(&[0, 1, 1, HOUR_MS, HOUR_MS, DAY_MS, 2 * DAY_MS, 8 * DAY_MS]) {
+            HOUR_MS | 1 if claims => 8 * DAY_MS,
+            step_ms => step_ms,
+        };
         self.salt += 1;
         let body = Body::new(self.salt.to_be_bytes(), act);
         let header = Header {
@@ -284,10 +294,10 @@ impl History {
 
 fn genesis(dice: &mut Dice) -> Genesis {
     let parent = Genesis::Private { root: Account::Eoa([99; 20]) }.id();
-    match dice.below(6) {
-        0 => Genesis::Private { root: Account::Eoa([1; 20]) },
-        1 => Genesis::User { root: Account::Eoa([1; 20]), parent },
-        2 | 3 => shared(Principal::One(Account::Eoa([1; 20]))),
+    match dice.below(7) {
+        0 | 1 => Genesis::Private { root: Account::Eoa([1; 20]) },
+        2 => Genesis::User { root: Account::Eoa([1; 20]), parent },
+        3 | 4 => shared(Principal::One(Account::Eoa([1; 20]))),
         _ => {
             let of = (1..=3).map(|n| Account::Eoa([n; 20])).collect();
             shared(Principal::threshold(2, of).expect("two of three"))

@@ -157,7 +157,7 @@ fn histories_are_rich() {
     let mut sessions: BTreeMap<bool, usize> = BTreeMap::new();
     let mut paid: BTreeMap<bool, usize> = BTreeMap::new();
     let mut waits: BTreeMap<bool, usize> = BTreeMap::new();
-    for seed in 0..120 {
+    for seed in 0..80 {
         let mut dice = Dice::seeded(seed);
         let history = History::generate(&mut dice, 120);
         check(&history, &mut dice);

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const REPLICAS: usize = 5;
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;
 
 #[test]
 #[allow(clippy::disallowed_methods, reason = "the test, not the crate, is told which seed to run")]
