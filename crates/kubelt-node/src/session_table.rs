@@ -53,12 +53,22 @@ impl SessionTable {
             token_hash: hash,
             key: record.held_by_node.then(|| token.session_key()),
         });
+        self.remember(hash, &session);
+        // Who ends a session removes its row first and the decoded one after. So it may have passed by between
+        // the two steps above: then the row is gone now.
+        if self.store.meta(BY_TOKEN, &hash)?.is_none() {
+            self.cache.lock().remove(&hash);
+            return Ok(None);
+        }
+        Ok(Some(session))
+    }
+
+    fn remember(&self, hash: [u8; 32], session: &Arc<Session>) {
         let cache = &mut *self.cache.lock();
         if cache.len() >= SESSIONS_CACHED_MAX {
             cache.clear();
         }
-        cache.insert(hash, Arc::clone(&session));
-        Ok(Some(session))
+        cache.insert(hash, Arc::clone(session));
     }
 
     fn record(&self, hash: &[u8]) -> Result<Option<SessionRecord>, StoreError> {
@@ -75,7 +85,7 @@ impl SessionTable {
     /// The sessions of an account, in no order.
     pub(crate) fn of(&self, account: &Account) -> Result<Vec<([u8; 32], SessionRecord)>, StoreError> {
         let mut found = Vec::new();
-        for row in self.store.meta_scan(BY_LOGIN, &account_key(account)) {
+        for row in self.store.meta_scan(BY_LOGIN, &account_key(account), None) {
             let (_, hash) = row?;
             let Ok(hash) = <[u8; 32]>::try_from(hash.as_ref()) else { continue };
             if let Some(record) = self.record(&hash)? {

@@ -4,7 +4,8 @@
 //! `at` is eight bytes big-endian, `hash` is a multihash, `root` a CID, `path` text without its zero byte.
 //! A part of varying width that is not the last is ended by a zero byte (text) or begun by its length
 //! (`len`, one byte). Blocks are named by multihash, because that is what says which bytes they are: a
-//! block put under one CID is found under every other CID of the same bytes.
+//! block put under one CID is found under every other CID of the same bytes. What a root reaches is named by
+//! CID, though: read as another codec, the same bytes have other links, and those nobody has opened.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -19,7 +20,7 @@
 //! | `O core at id 2` | there if the operation is void |
 //! | `E core path 0 at id` | a put that is effective |
 //! | `V core path 0 at id` | a put that is void |
-//! | `R len hash root` | the root reaches the block |
+//! | `R len cid root` | the root reaches the block; CIDv0 is written as the CIDv1 that it is |
 //! | `L root` | all blocks that the root reaches are linked |
 //! | `N len root core path` | the path names the root: visibility |
 //! | `M len namespace key` | node-local records |
@@ -120,8 +121,8 @@ pub(crate) fn parse_put(key: &[u8]) -> Option<(MapPath, Hlc, OpId)> {
 
 /// All roots that reach a block.
 pub(crate) fn roots(cid: &Cid) -> Vec<u8> {
-    let hash = hash(cid);
-    [b"R", [length(&hash)].as_slice(), &hash].concat()
+    let cid = Cid::new_v1(cid.codec(), *cid.hash()).to_bytes();
+    [b"R", [length(&cid)].as_slice(), &cid].concat()
 }
 
 pub(crate) fn reach(cid: &Cid, root: &Cid) -> Vec<u8> {

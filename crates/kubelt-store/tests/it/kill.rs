@@ -88,7 +88,7 @@ fn verify(dir: &Path, acknowledged: &BTreeSet<u32>) -> (usize, u64) {
     let usage = store.usage(&core(1)).expect("reads");
     assert_eq!((usage.ops, usage.blocks), (ops.len() as u64, ops.len() as u64));
     let mut bytes = 0;
-    for row in store.meta_scan("kill", b"") {
+    for row in store.meta_scan("kill", b"", None) {
         let (key, _) = row.expect("reads");
         let n = u32::from_be_bytes(key.as_ref().try_into().expect("four bytes"));
         let (cid, data) = content(n);

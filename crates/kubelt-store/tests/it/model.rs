@@ -184,7 +184,8 @@ impl Model {
         }
         let stats = store.stats().expect("reads");
         assert_eq!((stats.blocks, stats.cores), (self.blocks.len() as u64, self.cores.len() as u64));
-        let meta = store.meta_scan("model", b"").map(|row| row.expect("reads").0[0]).collect::<Vec<u8>>();
+        let meta =
+            store.meta_scan("model", b"", None).map(|row| row.expect("reads").0[0]).collect::<Vec<u8>>();
         assert_eq!(meta, self.meta.keys().copied().collect::<Vec<u8>>());
         for (key, value) in &self.meta {
             let bytes = store.meta("model", &[*key]).expect("reads").expect("was put");

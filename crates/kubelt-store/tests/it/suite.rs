@@ -280,6 +280,12 @@ fn a_root_is_shown_by_the_paths_that_name_it() {
         assert_eq!([root, other].map(|root| store.is_linked(&root).expect("reads")), [true, false]);
         let names = || store.names_of_root(&root).map(|name| name.expect("reads")).collect::<Vec<_>>();
         assert_eq!(names(), [(core(1), path("content/copy"), 0), (core(1), path("content/site"), 2)]);
+        // The same bytes under another codec have other links: nothing is said of those.
+        let as_directory = Cid::new_v1(0x70, *leaf.hash());
+        assert_eq!(roots(&as_directory), []);
+        commit(store, |tx| tx.link(&root, [&as_directory]).expect("fits"));
+        let v0 = Cid::new_v0(*leaf.hash()).expect("a sha2-256 digest");
+        assert_eq!((roots(&as_directory), roots(&v0), roots(&leaf)), (vec![root], vec![root], both));
         commit(store, |tx| tx.unname_root(&root, &core(1), &path("content/site")).expect("fits"));
         assert_eq!(names(), [(core(1), path("content/copy"), 0)]);
     });
@@ -297,11 +303,13 @@ fn node_records_live_in_namespaces() {
             assert_eq!(tx.meta("session", b"a").expect("reads").as_deref(), Some(b"1".as_slice()));
         });
         let scan = |namespace: &str, prefix: &[u8]| -> Vec<(Bytes, Bytes)> {
-            store.meta_scan(namespace, prefix).map(|row| row.expect("reads")).collect()
+            store.meta_scan(namespace, prefix, None).map(|row| row.expect("reads")).collect()
         };
         let row = |key: &'static [u8], value: &[u8]| (Bytes::from_static(key), Bytes::copy_from_slice(value));
         assert_eq!(scan("session", b""), [row(b"a", b"1"), row(b"b", &long)]);
         assert_eq!(scan("session", b"b"), [row(b"b", &long)]);
+        let behind = |after: &[u8]| store.meta_scan("session", b"", Some(after)).count();
+        assert_eq!([behind(b""), behind(b"a"), behind(b"aa"), behind(b"b"), behind(b"z")], [2, 1, 1, 0, 0]);
         assert_eq!(scan("sess", b""), [row(b"iona", b"2")]);
         commit(store, |tx| tx.put_meta("session", b"b", None).expect("fits"));
         assert_eq!(store.meta("session", b"b").expect("reads"), None);
