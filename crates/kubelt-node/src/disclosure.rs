@@ -5,16 +5,17 @@
 //! core only the puts of public paths, which one signature proves, and nothing that tells when or how often
 //! its owner does anything else. A core with no public path shows nothing at all.
 
-use kubelt_core::{CoreId, Genesis, MapPath, OpId, Verb, schema::Visibility};
-use kubelt_store::OpRecord;
+use std::fmt;
+
+use kubelt_core::{CoreId, Genesis, Hlc, OpId, Verb, schema::Visibility};
+use kubelt_store::{OpRecord, OpsOrder};
 
 use crate::{
     StoreError,
     access::Reader,
-    content::PREFIX,
     cores::LoadError,
     exchange::Exchange,
-    names::{is_open, named},
+    names::{Named, is_open, named, public},
 };
 
 /// How much of a core's log a reader gets.
@@ -80,23 +81,52 @@ impl Exchange {
 
     /// Whether an operation decides a public path now.
     fn is_public(&self, core: &CoreId, op: &OpRecord) -> Result<bool, StoreError> {
-        match &op.path {
-            Some(path) => self.decides_public(core, path, &op.id),
-            None => Ok(false),
-        }
+        let Some(path) = &op.path else { return Ok(false) };
+        let named = named(&self.store, core, path)?;
+        Ok(named.is_some_and(|named| named.visibility == Visibility::Public && named.op == op.id))
     }
 
-    pub(crate) fn decides_public(
+    /// The operations of which such a reader gets anything, in the given order, behind `after`. What is hidden
+    /// is not even looked at.
+    pub(crate) fn visible_ops(
         &self,
+        disclosure: Disclosure,
         core: &CoreId,
-        path: &MapPath,
-        op: &OpId,
-    ) -> Result<bool, StoreError> {
-        if path.prefix() != PREFIX {
-            return Ok(false);
+        after: Option<(Hlc, OpId)>,
+        order: OpsOrder,
+    ) -> Result<VisibleOps, StoreError> {
+        if disclosure != (Disclosure::Public { headers: false }) {
+            return Ok(VisibleOps(Box::new(self.store.ops(core, after, order))));
         }
-        let public =
-            named(&self.store, core, path)?.is_some_and(|named| named.visibility == Visibility::Public);
-        Ok(public && self.store.state(core, path)?.is_some_and(|state| state.id == *op))
+        let read = |row: Result<(_, Named), _>| row.map(|(_, named)| (named.at, named.op));
+        let mut ops = public(&self.store, core, None, None).map(read).collect::<Result<Vec<_>, _>>()?;
+        ops.sort_unstable();
+        if order == OpsOrder::Backward {
+            ops.reverse();
+        }
+        let behind = move |op: &(Hlc, OpId)| {
+            after.is_none_or(|after| if order == OpsOrder::Forward { *op > after } else { *op < after })
+        };
+        let (store, core) = (self.store.clone(), *core);
+        let records =
+            ops.into_iter().filter(behind).filter_map(move |(_, id)| store.op(&core, &id).transpose());
+        Ok(VisibleOps(Box::new(records)))
+    }
+}
+
+/// Operations, one after the other.
+pub(crate) struct VisibleOps(Box<dyn Iterator<Item = Result<OpRecord, StoreError>> + Send>);
+
+impl Iterator for VisibleOps {
+    type Item = Result<OpRecord, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl fmt::Debug for VisibleOps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VisibleOps(…)")
     }
 }

@@ -1,24 +1,28 @@
 //! Which content is open at which path.
 //!
-//! A path opens a DAG only through its row here: core and path, to visibility and root. The row is written
-//! with the operation that decides the path, or when the DAG becomes whole later, always by the one writer
-//! of the core. With it go the store's reverse row (from root to path), by which a CID is found, and the
-//! number of public paths, by which a core with none is told from one that shows itself.
+//! A path opens a DAG only through its row here: core and path, to visibility, root and the operation that
+//! decided it. The row is written with that operation, or when the DAG becomes whole later, always by the one
+//! writer of the core. With it go the store's reverse row (from root to path), by which a CID is found, and,
+//! for a public path, a row in a table of public paths alone. What anybody may have is read from that table:
+//! so neither a page, a cursor nor the time that an answer takes depends on what is not public.
 
 use cid::Cid;
-use kubelt_core::{CoreId, MapPath, schema::Visibility};
+use kubelt_core::{CoreId, Hlc, MapPath, OpId, schema::Visibility};
 use kubelt_store::{Store, Tx, TxError};
 
 use crate::StoreError;
 
 const NAMED: &str = "named";
-const OPEN: &str = "open";
+const PUBLIC: &str = "public";
 
 /// What a path opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) root: Cid,
     pub(crate) visibility: Visibility,
+    /// The operation that decided it, and its date.
+    pub(crate) op: OpId,
+    pub(crate) at: Hlc,
 }
 
 /// What `path` opens now.
@@ -28,7 +32,31 @@ pub(crate) fn named(store: &Store, core: &CoreId, path: &MapPath) -> Result<Opti
 
 /// Whether any path of the core is public.
 pub(crate) fn is_open(store: &Store, core: &CoreId) -> Result<bool, StoreError> {
-    Ok(store.meta(OPEN, core.digest())?.is_some_and(|count| count.iter().any(|byte| *byte != 0)))
+    Ok(store.meta_scan(PUBLIC, core.digest(), None).next().transpose()?.is_some())
+}
+
+/// The public paths of a core at and below `under` (everywhere, if it is `None`), in order, from the first
+/// after `after`.
+pub(crate) fn public(
+    store: &Store,
+    core: &CoreId,
+    under: Option<&MapPath>,
+    after: Option<&MapPath>,
+) -> impl Iterator<Item = Result<(MapPath, Named), StoreError>> + use<> {
+    let key = |path: &MapPath| row_key(core, path);
+    let prefix = under.map_or_else(|| core.digest().to_vec(), key);
+    let under = under.cloned();
+    let rows = store.meta_scan(PUBLIC, &prefix, after.map(key).as_deref());
+    rows.filter_map(move |row| {
+        let read = |(key, row): (bytes::Bytes, bytes::Bytes)| {
+            let path = MapPath::new(std::str::from_utf8(key.get(32..)?).ok()?).ok()?;
+            // `a/bc` begins with `a/b`, too.
+            let within =
+                under.as_ref().is_none_or(|under| path == *under || path.below(under.as_str()).is_some());
+            within.then_some((path, decode(&row)?))
+        };
+        row.map(read).transpose()
+    })
 }
 
 /// Makes `path` open `now`, and nothing else. Only the core's one writer may call this.
@@ -49,18 +77,13 @@ pub(crate) fn set_name(
     if let Some(now) = now {
         tx.name_root(&now.root, core, path, byte(now.visibility))?;
     }
-    tx.put_meta(NAMED, &key, now.map(|now| encode(&now)).as_deref())?;
-    let public =
-        |named: Option<Named>| i64::from(named.is_some_and(|named| named.visibility == Visibility::Public));
-    match public(now) - public(before) {
-        0 => Ok(()),
-        change => {
-            let count = tx
-                .meta(OPEN, core.digest())?
-                .and_then(|row| row.as_ref().try_into().ok().map(u64::from_be_bytes));
-            let count = count.unwrap_or(0).saturating_add_signed(change);
-            tx.put_meta(OPEN, core.digest(), Some(&count.to_be_bytes()))
-        }
+    let row = now.map(|now| encode(&now));
+    tx.put_meta(NAMED, &key, row.as_deref())?;
+    let is_public = |named: &Named| named.visibility == Visibility::Public;
+    match (before.is_some_and(|before| is_public(&before)), now.is_some_and(|now| is_public(&now))) {
+        (_, true) => tx.put_meta(PUBLIC, &key, row.as_deref()),
+        (true, false) => tx.put_meta(PUBLIC, &key, None),
+        (false, false) => Ok(()),
     }
 }
 
@@ -77,13 +100,22 @@ fn byte(visibility: Visibility) -> u8 {
     }
 }
 
+/// Visibility (1 byte), date (8), operation (32), root.
 fn encode(named: &Named) -> Vec<u8> {
-    [&[byte(named.visibility)], named.root.to_bytes().as_slice()].concat()
+    let at = named.at.bits().to_be_bytes();
+    [&[byte(named.visibility)], at.as_slice(), named.op.digest(), named.root.to_bytes().as_slice()].concat()
 }
 
 fn decode(row: &[u8]) -> Option<Named> {
-    let (first, root) = row.split_first()?;
-    Some(Named { root: Cid::try_from(root).ok()?, visibility: visibility(*first)? })
+    let (first, rest) = row.split_first()?;
+    let (at, rest) = rest.split_first_chunk::<8>()?;
+    let (op, root) = rest.split_first_chunk::<32>()?;
+    Some(Named {
+        root: Cid::try_from(root).ok()?,
+        visibility: visibility(*first)?,
+        op: OpId::from_digest(*op),
+        at: Hlc::from_bits(u64::from_be_bytes(*at)),
+    })
 }
 
 fn row_key(core: &CoreId, path: &MapPath) -> Vec<u8> {

@@ -12,6 +12,9 @@ use crate::{
     write::content_entry,
 };
 
+/// How often an entry is read while others write it.
+const ENTRY_READS_MAX: usize = 8;
+
 impl Content {
     /// What `reader` finds at `segments` of a core's content; none for the core's own root.
     ///
@@ -97,13 +100,18 @@ impl Content {
         core: &CoreId,
         path: &MapPath,
     ) -> Result<Option<Entry>, ContentError> {
-        let Some(opened) = named(&self.store, core, path)? else { return Ok(None) };
-        if !self.access.sees(reader, core, path, opened.visibility).await? {
-            return Ok(None);
+        // The path may be written between the two reads; then they are made again.
+        for _ in 0..ENTRY_READS_MAX {
+            let Some(opened) = named(&self.store, core, path)? else { return Ok(None) };
+            if !self.access.sees(reader, core, path, opened.visibility).await? {
+                return Ok(None);
+            }
+            let Some(state) = self.store.state(core, path)? else { continue };
+            if state.id == opened.op {
+                return Ok(content_entry(&state.value).map(|value| Entry { value, op: state.id }));
+            }
         }
-        let Some(state) = self.store.state(core, path)? else { return Ok(None) };
-        let value = content_entry(&state.value).filter(|value| value.cid == opened.root);
-        Ok(value.map(|value| Entry { value, op: state.id }))
+        Ok(None)
     }
 }
 

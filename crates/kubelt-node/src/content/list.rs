@@ -7,7 +7,7 @@ use kubelt_content::read::{Listing, NodeKind, stat};
 use kubelt_core::{CoreId, MapPath, OpId, schema::Visibility};
 
 use super::{Content, ContentError, Found, content_path};
-use crate::{access::Reader, names::is_open, write::content_entry};
+use crate::{StoreError, access::Reader, names::public, write::content_entry};
 
 /// Entries of the map read at once.
 const SCAN_PAGE: usize = 256;
@@ -159,9 +159,9 @@ impl Content {
     ) -> Result<(), ContentError> {
         let mut after: Option<MapPath> = None;
         loop {
-            let page = self.store.state_scan(core, Some(base), after.as_ref(), SCAN_PAGE)?;
+            let page = self.paths_below(reader, core, base, after.as_ref())?;
             let mut skip: Option<MapPath> = None;
-            for (path, _) in &page {
+            for path in &page {
                 after = Some(path.clone());
                 if skip.as_ref().is_some_and(|skip| path.below(skip.as_str()).is_some()) {
                     continue;
@@ -188,6 +188,29 @@ impl Content {
             if page.len() < SCAN_PAGE {
                 return Ok(());
             }
+            // No name sorts behind this one: the next page begins behind the whole subtree.
+            after = skip.and_then(|skip| skip.join("\u{10ffff}").ok()).max(after);
+        }
+    }
+
+    /// Paths at and below `base` that `reader` may see perhaps, a page of them. For anybody these are the
+    /// public ones alone, so that no answer tells by its time how much else there is.
+    fn paths_below(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        base: &MapPath,
+        after: Option<&MapPath>,
+    ) -> Result<Vec<MapPath>, StoreError> {
+        match reader {
+            Reader::Anonymous => {
+                let rows = public(&self.store, core, Some(base), after).take(SCAN_PAGE);
+                rows.map(|row| row.map(|(path, _)| path)).collect()
+            }
+            Reader::Session(_) => {
+                let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
+                Ok(rows.into_iter().map(|(path, _)| path).collect())
+            }
         }
     }
 
@@ -198,19 +221,16 @@ impl Content {
         core: &CoreId,
         base: &MapPath,
     ) -> Result<bool, ContentError> {
-        if matches!(reader, Reader::Anonymous) && !is_open(&self.store, core)? {
-            return Ok(false);
-        }
         let mut after: Option<MapPath> = None;
         loop {
-            let page = self.store.state_scan(core, Some(base), after.as_ref(), SCAN_PAGE)?;
-            for (path, _) in &page {
+            let page = self.paths_below(reader, core, base, after.as_ref())?;
+            for path in &page {
                 if path != base && self.entry(reader, core, path).await?.is_some() {
                     return Ok(true);
                 }
             }
             match page.into_iter().next_back() {
-                Some((last, _)) => after = Some(last),
+                Some(last) => after = Some(last),
                 None => return Ok(false),
             }
         }

@@ -18,10 +18,13 @@ use crate::{
     blocks::StoredBlocks,
     content::is_whole,
     cores::LoadError,
-    disclosure::{Disclosure, Shown},
+    disclosure::{Disclosure, Shown, VisibleOps},
     exchange::Exchange,
     limits::{DAG_BLOCKS_MAX, MANIFEST_PAGE_OPS},
 };
+
+/// Operations made ready at once.
+const OPS_AT_ONCE: usize = 256;
 
 /// Why a core was not exported.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ pub struct CoreExport {
 
 #[derive(Debug)]
 enum Step {
-    Ops { after: Option<(kubelt_core::Hlc, kubelt_core::OpId)> },
+    Ops(VisibleOps),
     Content(Box<Walk>),
     Done,
 }
@@ -91,7 +94,7 @@ impl CoreExport {
         let mut pages = Vec::new();
         let mut page = ManifestPage::default();
         let mut logins = HashMap::new();
-        for op in exchange.store.ops(&core, None, OpsOrder::Forward) {
+        for op in exchange.visible_ops(disclosure, &core, None, OpsOrder::Forward)? {
             let op = op?;
             let Some(listed) = list(&exchange, disclosure, &core, &op, &mut logins)? else { continue };
             page.ops.push(listed);
@@ -106,6 +109,7 @@ impl CoreExport {
         let links = pages.iter().map(|page| *page.cid()).collect();
         let manifest = log_block(&codec::encode(&Manifest::new(core, heads, partial, links)));
         let genesis = exchange.store.genesis(&core)?.ok_or(ExportError::NotFound)?;
+        let ops = exchange.visible_ops(disclosure, &core, None, OpsOrder::Forward)?;
         let (car, header) = CarWriter::v1(&[*manifest.cid()]);
         let mut export = Self {
             exchange,
@@ -113,7 +117,7 @@ impl CoreExport {
             disclosure,
             car,
             ready: VecDeque::from([header]),
-            step: Step::Ops { after: None },
+            step: Step::Ops(ops),
             logins: HashSet::new(),
             roots: Vec::new(),
         };
@@ -133,9 +137,9 @@ impl CoreExport {
     fn advance(&mut self) -> Result<(), ExportError> {
         match &mut self.step {
             Step::Done => Ok(()),
-            Step::Ops { after } => {
-                let after = *after;
-                self.emit_ops(after)
+            Step::Ops(ops) => {
+                let page: Vec<_> = ops.take(OPS_AT_ONCE).collect();
+                self.emit_ops(page)
             }
             Step::Content(walk) => {
                 let visit = walk.next(&StoredBlocks(self.exchange.store.clone())).map_err(|error| {
@@ -151,12 +155,14 @@ impl CoreExport {
         }
     }
 
-    fn emit_ops(&mut self, after: Option<(kubelt_core::Hlc, kubelt_core::OpId)>) -> Result<(), ExportError> {
-        let mut last = None;
-        let page: Vec<_> = self.exchange.store.ops(&self.core, after, OpsOrder::Forward).take(256).collect();
+    fn emit_ops(&mut self, page: Vec<Result<OpRecord, crate::StoreError>>) -> Result<(), ExportError> {
+        if page.is_empty() {
+            let limits = WalkLimits { blocks_max: DAG_BLOCKS_MAX, ..WalkLimits::default() };
+            self.step = Step::Content(Box::new(Walk::new(std::mem::take(&mut self.roots), limits)));
+            return Ok(());
+        }
         for op in page {
             let op = op?;
-            last = Some((op.at, op.id));
             let shown = self.exchange.shown(self.disclosure, &self.core, &op)?;
             if shown == Shown::Hidden {
                 continue;
@@ -176,13 +182,6 @@ impl CoreExport {
                 self.note_root(body)?;
             }
         }
-        self.step = match last {
-            Some(last) => Step::Ops { after: Some(last) },
-            None => {
-                let limits = WalkLimits { blocks_max: DAG_BLOCKS_MAX, ..WalkLimits::default() };
-                Step::Content(Box::new(Walk::new(std::mem::take(&mut self.roots), limits)))
-            }
-        };
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Signed};
-use kubelt_store::{OpRecord, OpsOrder};
+use kubelt_store::{OpRecord, OpsOrder, StateEntry};
 
 use super::{
     Exchange,
@@ -13,6 +13,7 @@ use crate::{
     access::Reader,
     cores::LoadError,
     disclosure::{Disclosure, Shown},
+    names::public,
     write::{SignedOp, Write, WriteError, Written},
 };
 
@@ -102,9 +103,6 @@ pub enum OpsError {
     Store(#[from] StoreError),
 }
 
-/// Operations looked at for one page, so that a page of hidden ones ends.
-const SCAN_MAX: usize = 10_000;
-
 impl Exchange {
     /// A page of the log for `reader`, behind `after`.
     ///
@@ -120,16 +118,16 @@ impl Exchange {
     ) -> Result<LogPage, OpsError> {
         let disclosure = self.disclose(reader, core).await?;
         let genesis = self.store.genesis(core)?.ok_or(OpsError::NotFound)?;
+        let mut visible = self.visible_ops(disclosure, core, after, order)?;
         let (mut ops, mut last) = (Vec::new(), None);
-        for (index, op) in self.store.ops(core, after, order).enumerate() {
-            let op = op?;
-            if ops.len() == limit || index == SCAN_MAX {
-                return Ok(LogPage { genesis, ops, next: last });
-            }
+        while ops.len() < limit {
+            let Some(op) = visible.next().transpose()? else {
+                return Ok(LogPage { genesis, ops, next: None });
+            };
             last = Some((op.at, op.id));
             ops.extend(self.logged(disclosure, core, op)?);
         }
-        Ok(LogPage { genesis, ops, next: None })
+        Ok(LogPage { genesis, ops, next: last.filter(|_| visible.next().is_some()) })
     }
 
     fn logged(
@@ -181,25 +179,42 @@ impl Exchange {
         limit: usize,
     ) -> Result<StatePage, OpsError> {
         let disclosure = self.disclose(reader, core).await?;
-        let mut after = after.cloned();
+        let rows = match disclosure {
+            Disclosure::Everything => self.store.state_scan(core, under, after, limit + 1)?,
+            _ => self.public_state(core, under, after, limit + 1)?,
+        };
+        let more = rows.len() > limit;
+        let row = |(path, entry): (MapPath, StateEntry)| StateRow {
+            path,
+            value: entry.value,
+            at: entry.at,
+            op: entry.id,
+        };
+        let rows: Vec<_> = rows.into_iter().take(limit).map(row).collect();
+        let next = rows.last().filter(|_| more).map(|row| row.path.clone());
+        Ok(StatePage { rows, next })
+    }
+
+    /// The public paths of the state, `count` of them at most.
+    fn public_state(
+        &self,
+        core: &CoreId,
+        under: Option<&MapPath>,
+        after: Option<&MapPath>,
+        count: usize,
+    ) -> Result<Vec<(MapPath, StateEntry)>, StoreError> {
         let mut rows = Vec::new();
-        for _ in 0..SCAN_MAX / 256 {
-            let page = self.store.state_scan(core, under, after.as_ref(), 256)?;
-            let full = page.len() == 256;
-            for (path, entry) in page {
-                if rows.len() == limit {
-                    return Ok(StatePage { rows, next: after });
-                }
-                after = Some(path.clone());
-                if disclosure == Disclosure::Everything || self.decides_public(core, &path, &entry.id)? {
-                    rows.push(StateRow { path, value: entry.value, at: entry.at, op: entry.id });
-                }
-            }
-            if !full {
-                return Ok(StatePage { rows, next: None });
+        for row in public(&self.store, core, under, after) {
+            let (path, named) = row?;
+            // Another operation may decide the path by now: what it says was not found to be public.
+            rows.extend(
+                self.store.state(core, &path)?.filter(|entry| entry.id == named.op).map(|e| (path, e)),
+            );
+            if rows.len() == count {
+                break;
             }
         }
-        Ok(StatePage { rows, next: after })
+        Ok(rows)
     }
 
     async fn disclose(&self, reader: &Reader, core: &CoreId) -> Result<Disclosure, OpsError> {
