@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kubelt_content::car::CarSummary;
-use kubelt_core::{Account, CoreId, Genesis, Log, MapPath, OpId, Verb};
+use kubelt_core::{Account, CoreId, Genesis, MapPath, OpId};
 use kubelt_store::{CommitError, TxError};
 
 use super::{
@@ -104,9 +104,19 @@ impl Exchange {
         CoreImport { exchange: self.clone(), session, file: CoreFile::new(), sink: None }
     }
 
-    /// Whether `account` is a signer of a core with this log: nobody fills this node with others' cores.
-    fn may_import(&self, log: &Log, account: &Account) -> bool {
-        log.root().contains(account) || log.may(account, Verb::Replicate, None).is_some()
+    /// Blocks are taken in only for a core that the account may import.
+    async fn open_sink(&self, genesis: &Genesis, session: &Session) -> Result<BlockSink, ImportError> {
+        if !self.may_import(genesis, session.account()).await? {
+            return Err(ImportError::Forbidden);
+        }
+        Ok(BlockSink::new(self.content.clone(), genesis.id()))
+    }
+
+    /// Whether `account` may import this core: it has a part in the core that is here, or is a signer from
+    /// the beginning of one that is not. Nobody fills this node, or a core on it, with what is not theirs;
+    /// and the refusal does not tell whether the core is here.
+    async fn may_import(&self, genesis: &Genesis, account: &Account) -> Result<bool, ImportError> {
+        Ok(genesis.root().contains(account) || self.cores.has_part(&genesis.id(), account).await?)
     }
 }
 
@@ -118,25 +128,14 @@ impl CoreImport {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), ImportError> {
         for block in self.file.push(bytes)? {
             if self.sink.is_none() {
-                self.sink = Some(self.open_sink()?);
+                let genesis = self.file.genesis()?.ok_or(ImportError::Order)?;
+                self.sink = Some(self.exchange.open_sink(&genesis, &self.session).await?);
             }
             if let Some(sink) = &mut self.sink {
                 sink.put(block).await?;
             }
         }
         Ok(())
-    }
-
-    /// Blocks are taken in only for a core that begins with this account.
-    fn open_sink(&self) -> Result<BlockSink, ImportError> {
-        let genesis = self.file.genesis()?.ok_or(ImportError::Order)?;
-        let log = Log::new(genesis);
-        if !self.exchange.may_import(&log, self.session.account())
-            && self.exchange.store.genesis(&log.core())?.is_none()
-        {
-            return Err(ImportError::Forbidden);
-        }
-        Ok(BlockSink::new(self.exchange.content.clone(), log.core()))
     }
 
     /// Ends the file: checks the log, takes in what is new of it, and opens the content that is whole.
@@ -153,12 +152,7 @@ impl CoreImport {
         let core = genesis.id();
         let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
         let known = self.exchange.store.genesis(&core)?.is_some();
-        let signer = if known {
-            self.exchange.cores.has_part(&core, self.session.account()).await?
-        } else {
-            self.exchange.may_import(&Log::new(genesis.clone()), self.session.account())
-        };
-        if !signer {
+        if !self.exchange.may_import(&genesis, self.session.account()).await? {
             return Err(ImportError::Forbidden);
         }
         if !known {
