@@ -25,7 +25,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Pending {
     pub(crate) account: Account,
     pub(crate) origin: String,
-    pub(crate) message: String,
+    /// SHA-256 of the text: texts may be long, and anybody may ask for many.
+    pub(crate) message: [u8; 32],
     pub(crate) expires_ms: u64,
     pub(crate) purpose: Purpose,
 }
@@ -80,7 +81,7 @@ mod tests {
         Pending {
             account: "0x00000000000000000000000000000000000000aa".parse().expect("an address"),
             origin: "localhost".to_owned(),
-            message: String::new(),
+            message: [0; 32],
             expires_ms,
             purpose: Purpose::SignIn { token: Token::generate(), held: true },
         }

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot};
 use crate::{
     StoreError,
     clock::Clock,
-    limits::{BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
+    limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     session_table::SessionTable,
     write::{Batch, Write, WriteError, Written},
 };
@@ -237,13 +237,18 @@ impl Cores {
 
     /// Opens what has become whole at these content paths since their operations were taken in.
     pub(crate) async fn reopen(&self, core: &CoreId, paths: Vec<MapPath>) -> Result<(), WriteError> {
-        let cell = self.cell(*core);
-        let mut slot = cell.log.lock().await;
-        let loaded = self.load(&cell, &mut slot).await.map_err(|error| WriteError::Load(Arc::new(error)))?;
-        let mut batch = Batch::new(&self.store, *core, loaded, self.clock.now_ms());
-        batch.reopen(paths);
-        let (tx, _) = batch.finish()?;
-        tx.commit().await.map_err(WriteError::Commit)
+        let (this, cell) = (self.clone(), self.cell(*core));
+        // A task of its own, as for writes: nobody else may write before this is committed.
+        let reopening = tokio::spawn(async move {
+            let mut slot = cell.log.lock().await;
+            let loaded =
+                this.load(&cell, &mut slot).await.map_err(|error| WriteError::Load(Arc::new(error)))?;
+            let mut batch = Batch::new(&this.store, cell.core, loaded, this.clock.now_ms());
+            batch.reopen(paths);
+            let (tx, _) = batch.finish()?;
+            tx.commit().await.map_err(WriteError::Commit)
+        });
+        reopening.await.unwrap_or(Err(WriteError::Stopped))
     }
 
     /// Takes the writes that wait for a core and commits them together, until none waits. Between batches others
@@ -264,17 +269,20 @@ impl Cores {
     }
 
     async fn commit(&self, cell: &Cell, slot: &mut Option<Loaded>, jobs: Vec<Job>) {
-        let loaded = match self.load(cell, slot).await {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                let error = WriteError::Load(Arc::new(error));
-                return jobs.into_iter().for_each(|job| reply(job.answer, Err(error.clone())));
-            }
-        };
-        let mut batch = Batch::new(&self.store, cell.core, loaded, self.clock.now_ms());
+        if let Err(error) = self.load(cell, slot).await {
+            let error = WriteError::Load(Arc::new(error));
+            return jobs.into_iter().for_each(|job| reply(job.answer, Err(error.clone())));
+        }
+        // Out of its slot until it is committed: whatever goes wrong, a panic among it, the next writer reads
+        // the log from the store again.
+        let mut loaded = slot.take().expect("loaded just now");
+        let mut batch = Batch::new(&self.store, cell.core, &mut loaded, self.clock.now_ms());
         let mut answers = Vec::with_capacity(jobs.len());
         let mut broken = None;
-        for job in jobs {
+        let mut jobs = VecDeque::from(jobs);
+        while batch.size_bytes() < BATCH_BYTES_MAX
+            && let Some(job) = jobs.pop_front()
+        {
             let result = batch.apply(job.write, &self.sessions);
             if let Err(error @ WriteError::Tx(_)) = &result {
                 // The log may hold what the transaction does not: give the whole batch up.
@@ -282,6 +290,8 @@ impl Cores {
             }
             answers.push((job.answer, result));
         }
+        // What one transaction does not hold goes into the next, ahead of what came later.
+        jobs.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
         let committed = match (broken, batch.finish()) {
             (Some(error), _) | (None, Err(error)) => Err(error),
             (None, Ok((tx, ended))) => tx.commit().await.map(|_| ended).map_err(WriteError::Commit),
@@ -290,13 +300,11 @@ impl Cores {
             Ok(ended) => {
                 ended.iter().for_each(|login| self.sessions.evict(login));
                 cell.ops.store(loaded.log.len(), Ordering::Relaxed);
+                *slot = Some(loaded);
                 answers.into_iter().for_each(|(answer, result)| reply(answer, result));
             }
             Err(error) => {
-                *slot = None;
-                answers
-                    .into_iter()
-                    .for_each(|(answer, result)| reply(answer, result.and(Err(error.clone()))));
+                answers.into_iter().for_each(|(answer, result)| reply(answer, result.and(Err(error.clone()))))
             }
         }
     }

@@ -7,7 +7,7 @@ use kubelt_content::car::CarLimits;
 /// How long a challenge may be answered.
 pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
 /// Challenges that wait for an answer; the oldest give way.
-pub(crate) const CHALLENGES_MAX: usize = 10_000;
+pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sessions of one account that stand at once.
 pub(crate) const SESSIONS_PER_ACCOUNT_MAX: usize = 100;
 /// Sessions kept decoded in memory.
@@ -18,6 +18,9 @@ pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) const HELD_SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Operations that one transaction takes in together.
 pub(crate) const BATCH_OPS_MAX: usize = 1_024;
+/// Bytes at which a transaction of operations takes in no more of them; one more operation, with all that it
+/// makes effective or void, fits into a transaction of the store then.
+pub(crate) const BATCH_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Operations of all logs kept in memory; the longest unused logs give way.
 pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
 /// Logs kept in memory.

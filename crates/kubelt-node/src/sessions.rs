@@ -12,10 +12,12 @@ use std::{
 use kubelt_core::{
     Ability, Account, Act, Body, CheckedLogin, Genesis, Header, Login, LoginError, LoginId, OpId, PublicKey,
     SignIn, SignInError as MessageError, SignatureError, Signed, Unchecked, Verb,
+    limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
     signature::{scheme_of, verify_signed},
 };
 use kubelt_store::{CommitError, Store, TxError};
-use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use crate::{
     StoreError,
@@ -36,9 +38,12 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     table: SessionTable,
     challenges: Arc<Challenges>,
-    /// Held while the sessions of an account are counted and one is added.
-    opening: Arc<Mutex<()>>,
+    /// Held while the sessions of an account are counted and one is added; accounts share a few of them.
+    opening: Arc<[Mutex<()>; OPENING_LOCKS]>,
 }
+
+/// Locks that accounts share while they open sessions.
+const OPENING_LOCKS: usize = 64;
 
 /// What a sign-in asks for.
 #[derive(Debug, Clone)]
@@ -151,7 +156,14 @@ fn all_abilities() -> Vec<Ability> {
 
 impl Sessions {
     pub(crate) fn new(store: Store, cores: Cores, clock: Arc<dyn Clock>, table: SessionTable) -> Self {
-        Self { store, cores, clock, table, challenges: Arc::default(), opening: Arc::default() }
+        Self {
+            store,
+            cores,
+            clock,
+            table,
+            challenges: Arc::default(),
+            opening: Arc::new(std::array::from_fn(|_| Mutex::default())),
+        }
     }
 
     /// Makes a sign-in message for `origin`, the host that the request was sent to.
@@ -171,10 +183,16 @@ impl Sessions {
         let mut abilities = ask.abilities.unwrap_or_else(all_abilities);
         abilities.sort();
         abilities.dedup();
+        if abilities.len() > ABILITIES_MAX {
+            return Err(LoginError::Abilities(abilities.len()).into());
+        }
         if let Some(ability) = abilities.iter().find(|ability| !ability.verb.session_may()) {
             return Err(LoginError::Ability(ability.clone()).into());
         }
         let heads: BTreeSet<OpId> = ask.heads.into_iter().collect();
+        if heads.len() > SIGN_IN_HEADS_MAX {
+            return Err(LoginError::Heads(heads.len()).into());
+        }
         let message = SignIn {
             scheme: None,
             domain: origin.to_owned(),
@@ -189,6 +207,9 @@ impl Sessions {
             held_by_node: held,
         }
         .message()?;
+        if message.len() > SIGN_IN_MESSAGE_BYTES_MAX {
+            return Err(LoginError::TooLong(message.len()).into());
+        }
         let purpose = Purpose::SignIn { token, held };
         Ok(self.remember(origin, ask.account, message, nonce, purpose, now_ms))
     }
@@ -204,7 +225,7 @@ impl Sessions {
     ) -> MadeChallenge {
         let expires_ms = Challenges::expiry(now_ms);
         let pending =
-            Pending { account, origin: origin.to_owned(), message: message.clone(), expires_ms, purpose };
+            Pending { account, origin: origin.to_owned(), message: digest(&message), expires_ms, purpose };
         self.challenges.put(nonce.clone(), pending, now_ms);
         MadeChallenge { message, nonce, expires_ms }
     }
@@ -224,7 +245,7 @@ impl Sessions {
         let now_ms = self.clock.now_ms();
         let pending = self.challenges.take(&nonce, now_ms).ok_or(SignInError::Challenge)?;
         let Purpose::SignIn { token, held } = pending.purpose else { return Err(SignInError::Challenge) };
-        if pending.message != message {
+        if pending.message != digest(message) {
             return Err(SignInError::Altered);
         }
         if pending.origin != origin {
@@ -233,27 +254,25 @@ impl Sessions {
         let login = Login::new(message.to_owned(), scheme_of(&pending.account), signature.to_vec(), None);
         let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(SignInError::Pending)?;
         let genesis = Genesis::Private { root: checked.account.clone() };
-        let (core, created, ticket) = {
-            let _counting = self.opening.lock();
-            self.check_room(&checked.account, now_ms)?;
-            let core = genesis.id();
-            let created = self.store.genesis(&core)?.is_none();
-            let record = SessionRecord {
-                v: 1,
-                login: checked.id,
-                core,
-                account: checked.account.clone(),
-                created_ms: now_ms,
-                expires_ms: checked.expires_ms,
-                held_by_node: held,
-            };
-            let mut tx = self.store.begin();
-            tx.put_core(&core, &genesis.encode())?;
-            tx.put_login(&core, &checked.id, &login.encode())?;
-            self.table.insert(&mut tx, &token, &record)?;
-            (core, created, tx.commit())
+        let core = genesis.id();
+        let counting = self.opening[usize::from(core.digest()[0]) % OPENING_LOCKS].lock().await;
+        self.check_room(&checked.account, now_ms)?;
+        let created = self.store.genesis(&core)?.is_none();
+        let record = SessionRecord {
+            v: 1,
+            login: checked.id,
+            core,
+            account: checked.account.clone(),
+            created_ms: now_ms,
+            expires_ms: checked.expires_ms,
+            held_by_node: held,
         };
-        ticket.await?;
+        let mut tx = self.store.begin();
+        tx.put_core(&core, &genesis.encode())?;
+        tx.put_login(&core, &checked.id, &login.encode())?;
+        self.table.insert(&mut tx, &token, &record)?;
+        tx.commit().await?;
+        drop(counting);
         let session = self.table.get(&token)?.unwrap_or_else(|| {
             // Ended by another session in this very moment: the token is told, and opens nothing.
             Arc::new(Session {
@@ -375,6 +394,10 @@ impl Sessions {
             .await?;
         Ok(())
     }
+}
+
+fn digest(message: &str) -> [u8; 32] {
+    Sha256::digest(message).into()
 }
 
 impl Session {

@@ -238,6 +238,11 @@ impl<'a> Batch<'a> {
         self.changed = true;
     }
 
+    /// Bytes that it will take in a segment, nearly.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.tx.size_bytes()
+    }
+
     /// Ends the batch: heads, and what content paths open.
     pub(crate) fn finish(mut self) -> Result<(Tx, Vec<LoginId>), WriteError> {
         if self.changed {
@@ -255,7 +260,8 @@ impl<'a> Batch<'a> {
         let Some(state) = self.tx.state(&self.core, path)? else { return Ok(None) };
         let Some(entry) = content_entry(&state.value) else { return Ok(None) };
         let whole = is_whole(self.store, &self.core, &entry.cid)?;
-        Ok(whole.then_some(Named { root: entry.cid, visibility: entry.visibility }))
+        let now = Named { root: entry.cid, visibility: entry.visibility, op: state.id, at: state.at };
+        Ok(whole.then_some(now))
     }
 }
 
