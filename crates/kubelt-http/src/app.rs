@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Extensions, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -90,7 +90,8 @@ async fn around_every_request(State(around): State<Around>, request: Request, ne
     let id = request_id::next();
     let method = request.method().clone();
     let path = request.uri().path().chars().take(256).collect::<String>();
-    let client = client(&request);
+    let client = client(request.extensions());
+    let signed_in = request.headers().contains_key(header::AUTHORIZATION);
     around.sweep(began);
     let mut response = request_id::scope(id.clone(), async {
         if let Err(error) = around.rates.request(client) {
@@ -102,7 +103,7 @@ async fn around_every_request(State(around): State<Around>, request: Request, ne
         next.run(request).await
     })
     .await;
-    dress(&mut response, &id);
+    dress(&mut response, &id, signed_in);
     let status = response.status().as_u16();
     let took = began.elapsed();
     around.metrics.answered(method.as_str(), status, took);
@@ -121,8 +122,9 @@ impl Around {
     }
 }
 
-fn client(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+/// The address that a request came from.
+pub(crate) fn client(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::from([127, 0, 0, 1]), |ConnectInfo(peer)| peer.ip())
 }
 
@@ -145,7 +147,7 @@ fn preflight() -> Response {
 }
 
 /// Headers of every answer.
-fn dress(response: &mut Response, id: &str) {
+fn dress(response: &mut Response, id: &str, signed_in: bool) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -156,6 +158,15 @@ fn dress(response: &mut Response, id: &str) {
             "etag, content-range, accept-ranges, x-request-id, x-kubelt-op, x-kubelt-visibility",
         ),
     );
+    // What does not say otherwise is nobody's to keep, and no program: not even an error is. And what was made
+    // for somebody who signed in is kept only where anybody would have got the same.
+    let may_keep = |value: &HeaderValue| !signed_in || value.as_bytes().starts_with(b"public");
+    if !headers.get(header::CACHE_CONTROL).is_some_and(may_keep) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", id);
     }

@@ -19,7 +19,7 @@ use crate::{
     core_routes::{CoreRequest, CoreRoutes},
     file_response::{Caching, respond},
     json,
-    limits::POSSESSION_CIDS_MAX,
+    limits::{JSON_BYTES_MAX, POSSESSION_CIDS_MAX},
     problem::ApiError,
     range::precondition_failed,
     time::rfc3339,
@@ -203,7 +203,7 @@ pub(crate) async fn possession(
     }
     let session = request.session()?;
     routes.content.may_upload(&session, &request.core).await?;
-    let asked: PossessionRequest = json::read(body).await?;
+    let asked: PossessionRequest = json::read(body, JSON_BYTES_MAX).await?;
     if asked.cids.len() > POSSESSION_CIDS_MAX {
         return Err(ApiError::new(Code::TooLarge, format!("ask for {POSSESSION_CIDS_MAX} CIDs at most")));
     }

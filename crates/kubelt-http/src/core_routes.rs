@@ -3,6 +3,8 @@
 //! The address is read once ([`crate::path::Address`]), the core is found, and one match sends the request
 //! on. A core that is not here and one that shows nothing to this reader take the same way to the same answer.
 
+use std::net::IpAddr;
+
 use axum::{
     Router,
     body::Body,
@@ -15,6 +17,7 @@ use kubelt_core::CoreId;
 use kubelt_node::{Content, Cores, Exchange, Reader, Sessions};
 
 use crate::{
+    app::client,
     auth, content_routes, log_routes,
     path::{Address, Tail, encode_segment},
     problem::ApiError,
@@ -39,6 +42,8 @@ pub(crate) struct CoreRequest {
     /// `/@0x…`, as the request wrote it.
     pub(crate) address: String,
     pub(crate) reader: Reader,
+    /// The address that it came from.
+    pub(crate) client: IpAddr,
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
@@ -64,6 +69,7 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
             address: address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect(),
             reader: auth::reader(&routes.sessions, &parts.headers)?,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
+            client: client(&parts.extensions),
             method: parts.method,
             headers: parts.headers,
             path: Vec::new(),

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kubelt_api::Code;
 use serde::de::DeserializeOwned;
 
-use crate::{body::within_time, limits::JSON_BYTES_MAX, problem::ApiError};
+use crate::{body::within_time, limits::ANONYMOUS_JSON_BYTES_MAX, problem::ApiError};
 
 /// A JSON body of `T`.
 #[derive(Debug)]
@@ -34,15 +34,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
                 "send JSON with `Content-Type: application/json`",
             ));
         }
-        read(request.into_body()).await.map(Self)
+        read(request.into_body(), ANONYMOUS_JSON_BYTES_MAX).await.map(Self)
     }
 }
 
-/// Reads a bounded JSON body.
-pub(crate) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
-    let collected = within_time(Limited::new(body, JSON_BYTES_MAX).collect()).await?;
+/// Reads a JSON body of `bytes_max` at most.
+pub(crate) async fn read<T: DeserializeOwned>(body: Body, bytes_max: usize) -> Result<T, ApiError> {
+    let collected = within_time(Limited::new(body, bytes_max).collect()).await?;
     let bytes = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => ApiError::new(Code::TooLarge, format!("the body is over {JSON_BYTES_MAX} bytes")),
+        Some(_) => ApiError::new(Code::TooLarge, format!("the body is over {bytes_max} bytes")),
         None => ApiError::new(Code::BadRequest, "the body broke off"),
     })?;
     serde_json::from_slice(&bytes.to_bytes())

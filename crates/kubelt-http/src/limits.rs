@@ -14,8 +14,10 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub(crate) const PATH_BYTES_MAX: usize = 8 * 1_024;
 /// Largest head of a request, in bytes.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1_024;
-/// Largest JSON body, in bytes.
+/// Largest JSON body of somebody who signed in, in bytes.
 pub(crate) const JSON_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Largest JSON body of anybody, in bytes: one operation with its login fits, or a request to sign in.
+pub(crate) const ANONYMOUS_JSON_BYTES_MAX: usize = 256 * 1_024;
 /// Most cores that one address may name (`/@a/@b/…`).
 pub(crate) const CORE_DEPTH_MAX: usize = 8;
 /// Most CIDs in one question about possession.

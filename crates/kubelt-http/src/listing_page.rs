@@ -7,6 +7,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use kubelt_node::{Child, ChildKind, Children};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::path::encode_segment;
 
@@ -34,7 +35,11 @@ pub(crate) fn listing_page(title: &str, page: &Children) -> Response {
     }
     html.push_str("</table>");
     if let Some(next) = &page.next {
-        let _ = write!(html, "<p><a href=\"?cursor={}\">more</a></p>", escape(&encode_segment(next)));
+        let _ = write!(
+            html,
+            "<p><a href=\"?cursor={}\">more</a></p>",
+            utf8_percent_encode(next, NON_ALPHANUMERIC)
+        );
     }
     let mut response = Html(html).into_response();
     let headers = response.headers_mut();

@@ -20,7 +20,7 @@ use kubelt_content::{Codec, Ipld};
 use kubelt_core::{Hlc, MapPath, OpId};
 use kubelt_node::{
     Exchange, OpsOrder, Session,
-    exchange::{LoggedOp, PostedOp, StateRow},
+    exchange::{CoreExport, ExportError, LoggedOp, PostedOp, StateRow},
 };
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ use crate::{
     body::next_bytes,
     core_routes::{CoreRequest, CoreRoutes},
     json,
-    limits::{CAR_PIECES_AHEAD, OPS_PER_POST_MAX},
+    limits::{ANONYMOUS_JSON_BYTES_MAX, CAR_PIECES_AHEAD, JSON_BYTES_MAX, OPS_PER_POST_MAX},
     problem::ApiError,
     time::rfc3339,
 };
@@ -86,7 +86,17 @@ fn op_view(op: LoggedOp) -> OpView {
 }
 
 async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<Response, ApiError> {
-    let post: OpPost = json::read(body).await?;
+    let bytes_max = match request.reader.session() {
+        Some(session) => {
+            routes.rates.write(session.account())?;
+            JSON_BYTES_MAX
+        }
+        None => {
+            routes.rates.sign_in(request.client)?;
+            ANONYMOUS_JSON_BYTES_MAX
+        }
+    };
+    let post: OpPost = json::read(body, bytes_max).await?;
     if post.ops.len() > OPS_PER_POST_MAX {
         return Err(ApiError::new(Code::TooLarge, format!("post {OPS_PER_POST_MAX} operations at most")));
     }
@@ -162,16 +172,8 @@ pub(crate) async fn car(
 
 async fn export(exchange: &Exchange, request: &CoreRequest) -> Result<Response, ApiError> {
     let export = exchange.export(&request.reader, &request.core).await?;
-    let (pieces, stream) = mpsc::channel(CAR_PIECES_AHEAD);
-    tokio::task::spawn_blocking(move || {
-        for piece in export {
-            let broken = piece.is_err();
-            // The receiver is gone when the client is.
-            if pieces.blocking_send(piece).is_err() || broken {
-                break;
-            }
-        }
-    });
+    let (pieces, stream) = mpsc::channel(1);
+    tokio::spawn(send(export, pieces));
     let stream = tokio_stream::StreamExt::map(tokio_stream::wrappers::ReceiverStream::new(stream), |piece| {
         piece.map(Frame::data)
     });
@@ -183,6 +185,29 @@ async fn export(exchange: &Exchange, request: &CoreRequest) -> Result<Response, 
         .insert(header::CONTENT_DISPOSITION, HeaderValue::from_str(&name).expect("a core id is plain ASCII"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     Ok(response)
+}
+
+/// Sends an export as fast as its client takes it. A thread is held only while pieces are made, not while
+/// they wait: a client that takes nothing keeps nothing busy.
+async fn send(mut export: CoreExport, pieces: mpsc::Sender<Result<Bytes, ExportError>>) {
+    loop {
+        let making = tokio::task::spawn_blocking(move || {
+            let made: Vec<_> = export.by_ref().take(CAR_PIECES_AHEAD).collect();
+            (export, made)
+        });
+        let (rest, made) = making.await.expect("reading an export does not panic");
+        export = rest;
+        if made.is_empty() {
+            return;
+        }
+        for piece in made {
+            let broken = piece.is_err();
+            // The receiver is gone when the client is.
+            if pieces.send(piece).await.is_err() || broken {
+                return;
+            }
+        }
+    }
 }
 
 async fn upload(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Result<Response, ApiError> {

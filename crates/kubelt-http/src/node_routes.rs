@@ -1,10 +1,12 @@
 //! The node itself: its page, its health, its figures, its description, and whole cores in.
 
+use std::net::SocketAddr;
+
 use axum::{
     Json, Router,
     body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
@@ -12,7 +14,8 @@ use kubelt_api::{CAR, Code, Health, NodeInfo};
 use kubelt_node::{Exchange, Mode, Sessions, Status};
 
 use crate::{
-    auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, problem::ApiError, rate::Rates,
+    auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, origin::Hosts, problem::ApiError,
+    rate::Rates,
 };
 
 /// What these routes use.
@@ -77,7 +80,17 @@ fn health(node: &Status) -> Health {
     Health { status, store: store.to_owned() }
 }
 
-async fn metrics(State(routes): State<NodeRoutes>) -> Result<Response, ApiError> {
+/// Figures are for the operator: how many blocks are stored tells whether one that was just sent was here
+/// before.
+async fn metrics(
+    State(routes): State<NodeRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    if !Hosts::is_local(peer.ip(), &uri, &headers) {
+        return Err(ApiError::not_found());
+    }
     let text = routes.metrics.text()?;
     Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response())

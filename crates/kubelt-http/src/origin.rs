@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Uri, header, uri::Authority};
+use axum::http::{HeaderMap, HeaderValue, Uri, header, uri::Authority};
 use kubelt_api::Code;
 
 use crate::problem::ApiError;
@@ -20,11 +20,20 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// The authority that the request was sent to, when it is one of ours.
+    /// Whether the request comes from this machine, under one of its own names, and was not passed on.
+    pub(crate) fn is_local(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
+        let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+        peer.to_canonical().is_loopback()
+            && authority(uri, headers).is_some_and(|authority| is_loopback(&authority))
+            && passed_on.iter().all(|name| !headers.contains_key(*name))
+    }
+
+    /// The authority that the request was sent to, when it is one of ours and no other site's page asks.
     pub(crate) fn serving(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, ApiError> {
         let authority = authority(uri, headers)
             .ok_or_else(|| ApiError::new(Code::BadRequest, "the request names no valid `Host`"))?;
         let host = authority.as_str().to_ascii_lowercase();
+        check_asker(headers, &host)?;
         if self.public.iter().any(|public| public.eq_ignore_ascii_case(&host)) || is_loopback(&authority) {
             return Ok(host);
         }
@@ -33,6 +42,22 @@ impl Hosts {
             "this node does not serve sign-ins under that host; its operator can add it with `--public-host`",
         ))
     }
+}
+
+/// A browser names the page that asks. Sign-ins are asked for by pages of this very host alone: another page,
+/// or a published one in its sandbox (`null`), must not get a person to sign a message that names this host.
+fn check_asker(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
+    let same = |origin: &HeaderValue| {
+        let asker = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        asker.is_some_and(|(_scheme, asker)| asker.eq_ignore_ascii_case(host))
+    };
+    if headers.get_all(header::ORIGIN).iter().all(same) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Forbidden,
+        "pages of another origin do not sign in here; open this node's own page",
+    ))
 }
 
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
@@ -58,6 +83,27 @@ mod tests {
     fn serving(hosts: &Hosts, host: &'static str) -> Option<String> {
         let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
         hosts.serving(&Uri::from_static("/-/session"), &headers).ok()
+    }
+
+    #[test]
+    fn only_our_own_pages_sign_in() {
+        let asked = |origin: &'static str| {
+            let headers = [(header::HOST, "localhost:4747"), (header::ORIGIN, origin)];
+            let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+            let uri = Uri::from_static("/-/session");
+            Hosts::default().serving(&uri, &HeaderMap::from_iter(headers)).is_ok()
+        };
+        assert!(asked("http://localhost:4747"));
+        for origin in [
+            "null",
+            "",
+            "http://localhost:4748",
+            "http://localhost",
+            "https://evil.example",
+            "localhost:4747",
+        ] {
+            assert!(!asked(origin), "{origin}");
+        }
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! A request's id: one for the log, the answer's `X-Request-Id` and the `instance` of its problem.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 tokio::task_local! {
     static CURRENT: String;
@@ -16,10 +22,11 @@ pub(crate) async fn scope<F: Future>(id: String, serving: F) -> F::Output {
     CURRENT.scope(id, serving).await
 }
 
-/// A new id: the process and a count, in hex, all of one length. Ids need to be distinct, not secret.
+/// A new id: a count under a key of this process, in hex, all of one length. The count itself would tell
+/// everybody how many requests others make.
 pub(crate) fn next() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    static BORN: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    let born = BORN.get_or_init(std::process::id);
-    format!("{born:08x}{:012x}", COUNT.fetch_add(1, Ordering::Relaxed))
+    static KEY: OnceLock<RandomState> = OnceLock::new();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}", KEY.get_or_init(RandomState::new).hash_one(count))
 }

@@ -1,6 +1,14 @@
 //! The accept loop: connections, their limits and an orderly end.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use hyper::body::Incoming;
@@ -64,13 +72,30 @@ async fn connection(
 ) {
     // Small answers must not wait for more bytes; the setting is a hint, so failing to set it is no error.
     let _ = stream.set_nodelay(true);
+    let begun = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&begun);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        first.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request.map(Body::new))
     });
     let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-    if let Err(error) = serving.await {
-        tracing::debug!(%peer, error, "connection ended");
+    tokio::select! {
+        ended = serving => {
+            if let Err(error) = ended {
+                tracing::debug!(%peer, error, "connection ended");
+            }
+        }
+        () = silence(&begun) => tracing::debug!(%peer, "connection ended: it never asked for anything"),
+    }
+}
+
+/// Resolves when a connection has not made its first request in time. (Afterwards hyper itself limits how
+/// long the head of a request may take; before, it may wait for ever to learn the version of the protocol.)
+async fn silence(begun: &AtomicBool) {
+    tokio::time::sleep(HEAD_TIMEOUT).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 

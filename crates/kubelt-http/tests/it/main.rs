@@ -1,5 +1,6 @@
 //! The API as clients meet it, over a store in memory.
 
+mod attacks;
 mod content;
 mod harness;
 mod logs;
