@@ -320,6 +320,7 @@ impl From<ImportError> for ApiError {
             ImportError::File(_) | ImportError::Order | ImportError::Check { .. } => {
                 Self::new(Code::BadCar, chain(&error))
             }
+            ImportError::Busy => Self::new(Code::Unavailable, error.to_string()),
             ImportError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
             ImportError::Write { source, .. } => source.into(),
             ImportError::Upload(error) => error.into(),

@@ -16,6 +16,7 @@ mod verify;
 use std::sync::Arc;
 
 use kubelt_store::Store;
+use tokio::sync::Semaphore;
 
 pub use check::CheckError;
 pub use export::{CoreExport, ExportError};
@@ -25,7 +26,7 @@ pub use ops::{LogPage, LoggedOp, OpsError, PostedOp, StatePage, StateRow};
 pub use read::CoreFileError;
 pub use verify::{VerifyError, VerifyReport, verify};
 
-use crate::{access::Access, content::Content, cores::Cores};
+use crate::{access::Access, content::Content, cores::Cores, limits::IMPORTS_KIB_MAX};
 
 /// What readers may have of cores' logs, and whole cores in and out; cheap to clone.
 #[derive(Debug, Clone)]
@@ -34,10 +35,13 @@ pub struct Exchange {
     pub(crate) cores: Cores,
     pub(crate) content: Content,
     pub(crate) access: Arc<Access>,
+    /// KiB of logs that imports may still hold in memory.
+    pub(crate) import_kib: Arc<Semaphore>,
 }
 
 impl Exchange {
     pub(crate) fn new(store: Store, cores: Cores, content: Content, access: Arc<Access>) -> Self {
-        Self { store, cores, content, access }
+        let import_kib = Arc::new(Semaphore::new(IMPORTS_KIB_MAX));
+        Self { store, cores, content, access, import_kib }
     }
 }

@@ -47,6 +47,8 @@ pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 1;
 pub(crate) const MANIFEST_PAGE_OPS: usize = 4_096;
 /// Largest block of a manifest, in bytes.
 pub(crate) const MANIFEST_BYTES_MAX: usize = 2 * 1_024 * 1_024;
+/// KiB of logs that all imports together hold in memory: one of the largest, or many small ones.
+pub(crate) const IMPORTS_KIB_MAX: usize = 1_024 * 1_024;
 /// Largest log that one exported core may hold to be imported, in bytes.
 pub(crate) const IMPORT_LOG_BYTES_MAX: usize = 1_024 * 1_024 * 1_024;
 /// What one CAR may hold; a core's quota bounds what it may keep of it.

@@ -98,12 +98,20 @@ impl Content {
         core: &CoreId,
         path: &MapPath,
     ) -> Result<(), UploadError> {
-        if !self.cores.has_part(core, session.account()).await? {
-            return Err(UploadError::NotFound);
-        }
+        self.check_part(session, core).await?;
         let allowed = session.covers(core, Verb::Put, Some(path))
             && self.cores.may(core, session.account(), Verb::Put, Some(path)).await?;
         if allowed { Ok(()) } else { Err(UploadError::Forbidden(path.to_string())) }
+    }
+
+    /// A session that was handed nothing in the core, or whose account has no part in it, learns nothing of it.
+    /// (The first is known without the core's log, however long it takes to read.)
+    async fn check_part(&self, session: &Session, core: &CoreId) -> Result<(), UploadError> {
+        let handed = session.login.abilities.contains_key(core);
+        if handed && self.cores.has_part(core, session.account()).await? {
+            return Ok(());
+        }
+        Err(UploadError::NotFound)
     }
 
     /// Whether the session may upload blocks to the core: it may write some content there.
@@ -111,9 +119,7 @@ impl Content {
     /// # Errors
     /// As [`Content::may_write`].
     pub async fn may_upload(&self, session: &Session, core: &CoreId) -> Result<(), UploadError> {
-        if !self.cores.has_part(core, session.account()).await? {
-            return Err(UploadError::NotFound);
-        }
+        self.check_part(session, core).await?;
         // Where exactly is judged when a path is given to what was uploaded.
         let puts =
             session.login.abilities.get(core).into_iter().flatten().any(|ability| ability.verb == Verb::Put);

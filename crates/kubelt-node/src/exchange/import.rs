@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kubelt_content::car::CarSummary;
 use kubelt_core::{Account, CoreId, Genesis, MapPath, OpId};
 use kubelt_store::{CommitError, TxError};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Exchange,
@@ -28,6 +29,8 @@ pub struct CoreImport {
     session: Arc<Session>,
     file: CoreFile,
     sink: Option<BlockSink>,
+    /// The memory that it has taken of what imports may take together.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// A core was imported.
@@ -69,6 +72,9 @@ pub enum ImportError {
     /// The blocks of content came before the genesis, or the core is not one of this account's.
     #[error("you may import only cores that you are a signer of")]
     Forbidden,
+    /// Other imports hold all the memory there is for logs.
+    #[error("too much is being imported at once; try again later")]
+    Busy,
     /// The file begins with content, not with the log.
     #[error("content came before the core's genesis; export the core again")]
     Order,
@@ -101,7 +107,7 @@ pub enum ImportError {
 impl Exchange {
     /// Begins to take in an exported core.
     pub fn import(&self, session: Arc<Session>) -> CoreImport {
-        CoreImport { exchange: self.clone(), session, file: CoreFile::new(), sink: None }
+        CoreImport { exchange: self.clone(), session, file: CoreFile::new(), sink: None, held: None }
     }
 
     /// Blocks are taken in only for a core that the account may import.
@@ -126,7 +132,9 @@ impl CoreImport {
     /// # Errors
     /// [`ImportError`] when they are not sound; what was stored of the file can be read by nobody then.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), ImportError> {
-        for block in self.file.push(bytes)? {
+        let content = self.file.push(bytes)?;
+        self.hold()?;
+        for block in content {
             if self.sink.is_none() {
                 let genesis = self.file.genesis()?.ok_or(ImportError::Order)?;
                 self.sink = Some(self.exchange.open_sink(&genesis, &self.session).await?);
@@ -134,6 +142,23 @@ impl CoreImport {
             if let Some(sink) = &mut self.sink {
                 sink.put(block).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Sets aside memory for what the file has brought of the log.
+    fn hold(&mut self) -> Result<(), ImportError> {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = (self.file.log_bytes() / 1_024).saturating_sub(held);
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_over| ImportError::Busy)?;
+        let taken = Arc::clone(&self.exchange.import_kib).try_acquire_many_owned(more);
+        let taken = taken.map_err(|_none_left| ImportError::Busy)?;
+        match &mut self.held {
+            Some(held) => held.merge(taken),
+            None => self.held = Some(taken),
         }
         Ok(())
     }
@@ -187,3 +212,6 @@ fn check(file: CoreFile) -> Result<(Genesis, Vec<SignedOp>, CarSummary), ImportE
     checked.sort_by_key(SignedOp::at);
     Ok((genesis, checked, summary))
 }
+
+#[cfg(test)]
+mod tests;

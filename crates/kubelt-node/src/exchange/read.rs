@@ -108,6 +108,11 @@ impl CoreFile {
         if genesis.id() == core { Ok(Some(genesis)) } else { Err(CoreFileError::Genesis) }
     }
 
+    /// Bytes of the log gathered so far.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.log_bytes
+    }
+
     fn sort(&mut self, block: Block) -> Result<Option<Block>, CoreFileError> {
         let cid = *block.cid();
         let Some(manifest) = &self.manifest else {
