@@ -62,14 +62,19 @@
 //! [`GRANT_DEPTH_MAX`]: crate::limits::GRANT_DEPTH_MAX
 //! [`LOGIN_GRACE_MS`]: crate::limits::LOGIN_GRACE_MS
 
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod authority;
 mod draft;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod effective;
 mod entry;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod graph;
 mod newcomer;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod past;
 mod rules;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod sweep;
 mod view;
 mod waiting;
