@@ -5,6 +5,9 @@
 //! transaction. So a single writer pays one disk sync, sixty-four writers share one, and no rule is ever
 //! judged against a log that another writer is changing.
 
+mod ask;
+mod load;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -13,17 +16,15 @@ use std::{
     },
 };
 
-use kubelt_core::{
-    Account, Body, CheckedLogin, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed,
-    Unchecked, Verb,
-    log::{Entry, LoginFacts},
-};
-use kubelt_store::{OpsOrder, Store};
+use kubelt_core::{CoreId, Log, MapPath};
+use kubelt_store::Store;
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
+pub use load::LoadError;
+
+use self::load::read_log;
 use crate::{
-    StoreError,
     clock::Clock,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     session_table::SessionTable,
@@ -64,97 +65,9 @@ pub(crate) struct Loaded {
     generation: u64,
 }
 
-/// Why a core's log could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The core is not on this node.
-    #[error("the core is not on this node")]
-    Unknown,
-    /// The store failed.
-    #[error("the store cannot be read")]
-    Store(#[from] StoreError),
-    /// What the store holds is no log.
-    #[error("operation `{op}` of core `{core}` cannot be read; run `kubelt doctor`")]
-    Damaged {
-        /// The core.
-        core: CoreId,
-        /// The operation.
-        op: OpId,
-    },
-}
-
 impl Cores {
     pub(crate) fn new(store: Store, clock: Arc<dyn Clock>, sessions: SessionTable) -> Self {
         Self { store, clock, sessions, cells: Arc::default(), uses: Arc::default() }
-    }
-
-    /// The core that an address names. The first name is an account or a core id; names of child cores are not
-    /// resolved yet. Whether the core is on this node is not said here: an id is answered for any name,
-    /// so that a request for a core that is not here takes the same way to the same 404 as one for a core
-    /// that shows nothing.
-    pub fn resolve(names: &[String]) -> CoreId {
-        let nobody = || CoreId::of(names.join("/").as_bytes());
-        let [name] = names else { return nobody() };
-        if let Ok(core) = name.parse() {
-            return core;
-        }
-        let account = name.to_ascii_lowercase().parse::<Account>().or_else(|_cause| name.parse());
-        account.map_or_else(|_no_account| nobody(), |root| Genesis::Private { root }.id())
-    }
-
-    /// The genesis of a core on this node.
-    ///
-    /// # Errors
-    /// [`LoadError::Unknown`] when it is not here.
-    pub fn genesis(&self, core: &CoreId) -> Result<Genesis, LoadError> {
-        let bytes = self.store.genesis(core)?.ok_or(LoadError::Unknown)?;
-        Genesis::decode(&bytes).map_err(|_cause| LoadError::Damaged { core: *core, op: core.as_root() })
-    }
-
-    /// Whether `account` may do `verb` at `path` in the core.
-    pub(crate) async fn may(
-        &self,
-        core: &CoreId,
-        account: &Account,
-        verb: Verb,
-        path: Option<&MapPath>,
-    ) -> Result<bool, LoadError> {
-        match self.known_root(core, account)? {
-            Some(answer) => Ok(answer),
-            None => self.with_log(core, |log| log.may(account, verb, path).is_some()).await,
-        }
-    }
-
-    /// Whether `account` is, alone or with others, the root of the core.
-    pub(crate) async fn is_root(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
-        match self.known_root(core, account)? {
-            Some(answer) => Ok(answer),
-            None => self.with_log(core, |log| log.root().contains(account)).await,
-        }
-    }
-
-    /// What is known without the log: an account is the root of its own private core for ever, and nobody
-    /// has a part in a core that is not here.
-    fn known_root(&self, core: &CoreId, account: &Account) -> Result<Option<bool>, LoadError> {
-        match self.genesis(core) {
-            Ok(Genesis::Private { root }) if root == *account => Ok(Some(true)),
-            Ok(_) => Ok(None),
-            Err(LoadError::Unknown) => Ok(Some(false)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether `account` may do anything at all in the core.
-    pub(crate) async fn has_part(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
-        match self.known_root(core, account)? {
-            Some(answer) => Ok(answer),
-            None => {
-                let has = |log: &Log| {
-                    log.root().contains(account) || log.grants().any(|grant| grant.to.contains(account))
-                };
-                self.with_log(core, has).await
-            }
-        }
     }
 
     /// Reads the core's log.
@@ -167,37 +80,6 @@ impl Cores {
         let mut slot = cell.log.lock().await;
         let loaded = self.load(&cell, &mut slot).await?;
         Ok(read(&loaded.log))
-    }
-
-    /// A header for `body` by an account that signs itself, on top of the heads of a core that need not be
-    /// here.
-    pub(crate) async fn draft_unlisted(
-        &self,
-        core: CoreId,
-        by: &Account,
-        body: &Body,
-        now_ms: u64,
-    ) -> Result<Header, WriteError> {
-        let heads = match self.with_log(&core, |log| (log.heads(), log.next_at(now_ms))).await {
-            Ok(found) => found,
-            Err(LoadError::Unknown) => (Vec::new(), Some(Hlc::from_ms(now_ms))),
-            Err(error) => return Err(WriteError::Load(Arc::new(error))),
-        };
-        let (mut prev, at) = heads;
-        prev.truncate(kubelt_core::limits::PREV_MAX);
-        prev.sort();
-        Ok(Header {
-            v: kubelt_core::genesis::VERSION,
-            core,
-            prev,
-            by: by.clone(),
-            login: None,
-            auth: core.as_root(),
-            at: at.unwrap_or(Hlc::MAX),
-            votes: Vec::new(),
-            verb: body.act.verb(),
-            body: body.id(),
-        })
     }
 
     /// Writes to a core. Durable when it returns.
@@ -364,41 +246,4 @@ fn make_room(cells: &mut HashMap<CoreId, Arc<Cell>>) {
     let (_, median, _) = uses.select_nth_unstable(middle);
     let median = *median;
     cells.retain(|_, cell| cell.last_use.load(Ordering::Relaxed) > median || Arc::strong_count(cell) > 1);
-}
-
-/// Reads a core's operations from the store. They were checked when they were taken in.
-fn read_log(store: &Store, core: CoreId, genesis: Genesis) -> Result<Log, LoadError> {
-    let mut logins: HashMap<LoginId, Arc<LoginFacts>> = HashMap::new();
-    let mut entries = Vec::new();
-    for op in store.ops(&core, None, OpsOrder::Forward) {
-        let op = op?;
-        let damaged = || LoadError::Damaged { core, op: op.id };
-        let signed = Signed::decode(&op.signed).map_err(|_cause| damaged())?;
-        let body = op.body.as_ref().map(|body| Body::decode(body)).transpose().map_err(|_cause| damaged())?;
-        let login = match signed.header.login {
-            None => None,
-            Some(id) => Some(match logins.get(&id) {
-                Some(facts) => Arc::clone(facts),
-                None => {
-                    let facts = read_login(store, &core, &id)?.ok_or_else(damaged)?;
-                    logins.insert(id, Arc::clone(&facts));
-                    facts
-                }
-            }),
-        };
-        entries.push(Entry::stored(op.id, signed.header, body, login));
-    }
-    Log::load(genesis, entries).map_err(|(op, _refusal)| LoadError::Damaged { core, op })
-}
-
-/// The facts of a login that the store holds.
-pub(crate) fn read_login(
-    store: &Store,
-    core: &CoreId,
-    id: &LoginId,
-) -> Result<Option<Arc<LoginFacts>>, StoreError> {
-    let Some(bytes) = store.login(core, id)? else { return Ok(None) };
-    let checked =
-        Login::decode(&bytes).ok().and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid());
-    Ok(checked.map(|login| Arc::new(LoginFacts::of(&login, core))))
 }

@@ -30,7 +30,7 @@ pub(crate) const IMPORT_BATCH_BYTES: usize = 8 * 1_024 * 1_024;
 /// Leaves hashed at once for one upload.
 pub(crate) const HASH_LANES_MAX: usize = 4;
 /// Blocks of one DAG that a path may name.
-pub(crate) const DAG_BLOCKS_MAX: usize = 10_000_000;
+pub(crate) const DAG_BLOCKS_MAX: usize = 2_000_000;
 /// Links written in one transaction when a DAG is linked.
 pub(crate) const LINKS_PER_COMMIT: usize = 100_000;
 /// Operations that one exported core may hold to be imported in one piece.

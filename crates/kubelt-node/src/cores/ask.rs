@@ -1,0 +1,110 @@
+//! Questions about a core: which one is meant, and who may do what in it.
+
+use std::sync::Arc;
+
+use kubelt_core::{Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb};
+
+use super::{Cores, LoadError};
+use crate::write::WriteError;
+
+impl Cores {
+    /// The core that an address names. The first name is an account or a core id; names of child cores are not
+    /// resolved yet. Whether the core is on this node is not said here: an id is answered for any name,
+    /// so that a request for a core that is not here takes the same way to the same 404 as one for a core
+    /// that shows nothing.
+    pub fn resolve(names: &[String]) -> CoreId {
+        let nobody = || CoreId::of(names.join("/").as_bytes());
+        let [name] = names else { return nobody() };
+        if let Ok(core) = name.parse() {
+            return core;
+        }
+        let account = name.to_ascii_lowercase().parse::<Account>().or_else(|_cause| name.parse());
+        account.map_or_else(|_no_account| nobody(), |root| Genesis::Private { root }.id())
+    }
+
+    /// The genesis of a core on this node.
+    ///
+    /// # Errors
+    /// [`LoadError::Unknown`] when it is not here.
+    pub fn genesis(&self, core: &CoreId) -> Result<Genesis, LoadError> {
+        let bytes = self.store.genesis(core)?.ok_or(LoadError::Unknown)?;
+        Genesis::decode(&bytes).map_err(|_cause| LoadError::Damaged { core: *core, op: core.as_root() })
+    }
+
+    /// Whether `account` may do `verb` at `path` in the core.
+    pub(crate) async fn may(
+        &self,
+        core: &CoreId,
+        account: &Account,
+        verb: Verb,
+        path: Option<&MapPath>,
+    ) -> Result<bool, LoadError> {
+        match self.known_root(core, account)? {
+            Some(answer) => Ok(answer),
+            None => self.with_log(core, |log| log.may(account, verb, path).is_some()).await,
+        }
+    }
+
+    /// Whether `account` is, alone or with others, the root of the core.
+    pub(crate) async fn is_root(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
+        match self.known_root(core, account)? {
+            Some(answer) => Ok(answer),
+            None => self.with_log(core, |log| log.root().contains(account)).await,
+        }
+    }
+
+    /// What is known without the log: an account is the root of its own private core for ever, and nobody
+    /// has a part in a core that is not here.
+    fn known_root(&self, core: &CoreId, account: &Account) -> Result<Option<bool>, LoadError> {
+        match self.genesis(core) {
+            Ok(Genesis::Private { root }) if root == *account => Ok(Some(true)),
+            Ok(_) => Ok(None),
+            Err(LoadError::Unknown) => Ok(Some(false)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether `account` may do anything at all in the core.
+    pub(crate) async fn has_part(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
+        match self.known_root(core, account)? {
+            Some(answer) => Ok(answer),
+            None => {
+                let has = |log: &Log| {
+                    log.root().contains(account) || log.grants().any(|grant| grant.to.contains(account))
+                };
+                self.with_log(core, has).await
+            }
+        }
+    }
+
+    /// A header for `body` by an account that signs itself, on top of the heads of a core that need not be
+    /// here.
+    pub(crate) async fn draft_unlisted(
+        &self,
+        core: CoreId,
+        by: &Account,
+        body: &Body,
+        now_ms: u64,
+    ) -> Result<Header, WriteError> {
+        let heads = match self.with_log(&core, |log| (log.heads(), log.next_at(now_ms))).await {
+            Ok(found) => found,
+            Err(LoadError::Unknown) => (Vec::new(), Some(Hlc::from_ms(now_ms))),
+            Err(error) => return Err(WriteError::Load(Arc::new(error))),
+        };
+        let (mut prev, at) = heads;
+        prev.truncate(kubelt_core::limits::PREV_MAX);
+        prev.sort();
+        Ok(Header {
+            v: kubelt_core::genesis::VERSION,
+            core,
+            prev,
+            by: by.clone(),
+            login: None,
+            auth: core.as_root(),
+            at: at.unwrap_or(Hlc::MAX),
+            votes: Vec::new(),
+            verb: body.act.verb(),
+            body: body.id(),
+        })
+    }
+}
