@@ -13,7 +13,10 @@ use kubelt_api::Code;
 use kubelt_node::{ContentError, ContentReader};
 use tokio::time::timeout;
 
-use crate::{limits::BODY_IDLE_TIMEOUT, problem::ApiError};
+use crate::{
+    limits::{BODY_IDLE_TIMEOUT, REFUSED_BYTES_READ_MAX, REFUSED_TIME_MAX},
+    problem::ApiError,
+};
 
 /// Waits for something that a client sends, but not for ever.
 pub(crate) async fn within_time<F: Future>(waiting: F) -> Result<F::Output, ApiError> {
@@ -35,6 +38,22 @@ pub(crate) async fn next_bytes(body: &mut Body) -> Result<Option<Bytes>, ApiErro
             },
         }
     }
+}
+
+/// Reads on for a while and keeps nothing, before a refusal in the middle of a body is answered: many clients
+/// listen only when they have sent everything, and would see a broken connection instead of the answer.
+pub(crate) async fn read_out(mut body: Body) {
+    let reading = async {
+        let mut left = REFUSED_BYTES_READ_MAX;
+        while let Ok(Some(bytes)) = next_bytes(&mut body).await {
+            left = left.saturating_sub(bytes.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whoever is slower than this is cut off.
+    let _too_slow = timeout(REFUSED_TIME_MAX, reading).await;
 }
 
 /// The bytes of a file as a body of known length.

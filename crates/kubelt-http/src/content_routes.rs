@@ -15,7 +15,7 @@ use kubelt_core::schema::Visibility;
 use kubelt_node::{Child, ChildKind, Content, Found, Stored, Target};
 
 use crate::{
-    body::next_bytes,
+    body::{next_bytes, read_out},
     core_routes::{CoreRequest, CoreRoutes},
     file_response::{Caching, respond},
     json,
@@ -59,7 +59,10 @@ async fn put(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Resu
         None => {
             let mut upload = content.upload(session, request.core, target).await;
             while let Some(bytes) = next_bytes(&mut body).await? {
-                upload.write(bytes).await?;
+                if let Err(error) = upload.write(bytes).await {
+                    read_out(body).await;
+                    return Err(error.into());
+                }
             }
             upload.finish().await?
         }

@@ -8,6 +8,10 @@ pub(crate) const CONNECTIONS_MAX: usize = 4_096;
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a body may stand still before the request is given up.
 pub(crate) const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of a body is still read after it was refused in the middle, in bytes.
+pub(crate) const REFUSED_BYTES_READ_MAX: usize = 256 * 1_024 * 1_024;
+/// How long that may take.
+pub(crate) const REFUSED_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the node was told to stop.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Longest path of a request, in bytes, before decoding.

@@ -25,7 +25,7 @@ use kubelt_node::{
 use tokio::sync::mpsc;
 
 use crate::{
-    body::next_bytes,
+    body::{next_bytes, read_out},
     core_routes::{CoreRequest, CoreRoutes},
     json,
     limits::{ANONYMOUS_JSON_BYTES_MAX, CAR_PIECES_AHEAD, JSON_BYTES_MAX, OPS_PER_POST_MAX},
@@ -217,7 +217,10 @@ async fn upload(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> R
     check_car(request)?;
     let mut upload = routes.content.upload_car(request.core).await;
     while let Some(bytes) = next_bytes(&mut body).await? {
-        upload.write(bytes).await?;
+        if let Err(error) = upload.write(bytes).await {
+            read_out(body).await;
+            return Err(error.into());
+        }
     }
     let taken = upload.finish().await?;
     let roots = taken.roots.iter().map(ToString::to_string).collect();
@@ -242,7 +245,10 @@ pub(crate) async fn import(
 ) -> Result<Response, ApiError> {
     let mut import = exchange.import(session);
     while let Some(bytes) = next_bytes(&mut body).await? {
-        import.write(bytes).await?;
+        if let Err(error) = import.write(bytes).await {
+            read_out(body).await;
+            return Err(error.into());
+        }
     }
     let done = import.finish().await?;
     let name = done.account.map_or_else(|| done.core.to_string(), |account| account.to_string());
