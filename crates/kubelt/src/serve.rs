@@ -107,7 +107,11 @@ fn init_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_unset| {
         tracing_subscriber::EnvFilter::new("warn,kubelt=info,kubelt_node=info,kubelt_http=info")
     });
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where stderr is a file on a full disk, a failed line must not become a panic, which telling of it would.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     if std::env::var("KUBELT_LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().init();
     } else {
