@@ -28,7 +28,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   up [-- NODE-ARGS]          build everything and run a node on 127.0.0.1:4747
-  test [--faults]            install what tests need and run them all; --faults: kill -9 and full-disk suite
+  test [--faults]            install what tests need and run them all; --faults: a hundred kills, full and read-only disks
   lint [--advisories]        formatting, clippy, rustdoc, house rules, dependency rules
   tidy                       only the house rules
   bench [NAME] [-- ARGS]     run one benchmark; without a name, list them

@@ -9,12 +9,14 @@ use crate::workspace::Workspace;
 use crate::{codegen, fuzz, node_packages, process};
 
 const FUZZ_SMOKE_SECONDS: u64 = 5;
+/// Times that the fault suite kills the store, and the node.
+const FAULT_KILLS: &str = "100";
 
 /// Runs every kind of test to its end, also after failures, and fails if anything failed.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     match args {
         [] => {}
-        [flag, rest @ ..] if flag == "--faults" => return faults(workspace, rest),
+        [flag] if flag == "--faults" => return faults(workspace),
         _ => bail!("`test` takes nothing, or `--faults`"),
     }
     let mut tally = Tally::default();
@@ -32,13 +34,16 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     if tally.is_good() { Ok(()) } else { bail!("tests failed") }
 }
 
-/// The suite that kills a node at random moments and fills its disk.
-fn faults(workspace: &Workspace, args: &[String]) -> Result<()> {
+/// The tests that kill the store and the node, fill their disk and take it away, with many more kills.
+fn faults(workspace: &Workspace) -> Result<()> {
+    let suites: [(&str, &[&str]); 2] =
+        [("kubelt-store", &["kill::", "full::", "disk::"]), ("kubelt", &["faults::"])];
     let mut tally = Tally::default();
-    let kills = ["--locked", "--package", "kubelt-store", "--test", "it", "kill_9", "--", "--nocapture"];
-    count(workspace.cargo("test").args(kills).env("KUBELT_KILL_ROUNDS", "100"), &mut tally)?;
-    let faults = ["--release", "--quiet", "--package", "kubelt-bench", "--", "faults"];
-    count(workspace.cargo("run").args(faults).args(args), &mut tally)?;
+    for (package, tests) in suites {
+        let mut test = workspace.cargo("test");
+        test.args(["--locked", "--package", package, "--test", "it", "--"]).args(tests).arg("--nocapture");
+        count(test.env("KUBELT_KILL_ROUNDS", FAULT_KILLS), &mut tally)?;
+    }
     println!("\n{tally}");
     if tally.is_good() { Ok(()) } else { bail!("the fault suite failed") }
 }

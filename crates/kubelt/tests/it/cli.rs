@@ -99,6 +99,13 @@ impl Person {
         self
     }
 
+    /// The node came back at `url`: it is the same one, so its sessions stand.
+    pub(crate) fn stays_signed_in_at(&mut self, url: &str) {
+        let sessions = fs::read_to_string(self.dir().join("config/sessions.json")).expect("there are some");
+        self.write("config/sessions.json", sessions.replace(&self.node, url));
+        url.clone_into(&mut self.node);
+    }
+
     /// Signs in with `main`; what the command says.
     pub(crate) fn sign_in(&self) -> Value {
         self.json(&["login", "--wallet", "main", "--passphrase-file", "right"])

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cli;
+mod faults;
 mod proxy;
 mod resume;
 mod transcript;
