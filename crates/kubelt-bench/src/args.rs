@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 pub(crate) const OPTIONS: &str = "  \
-  --mib N      size of the data (default 256)
+  --mib N      size of the data (default 256; of an import 1024)
+  --count N    how many cores or operations
   --rounds N   how often each contender runs, in turn (default 5)
   --dir PATH   where files are written; must be on the disk to measure (default: target)
 ";
@@ -13,19 +14,21 @@ pub(crate) const OPTIONS: &str = "  \
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Args {
-    pub(crate) mib: usize,
+    pub(crate) mib: Option<usize>,
+    pub(crate) count: Option<u64>,
     pub(crate) rounds: usize,
     pub(crate) dir: PathBuf,
 }
 
 impl Args {
     pub(crate) fn parse(words: impl IntoIterator<Item = String>) -> Result<Self> {
-        let mut args = Self { mib: 256, rounds: 5, dir: PathBuf::from("target") };
+        let mut args = Self { mib: None, count: None, rounds: 5, dir: PathBuf::from("target") };
         let mut words = words.into_iter();
         while let Some(option) = words.next() {
             let mut value = || words.next().with_context(|| format!("`{option}` needs a value"));
             match option.as_str() {
-                "--mib" => args.mib = positive(&value()?)?,
+                "--mib" => args.mib = Some(positive(&value()?)?),
+                "--count" => args.count = Some(positive(&value()?)? as u64),
                 "--rounds" => args.rounds = positive(&value()?)?,
                 "--dir" => args.dir = PathBuf::from(value()?),
                 _ => bail!("`{option}` is no option; there are:\n{OPTIONS}"),
@@ -56,8 +59,8 @@ mod tests {
 
     #[test]
     fn options_in_any_order() {
-        let args = parse("--rounds 3 --dir /data --mib 64").expect("all are known");
-        assert_eq!(args, Args { mib: 64, rounds: 3, dir: "/data".into() });
+        let args = parse("--rounds 3 --dir /data --mib 64 --count 9").expect("all are known");
+        assert_eq!(args, Args { mib: Some(64), count: Some(9), rounds: 3, dir: "/data".into() });
     }
 
     #[test]

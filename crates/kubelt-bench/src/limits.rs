@@ -7,11 +7,13 @@ use crate::machine::{append_and_sync, incompressible, sha256_on_all_cores, write
 use crate::report::Table;
 use crate::rounds::{Contender, measure};
 
+const MIB_DEFAULT: usize = 256;
 const RECORD_BYTES: usize = 4 * 1024;
 const SYNCS: usize = 200;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let data = incompressible(args.mib * 1024 * 1024);
+    let mib = args.mib.unwrap_or(MIB_DEFAULT);
+    let data = incompressible(mib * 1024 * 1024);
     let dir = args.scratch_dir()?;
 
     let rates = measure(
@@ -22,7 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ],
     )?;
     let slower = rates[0].median().min(rates[1].median());
-    let title = format!("Bytes: {} MiB, against the slower of the two", args.mib);
+    let title = format!("Bytes: {mib} MiB, against the slower of the two");
     println!("{}", Table { title, unit: "MB", unit_size: 1e6, reference: slower, rates: &rates });
 
     let record = &data[..RECORD_BYTES];

@@ -1,7 +1,7 @@
 //! What the machine can do at best: what benchmarks are held against, measured in the same run.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::thread;
 
@@ -62,6 +62,25 @@ pub(crate) fn write_and_sync(dir: &Path, data: &[u8]) -> Result<Work> {
     Ok(work)
 }
 
+/// A file copied with one sync at the end, as `dd if=… bs=1M conv=fdatasync` does.
+pub(crate) fn copy_and_sync(dir: &Path, source: &Path) -> Result<Work> {
+    let path = dir.join("copied");
+    let mut from = File::open(source).context("cannot read to measure the disk")?;
+    let bytes = from.metadata().context("cannot read to measure the disk")?.len();
+    let mut piece = vec![0; PIECE_BYTES];
+    let work = Work::timed(bytes as f64, || {
+        let mut file = File::create(&path).context("cannot create a file to measure the disk")?;
+        loop {
+            match from.read(&mut piece).context("cannot read to measure the disk")? {
+                0 => return file.sync_data().context("cannot sync to measure the disk"),
+                read => file.write_all(&piece[..read]).context("cannot write to measure the disk")?,
+            }
+        }
+    })?;
+    std::fs::remove_file(&path).context("cannot remove what was copied")?;
+    Ok(work)
+}
+
 /// Records appended to one file, `together` of them for one sync: a bare group commit.
 pub(crate) fn append_and_sync(dir: &Path, record: &[u8], together: usize, syncs: usize) -> Result<Work> {
     let path = dir.join("appended");
@@ -80,7 +99,7 @@ pub(crate) fn append_and_sync(dir: &Path, record: &[u8], together: usize, syncs:
 
 #[cfg(test)]
 mod tests {
-    use super::{append_and_sync, incompressible, sha256_on_all_cores, write_and_sync};
+    use super::{append_and_sync, copy_and_sync, incompressible, sha256_on_all_cores, write_and_sync};
 
     #[test]
     fn bytes_are_the_same_on_every_run_and_look_random() {
@@ -97,6 +116,9 @@ mod tests {
         let data = incompressible(100_000);
         assert_eq!(sha256_on_all_cores(&data).expect("it hashes").amount, 100_000.0);
         assert_eq!(write_and_sync(dir.path(), &data).expect("it writes").amount, 100_000.0);
+        let elsewhere = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+        std::fs::write(elsewhere.path(), &data).expect("it can be written");
+        assert_eq!(copy_and_sync(dir.path(), elsewhere.path()).expect("it copies").amount, 100_000.0);
         assert_eq!(append_and_sync(dir.path(), &data[..64], 8, 3).expect("it appends").amount, 24.0);
         assert_eq!(std::fs::read_dir(dir.path()).expect("it is there").count(), 0);
     }

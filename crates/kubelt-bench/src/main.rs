@@ -2,15 +2,24 @@
 //! figures say more about the machine and its other work than about the program.
 //!
 //! Run them with `cargo xtask bench NAME`; without a name they are listed. A benchmark is one module and one line in
-//! [`BENCHES`]; [`rounds`] measures, [`report`] prints, [`machine`] has what the machine itself can do.
+//! [`BENCHES`]; [`rounds`] measures, [`report`] prints, [`machine`] has
+//! what the machine itself can do, [`world`] a node to measure, and [`process`] one that runs by itself.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tables go to the terminal")]
 
 mod args;
+mod cores;
+mod http;
+mod import;
 mod limits;
 mod machine;
+mod process;
+mod replay;
 mod report;
 mod rounds;
+mod start;
+mod world;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -23,11 +32,26 @@ struct Bench {
     run: fn(&Args) -> Result<()>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "limits",
-    about: "what this machine's processor and disk can do at best",
-    run: limits::run,
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "limits",
+        about: "what this machine's processor and disk can do at best",
+        run: limits::run,
+    },
+    Bench { name: "import", about: "a file of 1 GiB into a store: speed and memory", run: import::run },
+    Bench { name: "writes", about: "durable signed writes of 1, 8 and 64 clients", run: writes::run },
+    Bench {
+        name: "start",
+        about: "start of a node with 10,000 cores, and its memory at rest",
+        run: start::run,
+    },
+    Bench {
+        name: "replay",
+        about: "a core with 100,000 operations: loaded, checked, written to",
+        run: replay::run,
+    },
+    Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
+];
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -44,6 +68,9 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         print!("{}", listing());
         return Ok(());
     };
+    if name == import::CHILD {
+        return import::child(words);
+    }
     let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
         bail!("`{name}` is no benchmark\n\n{}", listing());
     };

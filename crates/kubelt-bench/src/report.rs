@@ -1,4 +1,4 @@
-//! Tables of rates with their ratio to one of them.
+//! Tables of rates with their ratio to one of them, and figures with their aim.
 
 use std::fmt;
 
@@ -35,6 +35,36 @@ impl fmt::Display for Table<'_> {
     }
 }
 
+/// A figure and what it should be.
+#[derive(Debug)]
+pub(crate) struct Aim {
+    what: &'static str,
+    value: f64,
+    bound: f64,
+    unit: &'static str,
+    at_least: bool,
+}
+
+impl Aim {
+    pub(crate) fn at_least(what: &'static str, value: f64, bound: f64, unit: &'static str) -> Self {
+        Self { what, value, bound, unit, at_least: true }
+    }
+
+    pub(crate) fn below(what: &'static str, value: f64, bound: f64, unit: &'static str) -> Self {
+        Self { what, value, bound, unit, at_least: false }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, value, bound, unit, at_least } = self;
+        let (word, met) = if *at_least { ("at least", value >= bound) } else { ("below", value < bound) };
+        let verdict = if met { "met" } else { "missed" };
+        let gap = if unit.is_empty() { "" } else { " " };
+        write!(f, "{what}: {}{gap}{unit} (aim: {word} {bound}{gap}{unit}; {verdict})", rounded(*value))
+    }
+}
+
 /// Three significant digits, or all before the point.
 fn rounded(number: f64) -> String {
     let decimals = if number < 10.0 {
@@ -49,7 +79,7 @@ fn rounded(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::{Aim, Table};
     use crate::rounds::Rates;
 
     #[test]
@@ -68,5 +98,16 @@ Import
 | ours                                         |         1000 |   0.50 |     0% |
 ";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn an_aim_says_whether_it_is_met() {
+        let share = |value| Aim::at_least("share", value, 0.9, "").to_string();
+        assert_eq!(share(0.9), "share: 0.90 (aim: at least 0.9; met)");
+        assert_eq!(share(0.5), "share: 0.50 (aim: at least 0.9; missed)");
+        assert_eq!(
+            Aim::below("memory", 101.0, 100.0, "MB").to_string(),
+            "memory: 101 MB (aim: below 100 MB; missed)"
+        );
     }
 }

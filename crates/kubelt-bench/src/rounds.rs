@@ -24,6 +24,12 @@ pub(crate) struct Rates {
     pub(crate) per_second: Vec<f64>,
 }
 
+/// The middle one of some figures; of an even number the lower of the two in the middle.
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[(figures.len() - 1) / 2]
+}
+
 impl<'a> Contender<'a> {
     pub(crate) fn new(name: &'static str, run: impl FnMut() -> Result<Work> + 'a) -> Self {
         Self { name, run: Box::new(run) }
@@ -40,11 +46,9 @@ impl Work {
 }
 
 impl Rates {
-    /// The middle rate; of an even number the lower of the two in the middle.
+    /// The middle rate.
     pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.per_second.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[(sorted.len() - 1) / 2]
+        median(self.per_second.clone())
     }
 
     /// How far the slowest and the fastest round lie apart, as a part of the median.
