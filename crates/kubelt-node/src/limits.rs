@@ -26,7 +26,7 @@ pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
 /// Logs kept in memory.
 pub(crate) const CACHED_LOGS_MAX: usize = 4_096;
 /// Blocks' bytes gathered into one transaction while content is taken in.
-pub(crate) const IMPORT_BATCH_BYTES: usize = 8 * 1_024 * 1_024;
+pub(crate) const IMPORT_BATCH_BYTES: usize = 4 * 1_024 * 1_024;
 /// Leaves hashed at once for one upload.
 pub(crate) const HASH_LANES_MAX: usize = 4;
 /// Blocks of one DAG that a path may name.
@@ -41,8 +41,9 @@ pub(crate) const ROOTS_PER_BLOCK_MAX: usize = 1_000;
 pub(crate) const NAMES_PER_ROOT_MAX: usize = 1_000;
 /// Uploads taken in at once; each holds a few batches of [`IMPORT_BATCH_BYTES`] in memory at most.
 pub(crate) const UPLOADS_MAX: usize = 32;
-/// Commits of one upload that wait for the disk at once.
-pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 1;
+/// Commits of one upload that wait for the disk at once. While the store syncs some of them together, the
+/// next ones gather, so that neither waits for the other; all of them must fit into the store's queue.
+pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 5;
 /// Operations in one page of an exported core's manifest.
 pub(crate) const MANIFEST_PAGE_OPS: usize = 4_096;
 /// Largest block of a manifest, in bytes.

@@ -19,7 +19,7 @@ pub const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Most transactions that share one sync.
 pub const GROUP_TXS_MAX: usize = 1_024;
 /// Default for the bytes of records that may wait for the committer.
-pub const QUEUE_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+pub const QUEUE_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 /// Default for the free space, in bytes, below which writes are refused.
 pub const FREE_BYTES_MIN: u64 = 64 * MIB;
 /// Size of the reserve that recovery may use when the disk is full, in bytes.

@@ -30,19 +30,18 @@ impl Content {
     /// [`ContentError`] when a block is malformed or the store fails.
     pub fn read(&self, file: &File, range: Range<u64>) -> Result<ContentReader, ContentError> {
         let blocks = self.blocks();
-        let state = match stat(&blocks, &file.cid) {
-            Ok(node) => match node.kind {
-                NodeKind::Symlink { target } => State::Whole(Some(slice(Bytes::from(target), &range))),
-                _ => {
-                    let reader = FileReader::open(&blocks, &file.cid).map_err(ContentError::reading)?;
-                    State::File(Box::new(reader.range(range).map_err(|_outside| ContentError::NotFound)?))
-                }
-            },
-            Err(ReadError::NotUnixFs(_)) => {
-                let block = self.store.block(&file.cid)?.ok_or(ContentError::NotFound)?;
-                State::Whole(Some(slice(block, &range)))
+        let whole = |bytes| State::Whole(Some(slice(bytes, &range)));
+        let state = match FileReader::open(&blocks, &file.cid) {
+            Ok(reader) => {
+                State::File(Box::new(reader.range(range).map_err(|_outside| ContentError::NotFound)?))
             }
-            Err(error) => return Err(ContentError::reading(error)),
+            Err(ReadError::NotUnixFs(_)) => {
+                whole(self.store.block(&file.cid)?.ok_or(ContentError::NotFound)?)
+            }
+            Err(no_file) => match stat(&blocks, &file.cid).map(|node| node.kind) {
+                Ok(NodeKind::Symlink { target }) => whole(Bytes::from(target)),
+                _ => return Err(ContentError::reading(no_file)),
+            },
         };
         Ok(ContentReader { blocks, state })
     }

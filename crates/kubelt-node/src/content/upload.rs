@@ -287,7 +287,10 @@ impl Upload {
                 continue;
             }
             if self.chunk.capacity() == 0 {
-                self.chunk.reserve(chunk_bytes.min(bytes.len().next_power_of_two().max(64 * 1_024)));
+                // A small file takes little memory; after the first leaf all are likely to be whole.
+                let small = bytes.len().next_power_of_two().max(64 * 1_024);
+                let is_first = self.lanes.is_empty() && self.reached.is_empty();
+                self.chunk.reserve(if is_first { chunk_bytes.min(small) } else { chunk_bytes });
             }
             let room = chunk_bytes - self.chunk.len();
             self.chunk.extend_from_slice(&bytes.split_to(room.min(bytes.len())));

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, config::PartitioningPolicy};
 use parking_lot::RwLock;
 
 use super::{
@@ -59,7 +59,7 @@ impl LsmIndex {
             .max_cached_files(Some(INDEX_FILES_MAX))
             .open()
             .map_err(IndexError::new)?;
-        let rows = database.keyspace("rows", KeyspaceCreateOptions::default).map_err(IndexError::new)?;
+        let rows = database.keyspace("rows", keyspace_options).map_err(IndexError::new)?;
         Ok(Self {
             database,
             rows,
@@ -68,6 +68,14 @@ impl LsmIndex {
             fresh_bytes_max: options.memtable_bytes,
         })
     }
+}
+
+/// Tables keep their own indexes and filters in pieces, read as they are needed: whole ones are larger than
+/// the cache, so that each read of a large store would load them again.
+fn keyspace_options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
 }
 
 impl Index for LsmIndex {
