@@ -8,10 +8,13 @@
 //! An entry counts only when its DAG is whole *in this core*: every block of it uploaded by this core. So
 //! naming a foreign CID opens nothing (see [`link`]).
 
+mod block_sink;
+mod car_upload;
 mod find;
 mod link;
 mod list;
 mod reader;
+mod stream;
 mod upload;
 
 use std::sync::Arc;
@@ -22,13 +25,15 @@ use kubelt_core::{MapPath, OpId, PathError, schema::Visibility};
 use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
+pub use car_upload::{CarTaken, CarUpload};
 pub use link::Incomplete;
 pub use list::{Child, ChildKind, Children, Version};
 pub use reader::ContentReader;
-pub use upload::{CarTaken, CarUpload, Stored, Target, Upload, UploadError};
+pub use stream::Upload;
+pub use upload::{Stored, Target, UploadError};
 
+pub(crate) use block_sink::BlockSink;
 pub(crate) use link::is_whole;
-pub(crate) use upload::BlockSink;
 
 use crate::{
     StoreError,

@@ -54,3 +54,6 @@ pub(crate) const IMPORTS_KIB_MAX: usize = 1_024 * 1_024;
 pub(crate) const IMPORT_LOG_BYTES_MAX: usize = 1_024 * 1_024 * 1_024;
 /// What one CAR may hold; a core's quota bounds what it may keep of it.
 pub(crate) const CAR: CarLimits = CarLimits { blocks_max: 50_000_000, payload_bytes_max: 1 << 40 };
+/// What a block costs in a transaction beyond its own bytes, at most, in bytes: many small ones must not make
+/// one that is too large.
+pub(crate) const BLOCK_RECORD_BYTES: usize = 512;

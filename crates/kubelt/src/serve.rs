@@ -1,6 +1,6 @@
 //! `kubelt node`: the whole node, wired in one function.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
+use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
 use kubelt_http::{Hosts, HttpConfig, router, serve};
@@ -111,6 +111,7 @@ fn init_log() {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .log_internal_errors(false);
     if std::env::var("KUBELT_LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().init();
