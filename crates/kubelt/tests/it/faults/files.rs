@@ -25,7 +25,7 @@ const READ_BY_ALL_BYTES_MAX: usize = 256 << 10;
 pub(super) enum How {
     /// A few KiB in one request.
     Small,
-    /// Several MiB in one request.
+    /// Up to several MiB in one request.
     Big,
     /// As a CAR, then linked.
     Car,
@@ -143,11 +143,14 @@ impl Files {
 
     /// A new file, as long as it suits.
     fn make(&mut self) -> (File, Vec<u8>) {
-        let len = match self.how {
-            How::Small => self.dice.below(16 << 10),
-            How::Big => (1 << 20) + self.dice.below(3 << 20),
-            How::Car => self.dice.below(2 << 20),
+        // Whole cores are exported after each kill, with all that was ever put: so few files are long.
+        let len_max = match self.how {
+            How::Small => 16 << 10,
+            How::Big if self.dice.one_in(4) => 4 << 20,
+            How::Car if self.dice.one_in(8) => 2 << 20,
+            How::Big | How::Car => 64 << 10,
         };
+        let len = self.dice.below(len_max);
         let (seed, public) = (self.dice.roll(), self.dice.one_in(2));
         let len = usize::try_from(len).expect("small");
         let bytes = bytes(seed, len);

@@ -96,7 +96,7 @@ impl World {
     fn load_and_kill(&mut self, node: &mut Process) -> String {
         let (acknowledged_max, sent_max) = match self.dice.below(4) {
             0 => (self.dice.below(8), u64::MAX),
-            1 => (u64::MAX, self.dice.below(16 << 20)),
+            1 => (u64::MAX, self.dice.below(8 << 20)),
             _ => (self.dice.below(200), u64::MAX),
         };
         let (events, told) = mpsc::channel();
