@@ -14,6 +14,7 @@ use super::{
     disk::{Disk, SegmentFile, SegmentRead},
     format::SEGMENT_HEADER_BYTES,
 };
+use crate::limits::WRITE_BYTES_MAX;
 
 /// A directory of segments.
 #[derive(Debug)]
@@ -110,8 +111,12 @@ impl SegmentFile for FileSegment {
         let mut parts = parts.to_vec();
         let mut rest = parts.as_mut_slice();
         IoSlice::advance_slices(&mut rest, 0);
-        while !rest.is_empty() {
-            match file.write_vectored(rest) {
+        while let Some(first) = rest.first() {
+            let result = match first.get(..WRITE_BYTES_MAX) {
+                Some(piece) => file.write(piece),
+                None => file.write_vectored(&rest[..fitting(rest)]),
+            };
+            match result {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => IoSlice::advance_slices(&mut rest, written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -128,6 +133,16 @@ impl SegmentFile for FileSegment {
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
+}
+
+/// How many of `parts` one call writes: as many as stay below [`WRITE_BYTES_MAX`] together, and one at least.
+fn fitting(parts: &[IoSlice<'_>]) -> usize {
+    let mut bytes = 0;
+    let fits = |part: &&IoSlice<'_>| {
+        bytes += part.len();
+        bytes <= WRITE_BYTES_MAX
+    };
+    parts.iter().take_while(fits).count().max(1)
 }
 
 /// A sealed segment: reads share its memory and hold no file open.
