@@ -33,11 +33,6 @@ fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// True once there is a generated file to compare.
-pub(crate) fn has_output(workspace: &Workspace) -> bool {
-    workspace.root().join(OPENAPI).exists()
-}
-
 fn openapi(workspace: &Workspace) -> Result<Vec<u8>> {
     process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", "openapi"]))
 }

@@ -49,15 +49,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 /// Fuzzes each target for a short while from its seeds, as a test.
 pub(crate) fn smoke(workspace: &Workspace, seconds: u64, tally: &mut Tally) -> Result<()> {
     let targets = targets(workspace)?;
-    if targets.is_empty() {
-        tally.skip("fuzzing: there are no targets yet");
-        return Ok(());
-    }
-    if process::version("c++").is_none() {
-        tally.skip("fuzzing: a C++ compiler was not found (`c++`); install g++ or clang");
-        return Ok(());
-    }
-    let programs = match build(workspace) {
+    let programs = match install_cxx().and_then(|()| build(workspace)) {
         Ok(programs) => programs,
         Err(error) => {
             test::report(tally, Err(error));
@@ -87,8 +79,19 @@ fn parse(args: &[String]) -> Result<(Option<String>, u64)> {
 }
 
 /// Names of the targets, in order: the programs in `fuzz/src/bin`.
+/// Sees to the C++ compiler that libFuzzer is built with: where there is none, the system's packages have one.
+fn install_cxx() -> Result<()> {
+    if process::version("c++").is_some() {
+        return Ok(());
+    }
+    process::run(Command::new("apt-get").arg("update"))
+        .and_then(|()| process::run(Command::new("apt-get").args(["install", "--yes", "g++"])))
+        .context("no C++ compiler (`c++`) was found or could be installed; install g++ or clang")
+}
+
 fn targets(workspace: &Workspace) -> Result<Vec<String>> {
-    let Ok(entries) = fs::read_dir(workspace.root().join("fuzz/src/bin")) else { return Ok(Vec::new()) };
+    let entries =
+        fs::read_dir(workspace.root().join("fuzz/src/bin")).context("there are no fuzz targets to list")?;
     let mut names = Vec::new();
     for entry in entries {
         let path = entry.context("cannot list the fuzz targets")?.path();
