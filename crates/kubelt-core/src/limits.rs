@@ -59,6 +59,8 @@ pub const VALUE_DEPTH_MAX: usize = 16;
 pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Paths of one core that may have a rule of exposure of their own.
+pub const EXPOSURE_RULES_MAX: usize = 10_000;
 /// Longest display name, in bytes.
 pub const PROFILE_NAME_BYTES_MAX: usize = 256;
 /// Largest sync message, in bytes of dag-cbor.

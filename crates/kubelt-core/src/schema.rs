@@ -4,7 +4,8 @@
 //! | path | value |
 //! | --- | --- |
 //! | `profile/<field>` | `name`: text; `avatar`: a link; other fields: anything |
-//! | `config/…` | anything |
+//! | `config/exposure`, `config/exposure/<path>` | [`ExposureRule`] |
+//! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
 //! | `cores/<name>` | [`ChildCore`] |
 //! | `functions/<name>` | a map with a link `component` |
@@ -25,9 +26,11 @@ use crate::{
 };
 
 mod content;
+mod exposure;
 mod fields;
 
 pub use content::{ContentEntry, Visibility};
+pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
 
 /// A value that fits the schema of its path.
@@ -134,6 +137,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         "content" => return ContentEntry::from_ipld(value).map(Value::Content),
         "cores" => return ChildCore::from_ipld(value).map(Value::Core),
         "profile" => check_profile(path, value)?,
+        "config" if Exposure::rule_path(path).is_some() => {
+            ExposureRule::from_ipld(value)?;
+        }
         "config" => (),
         "functions" => {
             Fields::of(value)?.required("component", "a link", fields::link)?;

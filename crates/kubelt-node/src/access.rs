@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{CoreId, MapPath, Verb, schema::Visibility};
+use kubelt_core::{
+    CoreId, MapPath, Verb,
+    schema::{Exit, Visibility},
+};
 
 use crate::{
+    StoreError,
     cores::{Cores, LoadError},
+    exposures::Exposures,
+    names::Door,
     session::Session,
 };
 
@@ -33,33 +39,45 @@ impl Reader {
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     cores: Cores,
+    exposures: Exposures,
 }
 
 impl Access {
-    pub(crate) fn new(cores: Cores) -> Self {
-        Self { cores }
+    pub(crate) fn new(cores: Cores, exposures: Exposures) -> Self {
+        Self { cores, exposures }
     }
 
-    /// Whether `reader` may see what lies at `path` with this visibility.
+    /// An exit of a core, as its settings have it now.
+    pub(crate) fn door(&self, core: &CoreId, exit: Exit) -> Result<Door, StoreError> {
+        Ok(Door::new(self.exposures.of(core)?, exit))
+    }
+
+    /// By which visibility `reader` may see, through `exit`, what lies at `path` with this visibility; none
+    /// where the reader may not. What is public but closed at this exit is for the core's members there.
     pub(crate) async fn sees(
         &self,
         reader: &Reader,
         core: &CoreId,
         path: &MapPath,
         visibility: Visibility,
-    ) -> Result<bool, LoadError> {
-        let session = match (visibility, reader) {
-            (Visibility::Public, _) => return Ok(true),
-            (_, Reader::Anonymous) => return Ok(false),
-            (_, Reader::Session(session)) => session,
+        exit: Exit,
+    ) -> Result<Option<Visibility>, LoadError> {
+        let visibility = match visibility {
+            Visibility::Public if self.door(core, exit)?.is_open(path) => {
+                return Ok(Some(Visibility::Public));
+            }
+            Visibility::Public | Visibility::Members => Visibility::Members,
+            Visibility::Private => Visibility::Private,
         };
+        let Reader::Session(session) = reader else { return Ok(None) };
         if !session.covers(core, Verb::Read, Some(path)) {
-            return Ok(false);
+            return Ok(None);
         }
-        match visibility {
-            Visibility::Private => self.cores.is_root(core, session.account()).await,
-            _ => self.cores.may(core, session.account(), Verb::Read, Some(path)).await,
-        }
+        let may = match visibility {
+            Visibility::Private => self.cores.is_root(core, session.account()).await?,
+            _ => self.cores.may(core, session.account(), Verb::Read, Some(path)).await?,
+        };
+        Ok(may.then_some(visibility))
     }
 
     /// Whether `reader` may have the whole log of a core, private bodies included.

@@ -152,4 +152,6 @@ impl ContentError {
 pub(crate) struct Entry {
     pub(crate) value: kubelt_core::schema::ContentEntry,
     pub(crate) op: OpId,
+    /// By which visibility the reader sees it.
+    pub(crate) visibility: Visibility,
 }

@@ -26,9 +26,10 @@ pub use load::LoadError;
 use self::load::read_log;
 use crate::{
     clock::Clock,
+    exposures::Exposures,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     session_table::SessionTable,
-    write::{Batch, Write, WriteError, Written},
+    write::{Batch, Finished, Write, WriteError, Written},
 };
 
 /// The cores of a node; cheap to clone.
@@ -37,6 +38,7 @@ pub struct Cores {
     store: Store,
     clock: Arc<dyn Clock>,
     sessions: SessionTable,
+    exposures: Exposures,
     cells: Arc<Mutex<HashMap<CoreId, Arc<Cell>>>>,
     uses: Arc<AtomicU64>,
 }
@@ -66,8 +68,13 @@ pub(crate) struct Loaded {
 }
 
 impl Cores {
-    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>, sessions: SessionTable) -> Self {
-        Self { store, clock, sessions, cells: Arc::default(), uses: Arc::default() }
+    pub(crate) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        sessions: SessionTable,
+        exposures: Exposures,
+    ) -> Self {
+        Self { store, clock, sessions, exposures, cells: Arc::default(), uses: Arc::default() }
     }
 
     /// Reads the core's log.
@@ -127,7 +134,7 @@ impl Cores {
                 this.load(&cell, &mut slot).await.map_err(|error| WriteError::Load(Arc::new(error)))?;
             let mut batch = Batch::new(&this.store, cell.core, loaded, this.clock.now_ms());
             batch.reopen(paths);
-            let (tx, _) = batch.finish()?;
+            let Finished { tx, .. } = batch.finish()?;
             tx.commit().await.map_err(WriteError::Commit)
         });
         reopening.await.unwrap_or(Err(WriteError::Stopped))
@@ -176,11 +183,16 @@ impl Cores {
         jobs.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
         let committed = match (broken, batch.finish()) {
             (Some(error), _) | (None, Err(error)) => Err(error),
-            (None, Ok((tx, ended))) => tx.commit().await.map(|_| ended).map_err(WriteError::Commit),
+            (None, Ok(Finished { tx, ended, exposure_changed })) => {
+                tx.commit().await.map(|()| (ended, exposure_changed)).map_err(WriteError::Commit)
+            }
         };
         match committed {
-            Ok(ended) => {
+            Ok((ended, exposure_changed)) => {
                 ended.iter().for_each(|login| self.sessions.evict(login));
+                if exposure_changed {
+                    self.exposures.changed(&cell.core);
+                }
                 cell.ops.store(loaded.log.len(), Ordering::Relaxed);
                 *slot = Some(loaded);
                 answers.into_iter().for_each(|(answer, result)| reply(answer, result));

@@ -7,7 +7,10 @@
 
 use std::fmt;
 
-use kubelt_core::{CoreId, Genesis, Hlc, OpId, Verb, schema::Visibility};
+use kubelt_core::{
+    CoreId, Genesis, Hlc, OpId, Verb,
+    schema::{Exit, Visibility},
+};
 use kubelt_store::{OpRecord, OpsOrder};
 
 use crate::{
@@ -57,7 +60,7 @@ impl Exchange {
         if self.access.replicates(reader, core).await? {
             return Ok(Disclosure::Everything);
         }
-        if is_open(&self.store, core)? {
+        if is_open(&self.store, core, self.access.door(core, Exit::Network)?)? {
             return Ok(Disclosure::Public { headers: matches!(genesis, Genesis::Shared { .. }) });
         }
         Ok(Disclosure::Nothing)
@@ -83,7 +86,8 @@ impl Exchange {
     fn is_public(&self, core: &CoreId, op: &OpRecord) -> Result<bool, StoreError> {
         let Some(path) = &op.path else { return Ok(false) };
         let named = named(&self.store, core, path)?;
-        Ok(named.is_some_and(|named| named.visibility == Visibility::Public && named.op == op.id))
+        let decides = named.is_some_and(|named| named.visibility == Visibility::Public && named.op == op.id);
+        Ok(decides && self.access.door(core, Exit::Network)?.is_open(path))
     }
 
     /// The operations of which such a reader gets anything, in the given order, behind `after`. What is hidden
@@ -99,7 +103,8 @@ impl Exchange {
             return Ok(VisibleOps(Box::new(self.store.ops(core, after, order))));
         }
         let read = |row: Result<(_, Named), _>| row.map(|(_, named)| (named.at, named.op));
-        let mut ops = public(&self.store, core, None, None).map(read).collect::<Result<Vec<_>, _>>()?;
+        let door = self.access.door(core, Exit::Network)?;
+        let mut ops = public(&self.store, core, door, None, None).map(read).collect::<Result<Vec<_>, _>>()?;
         ops.sort_unstable();
         if order == OpsOrder::Backward {
             ops.reverse();

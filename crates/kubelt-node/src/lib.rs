@@ -17,6 +17,7 @@ mod content;
 mod cores;
 mod disclosure;
 pub mod exchange;
+mod exposures;
 mod limits;
 mod names;
 mod node;

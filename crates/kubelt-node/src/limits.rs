@@ -23,6 +23,8 @@ pub(crate) const BATCH_OPS_MAX: usize = 1_024;
 pub(crate) const BATCH_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Operations of all logs kept in memory; the longest unused logs give way.
 pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
+/// Cores whose exposure is kept in memory.
+pub(crate) const EXPOSURES_CACHED_MAX: usize = 100_000;
 /// Logs kept in memory.
 pub(crate) const CACHED_LOGS_MAX: usize = 4_096;
 /// Blocks' bytes gathered into one transaction while content is taken in.

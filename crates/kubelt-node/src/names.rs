@@ -6,8 +6,13 @@
 //! for a public path, a row in a table of public paths alone. What anybody may have is read from that table:
 //! so neither a page, a cursor nor the time that an answer takes depends on what is not public.
 
+use std::sync::Arc;
+
 use cid::Cid;
-use kubelt_core::{CoreId, Hlc, MapPath, OpId, schema::Visibility};
+use kubelt_core::{
+    CoreId, Hlc, MapPath, OpId,
+    schema::{Exit, Exposure, Visibility},
+};
 use kubelt_store::{Store, Tx, TxError};
 
 use crate::StoreError;
@@ -30,30 +35,50 @@ pub(crate) fn named(store: &Store, core: &CoreId, path: &MapPath) -> Result<Opti
     Ok(store.meta(NAMED, &row_key(core, path))?.and_then(|row| decode(&row)))
 }
 
-/// Whether any path of the core is public.
-pub(crate) fn is_open(store: &Store, core: &CoreId) -> Result<bool, StoreError> {
-    Ok(store.meta_scan(PUBLIC, core.digest(), None).next().transpose()?.is_some())
+/// One exit of a core, as its settings have it now.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    exposure: Arc<Exposure>,
+    exit: Exit,
 }
 
-/// The public paths of a core at and below `under` (everywhere, if it is `None`), in order, from the first
-/// after `after`.
+impl Door {
+    pub(crate) fn new(exposure: Arc<Exposure>, exit: Exit) -> Self {
+        Self { exposure, exit }
+    }
+
+    /// Whether strangers may reach `path`, if it is public.
+    pub(crate) fn is_open(&self, path: &MapPath) -> bool {
+        self.exposure.is_open(path, self.exit)
+    }
+}
+
+/// Whether strangers may reach any path of the core.
+pub(crate) fn is_open(store: &Store, core: &CoreId, door: Door) -> Result<bool, StoreError> {
+    Ok(public(store, core, door, None, None).next().transpose()?.is_some())
+}
+
+/// The public paths of a core at and below `under` (everywhere, if it is `None`) that strangers may reach
+/// through `door`, in order, from the first after `after`.
 pub(crate) fn public(
     store: &Store,
     core: &CoreId,
+    door: Door,
     under: Option<&MapPath>,
     after: Option<&MapPath>,
 ) -> impl Iterator<Item = Result<(MapPath, Named), StoreError>> + use<> {
+    let shut = door.exposure.is_shut(door.exit);
     let key = |path: &MapPath| row_key(core, path);
     let prefix = under.map_or_else(|| core.digest().to_vec(), key);
     let under = under.cloned();
     let rows = store.meta_scan(PUBLIC, &prefix, after.map(key).as_deref());
-    rows.filter_map(move |row| {
+    rows.take_while(move |_| !shut).filter_map(move |row| {
         let read = |(key, row): (bytes::Bytes, bytes::Bytes)| {
             let path = MapPath::new(std::str::from_utf8(key.get(32..)?).ok()?).ok()?;
             // `a/bc` begins with `a/b`, too.
             let within =
                 under.as_ref().is_none_or(|under| path == *under || path.below(under.as_str()).is_some());
-            within.then_some((path, decode(&row)?))
+            (within && door.is_open(&path)).then_some((path, decode(&row)?))
         };
         row.map(read).transpose()
     })

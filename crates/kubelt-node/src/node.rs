@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{Account, CoreId, Genesis};
+use kubelt_core::{Account, CoreId, Genesis, schema::Exit};
 use kubelt_store::{Quota, Store, Usage};
 
 use crate::{
@@ -11,6 +11,8 @@ use crate::{
     content::Content,
     cores::{Cores, LoadError},
     exchange::Exchange,
+    exposures::Exposures,
+    names::is_open,
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
@@ -35,8 +37,9 @@ impl Node {
     /// Wires the services over a store and a clock.
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let table = SessionTable::new(store.clone());
-        let cores = Cores::new(store.clone(), Arc::clone(&clock), table.clone());
-        let access = Arc::new(Access::new(cores.clone()));
+        let exposures = Exposures::new(store.clone());
+        let cores = Cores::new(store.clone(), Arc::clone(&clock), table.clone(), exposures.clone());
+        let access = Arc::new(Access::new(cores.clone(), exposures));
         let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access));
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
@@ -63,7 +66,9 @@ impl Exchange {
     /// # Errors
     /// Only when the store fails.
     pub async fn summary(&self, reader: &Reader, core: &CoreId) -> Result<Option<CoreSummary>, LoadError> {
-        if self.disclosure(reader, core).await? == crate::Disclosure::Nothing {
+        let is_open = |exit| is_open(&self.store, core, self.access.door(core, exit)?);
+        let shows = self.disclosure(reader, core).await? != crate::Disclosure::Nothing;
+        if !shows && !is_open(Exit::Http)? {
             return Ok(None);
         }
         let genesis = self.cores.genesis(core)?;

@@ -20,6 +20,7 @@ use crate::{
     clock::random,
     content::{PREFIX, is_whole},
     cores::{LoadError, Loaded},
+    exposures::Exposures,
     names::{Named, set_name},
     session::Session,
     session_table::SessionTable,
@@ -136,14 +137,35 @@ pub(crate) struct Batch<'a> {
     touched: BTreeSet<MapPath>,
     /// Sign-ins that the batch ends.
     ended: Vec<LoginId>,
+    exposure_changed: bool,
     changed: bool,
+}
+
+/// A batch that is ready to be committed.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) tx: Tx,
+    /// Sign-ins that it ends.
+    pub(crate) ended: Vec<LoginId>,
+    /// Whether it changes what strangers may reach of the core by its settings.
+    pub(crate) exposure_changed: bool,
 }
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(store: &'a Store, core: CoreId, loaded: &'a mut Loaded, now_ms: u64) -> Self {
         let mut tx = store.begin();
         tx.enforce_quota(&core);
-        Self { store, core, loaded, tx, now_ms, touched: BTreeSet::new(), ended: Vec::new(), changed: false }
+        Self {
+            store,
+            core,
+            loaded,
+            tx,
+            now_ms,
+            touched: BTreeSet::new(),
+            ended: Vec::new(),
+            exposure_changed: false,
+            changed: false,
+        }
     }
 
     /// Judges one write and takes it in.
@@ -230,6 +252,7 @@ impl<'a> Batch<'a> {
         if path.prefix() == PREFIX {
             self.touched.insert(path.clone());
         }
+        self.exposure_changed |= Exposures::concerns(path);
     }
 
     /// Opens whatever has become whole at these paths since its operation was taken in.
@@ -244,7 +267,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Ends the batch: heads, and what content paths open.
-    pub(crate) fn finish(mut self) -> Result<(Tx, Vec<LoginId>), WriteError> {
+    pub(crate) fn finish(mut self) -> Result<Finished, WriteError> {
         if self.changed {
             for path in std::mem::take(&mut self.touched) {
                 let now = self.opened(&path)?;
@@ -252,7 +275,7 @@ impl<'a> Batch<'a> {
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        Ok((self.tx, self.ended))
+        Ok(Finished { tx: self.tx, ended: self.ended, exposure_changed: self.exposure_changed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.

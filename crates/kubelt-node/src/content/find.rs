@@ -2,7 +2,10 @@
 
 use cid::Cid;
 use kubelt_content::read::{NodeKind, ReadError, resolve};
-use kubelt_core::{CoreId, MapPath, schema::Visibility};
+use kubelt_core::{
+    CoreId, MapPath,
+    schema::{Exit, Visibility},
+};
 
 use super::{Content, ContentError, Entry, File, Found, content_path, upload::UNKNOWN_MEDIA_TYPE};
 use crate::{
@@ -85,8 +88,9 @@ impl Content {
             for named in self.store.names_of_root(&root?).take(NAMES_PER_ROOT_MAX) {
                 let (core, path, visibility) = named?;
                 let Some(visibility) = names::visibility(visibility) else { continue };
-                if self.access.sees(reader, &core, &path, visibility).await? {
-                    return Ok(Some(visibility));
+                let seen = self.access.sees(reader, &core, &path, visibility, Exit::Ipfs).await?;
+                if seen.is_some() {
+                    return Ok(seen);
                 }
             }
         }
@@ -103,12 +107,12 @@ impl Content {
         // The path may be written between the two reads; then they are made again.
         for _ in 0..ENTRY_READS_MAX {
             let Some(opened) = named(&self.store, core, path)? else { return Ok(None) };
-            if !self.access.sees(reader, core, path, opened.visibility).await? {
-                return Ok(None);
-            }
+            let seen = self.access.sees(reader, core, path, opened.visibility, Exit::Http).await?;
+            let Some(visibility) = seen else { return Ok(None) };
             let Some(state) = self.store.state(core, path)? else { continue };
             if state.id == opened.op {
-                return Ok(content_entry(&state.value).map(|value| Entry { value, op: state.id }));
+                let entry = |value| Entry { value, op: state.id, visibility };
+                return Ok(content_entry(&state.value).map(entry));
             }
         }
         Ok(None)
@@ -116,7 +120,7 @@ impl Content {
 }
 
 fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry: bool) -> Found {
-    let visibility = entry.value.visibility;
+    let visibility = entry.visibility;
     let file = |size: u64| File {
         cid,
         size,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use cid::Cid;
 use kubelt_content::read::{Listing, NodeKind, stat};
-use kubelt_core::{CoreId, MapPath, OpId, schema::Visibility};
+use kubelt_core::{
+    CoreId, MapPath, OpId,
+    schema::{Exit, Visibility},
+};
 
 use super::{Content, ContentError, Found, content_path};
 use crate::{StoreError, access::Reader, names::public, write::content_entry};
@@ -178,7 +181,7 @@ impl Content {
                 } else {
                     let mut child = self.dag_child(name.to_owned(), entry.value.cid)?;
                     child.media_type = Some(entry.value.media_type);
-                    child.visibility = Some(entry.value.visibility);
+                    child.visibility = Some(entry.visibility);
                     children.insert(name.to_owned(), child);
                 }
                 while children.len() > count {
@@ -204,7 +207,8 @@ impl Content {
     ) -> Result<Vec<MapPath>, StoreError> {
         match reader {
             Reader::Anonymous => {
-                let rows = public(&self.store, core, Some(base), after).take(SCAN_PAGE);
+                let door = self.access.door(core, Exit::Http)?;
+                let rows = public(&self.store, core, door, Some(base), after).take(SCAN_PAGE);
                 rows.map(|row| row.map(|(path, _)| path)).collect()
             }
             Reader::Session(_) => {

@@ -1,7 +1,7 @@
 //! The log and the state, page by page, and operations posted by clients.
 
 use bytes::Bytes;
-use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Signed};
+use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Signed, schema::Exit};
 use kubelt_store::{OpRecord, OpsOrder, StateEntry};
 
 use super::{
@@ -204,7 +204,8 @@ impl Exchange {
         count: usize,
     ) -> Result<Vec<(MapPath, StateEntry)>, StoreError> {
         let mut rows = Vec::new();
-        for row in public(&self.store, core, under, after) {
+        let door = self.access.door(core, Exit::Network)?;
+        for row in public(&self.store, core, door, under, after) {
             let (path, named) = row?;
             // Another operation may decide the path by now: what it says was not found to be public.
             rows.extend(
