@@ -111,6 +111,7 @@ async fn import(world: &World, source: &Path) -> Result<Duration> {
     let target = Target {
         path: content_path(&["video.mp4".to_owned()])?,
         visibility: Visibility::Public,
+        partial: false,
         media_type: None,
     };
     let core = session.core;

@@ -69,6 +69,7 @@ impl World {
                 let target = Target {
                     path: content_path(&greeting_path())?,
                     visibility: Visibility::Public,
+                    partial: false,
                     media_type: None,
                 };
                 let core = session.core;

@@ -49,6 +49,7 @@ async fn put(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Resu
     let target = Target {
         path: kubelt_node::content_path(&request.path)?,
         visibility: visibility(request)?,
+        partial: partial(request)?,
         media_type: media_type(&request.headers)?,
     };
     let content = &routes.content;
@@ -108,6 +109,15 @@ fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
         Some("members") => Ok(Visibility::Members),
         Some("public") => Ok(Visibility::Public),
         Some(_) => Err(ApiError::new(Code::BadRequest, "`visibility` is `public`, `members` or `private`")),
+    }
+}
+
+/// Whether a DAG with blocks missing is taken, and marked as such.
+fn partial(request: &CoreRequest) -> Result<bool, ApiError> {
+    match request.query.get("partial") {
+        None | Some("refuse") => Ok(false),
+        Some("allow") => Ok(true),
+        Some(_) => Err(ApiError::new(Code::BadRequest, "`partial` is `refuse` or `allow`")),
     }
 }
 

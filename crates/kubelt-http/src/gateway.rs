@@ -8,7 +8,7 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_content::parse_cid;
-use kubelt_node::{Content, ContentError, Found, Reader, Sessions};
+use kubelt_node::{Content, ContentError, Found, Reader, Sessions, Within};
 
 use crate::{
     auth,
@@ -50,8 +50,8 @@ async fn serve(State(gateway): State<Gateway>, request: Request) -> Result<Respo
             respond(&gateway.content, &file, &request.method, &request.headers, Caching::Immutable)
         }
         Found::Directory { .. } if !slash => Ok(with_slash(&text, &path)),
-        Found::Directory { cid: Some(directory), .. } => {
-            index_or_listing(&gateway, &reader, &request, (&text, &cid), path, &directory).await
+        Found::Directory { cid: Some(directory), within, .. } => {
+            index_or_listing(&gateway, &reader, &request, (&text, &cid), path, (&directory, within)).await
         }
         Found::Directory { cid: None, .. } => Err(ApiError::not_found()),
     }
@@ -72,7 +72,7 @@ async fn index_or_listing(
     request: &Parts,
     (text, root): (&str, &kubelt_content::Cid),
     path: Vec<String>,
-    directory: &kubelt_content::Cid,
+    (directory, within): (&kubelt_content::Cid, Within),
 ) -> Result<Response, ApiError> {
     let title = format!("/ipfs/{text}/{}", path.join("/"));
     let mut index = path;
@@ -83,7 +83,7 @@ async fn index_or_listing(
         }
         Ok(_) | Err(ContentError::NotFound) => {
             let query = crate::query::Query::parse(request.uri.query().unwrap_or_default())?;
-            let page = gateway.content.list_cid(directory, query.get("cursor"), 1_000)?;
+            let page = gateway.content.list_cid(directory, within, query.get("cursor"), 1_000)?;
             Ok(listing_page(&title, &page))
         }
         Err(error) => Err(error.into()),

@@ -19,15 +19,43 @@ pub enum BlockError {
     Store(#[from] StoreError),
 }
 
-/// Every block of the store, for DAGs that the reader was already found to be allowed.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredBlocks(pub(crate) Store);
+/// Which blocks somebody may have who was let in by a root: all that lie below it. Where the root is whole in
+/// its core these need no further look; where it is partial they are those that the core possesses, though the
+/// store may hold the others, for cores that keep them private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within(Option<CoreId>);
 
-impl Blocks for StoredBlocks {
+impl Within {
+    /// Let in by a root that is whole.
+    pub(crate) const WHOLE: Self = Self(None);
+
+    /// Let in by a root of which `core` lacks blocks.
+    pub(crate) const fn partial(core: CoreId) -> Self {
+        Self(Some(core))
+    }
+}
+
+/// The blocks below a root by which the reader was let in.
+#[derive(Debug, Clone)]
+pub(crate) struct ReachedBlocks {
+    store: Store,
+    within: Within,
+}
+
+impl ReachedBlocks {
+    pub(crate) const fn new(store: Store, within: Within) -> Self {
+        Self { store, within }
+    }
+}
+
+impl Blocks for ReachedBlocks {
     type Error = BlockError;
 
     fn block(&self, cid: &Cid) -> Result<Bytes, BlockError> {
-        self.0.block(cid)?.ok_or_else(|| BlockError::Missing(Box::new(*cid)))
+        if let Within(Some(core)) = self.within {
+            return PossessedBlocks { store: &self.store, core }.block(cid);
+        }
+        self.store.block(cid)?.ok_or_else(|| BlockError::Missing(Box::new(*cid)))
     }
 }
 

@@ -33,12 +33,12 @@ pub use stream::Upload;
 pub use upload::{Stored, Target, UploadError};
 
 pub(crate) use block_sink::BlockSink;
-pub(crate) use link::is_whole;
+pub(crate) use link::{Wholeness, how_whole};
 
 use crate::{
     StoreError,
     access::Access,
-    blocks::{BlockError, StoredBlocks},
+    blocks::{BlockError, ReachedBlocks, Within},
     cores::{Cores, LoadError},
     limits::UPLOADS_MAX,
 };
@@ -60,8 +60,8 @@ impl Content {
         Self { store, cores, access, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) }
     }
 
-    fn blocks(&self) -> StoredBlocks {
-        StoredBlocks(self.store.clone())
+    fn blocks(&self, within: Within) -> ReachedBlocks {
+        ReachedBlocks::new(self.store.clone(), within)
     }
 }
 
@@ -89,6 +89,8 @@ pub struct File {
     pub media_type: Option<String>,
     /// Who may read it.
     pub visibility: Visibility,
+    /// Which blocks its reader may have.
+    pub within: Within,
     /// The operation that wrote the entry it was found by; none where it was found by CID.
     pub op: Option<OpId>,
     /// Its last name on the way here, from which a media type can be guessed.
@@ -106,6 +108,8 @@ pub enum Found {
         cid: Option<Cid>,
         /// Who may read it.
         visibility: Visibility,
+        /// Which blocks its reader may have.
+        within: Within,
     },
     /// A block that is neither, found by its CID.
     Block(File),
@@ -131,6 +135,15 @@ pub enum ContentError {
     Store(#[from] StoreError),
 }
 
+impl From<BlockError> for ContentError {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::Missing(_) => Self::NotFound,
+            BlockError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl ContentError {
     /// What reading a DAG that is known to be whole can end in.
     fn reading(error: ReadError<BlockError>) -> Self {
@@ -154,4 +167,6 @@ pub(crate) struct Entry {
     pub(crate) op: OpId,
     /// By which visibility the reader sees it.
     pub(crate) visibility: Visibility,
+    /// Which blocks its reader may have.
+    pub(crate) within: Within,
 }

@@ -28,7 +28,7 @@ mod status;
 mod write;
 
 pub use access::Reader;
-pub use blocks::BlockError;
+pub use blocks::{BlockError, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,

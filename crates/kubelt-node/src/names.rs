@@ -25,6 +25,8 @@ const PUBLIC: &str = "public";
 pub(crate) struct Named {
     pub(crate) root: Cid,
     pub(crate) visibility: Visibility,
+    /// Whether it opens the DAG only as far as its core has it.
+    pub(crate) partial: bool,
     /// The operation that decided it, and its date.
     pub(crate) op: OpId,
     pub(crate) at: Hlc,
@@ -100,7 +102,7 @@ pub(crate) fn set_name(
         tx.unname_root(&before.root, core, path)?;
     }
     if let Some(now) = now {
-        tx.name_root(&now.root, core, path, byte(now.visibility))?;
+        tx.name_root(&now.root, core, path, byte(&now))?;
     }
     let row = now.map(|now| encode(&now));
     tx.put_meta(NAMED, &key, row.as_deref())?;
@@ -112,32 +114,39 @@ pub(crate) fn set_name(
     }
 }
 
-/// The visibility of a byte that [`set_name`] wrote.
-pub(crate) fn visibility(byte: u8) -> Option<Visibility> {
-    Visibility::ALL.get(usize::from(byte)).copied()
+/// Set in a name's byte where the root is opened only as far as its core has it.
+const PARTIAL: u8 = 0x80;
+
+/// What [`set_name`] wrote beside a name: its visibility, and whether the root is partial.
+pub(crate) fn read_byte(byte: u8) -> Option<(Visibility, bool)> {
+    let visibility = Visibility::ALL.get(usize::from(byte & !PARTIAL)).copied()?;
+    Some((visibility, byte & PARTIAL != 0))
 }
 
-fn byte(visibility: Visibility) -> u8 {
-    match visibility {
+fn byte(named: &Named) -> u8 {
+    let visibility = match named.visibility {
         Visibility::Private => 0,
         Visibility::Members => 1,
         Visibility::Public => 2,
-    }
+    };
+    visibility | if named.partial { PARTIAL } else { 0 }
 }
 
-/// Visibility (1 byte), date (8), operation (32), root.
+/// Visibility and partiality (1 byte), date (8), operation (32), root.
 fn encode(named: &Named) -> Vec<u8> {
     let at = named.at.bits().to_be_bytes();
-    [&[byte(named.visibility)], at.as_slice(), named.op.digest(), named.root.to_bytes().as_slice()].concat()
+    [&[byte(named)], at.as_slice(), named.op.digest(), named.root.to_bytes().as_slice()].concat()
 }
 
 fn decode(row: &[u8]) -> Option<Named> {
     let (first, rest) = row.split_first()?;
     let (at, rest) = rest.split_first_chunk::<8>()?;
     let (op, root) = rest.split_first_chunk::<32>()?;
+    let (visibility, partial) = read_byte(*first)?;
     Some(Named {
         root: Cid::try_from(root).ok()?,
-        visibility: visibility(*first)?,
+        visibility,
+        partial,
         op: OpId::from_digest(*op),
         at: Hlc::from_bits(u64::from_be_bytes(*at)),
     })

@@ -18,7 +18,7 @@ use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError};
 use crate::{
     StoreError,
     clock::random,
-    content::{PREFIX, is_whole},
+    content::{PREFIX, Wholeness, how_whole},
     cores::{LoadError, Loaded},
     exposures::Exposures,
     names::{Named, set_name},
@@ -282,9 +282,12 @@ impl<'a> Batch<'a> {
     fn opened(&self, path: &MapPath) -> Result<Option<Named>, WriteError> {
         let Some(state) = self.tx.state(&self.core, path)? else { return Ok(None) };
         let Some(entry) = content_entry(&state.value) else { return Ok(None) };
-        let whole = is_whole(self.store, &self.core, &entry.cid)?;
-        let now = Named { root: entry.cid, visibility: entry.visibility, op: state.id, at: state.at };
-        Ok(whole.then_some(now))
+        let here = how_whole(self.store, &self.core, &entry.cid)?;
+        let partial = here == Some(Wholeness::Partial);
+        let opens = here.is_some() && (entry.partial || !partial);
+        let (op, at) = (state.id, state.at);
+        let now = Named { root: entry.cid, visibility: entry.visibility, partial, op, at };
+        Ok(opens.then_some(now))
     }
 }
 

@@ -78,10 +78,11 @@ impl Walk {
         Self { limits, seen: HashSet::new(), levels: vec![(roots, 0)] }
     }
 
-    /// The next block; `None` at the end. After an error there is nothing more.
+    /// The next block; `None` at the end. After an error of the source ([`ReadError::Source`]) the walk may go on
+    /// without that block; after any other there is nothing more.
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Visit>, WalkError<B::Error>> {
         let result = self.step(blocks);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !matches!(error, WalkError::Read(ReadError::Source(_)))) {
             self.levels.clear();
         }
         result

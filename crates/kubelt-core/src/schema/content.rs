@@ -59,7 +59,7 @@ impl fmt::Display for Visibility {
 }
 
 /// What is published at a path: a map of `cid`, `size`, `media_type`, `visibility` and, where there is any,
-/// `encryption` and `metadata`. No other fields.
+/// `partial`, `encryption` and `metadata`. No other fields.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ContentEntry {
     /// The root of the content's blocks.
@@ -70,6 +70,8 @@ pub struct ContentEntry {
     pub media_type: String,
     /// Who may read it.
     pub visibility: Visibility,
+    /// Whether blocks of the DAG may be missing: it is then opened as far as it is there. Written only when true.
+    pub partial: bool,
     /// How it is encrypted, where it is.
     pub encryption: Option<BTreeMap<String, Ipld>>,
     /// Whatever its publisher says of it; an empty map is written as none.
@@ -80,7 +82,15 @@ impl ContentEntry {
     /// Content in the clear, with nothing further said of it.
     pub fn new(cid: Cid, size: u64, media_type: impl Into<String>, visibility: Visibility) -> Self {
         let media_type = media_type.into();
-        Self { cid, size, media_type, visibility, encryption: None, metadata: BTreeMap::new() }
+        Self {
+            cid,
+            size,
+            media_type,
+            visibility,
+            partial: false,
+            encryption: None,
+            metadata: BTreeMap::new(),
+        }
     }
 
     /// Reads the value of `content/<path>`. [`super::check`] holds it to the limits of all values, too.
@@ -89,7 +99,7 @@ impl ContentEntry {
     /// [`SchemaError`] when it is none.
     pub fn from_ipld(value: &Ipld) -> Result<Self, SchemaError> {
         let fields = Fields::of(value)?;
-        fields.only(&["cid", "encryption", "media_type", "metadata", "size", "visibility"])?;
+        fields.only(&["cid", "encryption", "media_type", "metadata", "partial", "size", "visibility"])?;
         Ok(Self {
             cid: fields.required("cid", "a link", fields::link)?,
             size: fields.required("size", "a whole number from 0 to 2^53 - 1", size)?,
@@ -101,6 +111,11 @@ impl ContentEntry {
             visibility: fields.required("visibility", "`public`, `members` or `private`", |value| {
                 fields::text(value)?.parse().ok()
             })?,
+            partial: fields
+                .optional("partial", "true, or not there", |value| {
+                    matches!(value, Ipld::Bool(true)).then_some(true)
+                })?
+                .unwrap_or_default(),
             encryption: fields.optional("encryption", "a map", |value| fields::map(value).cloned())?,
             metadata: fields
                 .optional("metadata", "a map with at least one field", |value| {
@@ -118,6 +133,9 @@ impl ContentEntry {
             ("media_type".to_owned(), Ipld::String(self.media_type.clone())),
             ("visibility".to_owned(), Ipld::String(self.visibility.to_string())),
         ]);
+        if self.partial {
+            fields.insert("partial".to_owned(), Ipld::Bool(true));
+        }
         if let Some(encryption) = &self.encryption {
             fields.insert("encryption".to_owned(), Ipld::Map(encryption.clone()));
         }

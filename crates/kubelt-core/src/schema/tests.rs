@@ -34,6 +34,7 @@ fn content_comes_back_as_it_went() {
     assert_eq!(read(&at, &entry.to_ipld()), Ok(Value::Content(entry.clone())));
     entry.metadata.insert("title".to_owned(), Ipld::String("Home".to_owned()));
     entry.encryption = Some(BTreeMap::new());
+    entry.partial = true;
     assert_eq!(read(&at, &entry.to_ipld()), Ok(Value::Content(entry)));
 }
 
@@ -53,6 +54,7 @@ fn content_of_another_shape_is_refused() {
     assert_eq!(field(changed("size", Some(Ipld::Integer(-1)))), "size");
     assert_eq!(field(changed("size", Some(Ipld::Integer(1 << 53)))), "size");
     assert_eq!(field(changed("visibility", text("everyone"))), "visibility");
+    assert_eq!(field(changed("partial", Some(Ipld::Bool(false)))), "partial");
     assert_eq!(field(changed("metadata", Some(map(&[])))), "metadata");
     for media_type in ["", "html", "text/", "/html", "text/html\n", "text/ht ml", "text/html; a=\u{7f}"] {
         assert_eq!(field(changed("media_type", text(media_type))), "media_type", "{media_type:?}");

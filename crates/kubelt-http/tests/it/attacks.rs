@@ -425,3 +425,40 @@ async fn a_listing_goes_on_behind_any_name() {
     let rest = scene.node.get(&format!("{core}/big/?cursor={cursor}"), None).await.expect(200).text();
     assert!(rest.contains("1000") && !rest.contains("0999"), "{rest}");
 }
+
+/// A partial DAG opens what its core has of it, and never what another core keeps private under the same root.
+#[tokio::test]
+async fn a_partial_dag_opens_only_what_its_core_has() {
+    let scene = Scene::new().await;
+    // Alice keeps the whole directory private; Eve knows its block, and claims the rest to be missing.
+    let directory = directory_naming(&scene.secret.cid);
+    let link = |core: &str, more: &str| format!("{core}/-/content/d?cid={}{more}", directory.cid());
+    for (core, token) in [(scene.alice.core(), &scene.alice_token), (scene.eve.core(), &scene.eve_token)] {
+        let car = car_of(*directory.cid(), std::slice::from_ref(&directory));
+        scene.node.call("POST", &format!("{core}/-/car"), Some(token), &CAR, car).await.expect(201);
+    }
+    scene.node.put(&link(&scene.alice.core(), ""), &scene.alice_token, "").await.expect(201);
+    let eve = scene.eve.core();
+    scene.node.put(&link(&eve, "&visibility=public"), &scene.eve_token, "").await.expect(409);
+    scene.node.put(&link(&eve, "&visibility=public&partial=maybe"), &scene.eve_token, "").await.expect(400);
+    scene.node.put(&link(&eve, "&visibility=public&partial=allow"), &scene.eve_token, "").await.expect(201);
+    for reader in [None, Some(scene.eve_token.as_str())] {
+        let page = scene.node.get(&format!("{eve}/d/"), reader).await.expect(200);
+        assert!(page.text().contains('x'), "what is there is shown");
+        scene.node.get(&format!("/ipfs/{}/", directory.cid()), reader).await.expect(200);
+        for path in [
+            format!("{eve}/d/x"),
+            format!("{eve}/-/content/d/x"),
+            format!("/ipfs/{}/x", directory.cid()),
+            format!("/ipfs/{}", scene.secret.cid),
+        ] {
+            let answer = scene.node.get(&path, reader).await;
+            assert_eq!(answer.status, 404, "{path} as {reader:?}: {}", answer.text());
+        }
+    }
+    let export = scene.node.get(&format!("{eve}/-/car"), Some(&scene.eve_token)).await.expect(200);
+    assert!(!export.text().contains("alice's secret"));
+    // Alice reads all of hers.
+    let path = format!("{}/d/x", scene.alice.core());
+    assert_eq!(scene.node.get(&path, Some(&scene.alice_token)).await.expect(200).text(), "alice's secret");
+}

@@ -1,7 +1,7 @@
 //! From a path or a CID to content.
 
 use cid::Cid;
-use kubelt_content::read::{NodeKind, ReadError, resolve};
+use kubelt_content::read::{Blocks as _, NodeKind, ReadError, resolve};
 use kubelt_core::{
     CoreId, MapPath,
     schema::{Exit, Visibility},
@@ -10,6 +10,7 @@ use kubelt_core::{
 use super::{Content, ContentError, Entry, File, Found, content_path, upload::UNKNOWN_MEDIA_TYPE};
 use crate::{
     access::Reader,
+    blocks::Within,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
     names::{self, named},
     write::content_entry,
@@ -34,7 +35,7 @@ impl Content {
             let (head, rest) = segments.split_at(taken);
             let path = content_path(head)?;
             let Some(entry) = self.entry(reader, core, &path).await? else { continue };
-            match resolve(&self.blocks(), &entry.value.cid, rest) {
+            match resolve(&self.blocks(entry.within), &entry.value.cid, rest) {
                 Ok(node) => return Ok(found(&entry, node.cid, node.kind, segments, rest.is_empty())),
                 Err(error) => match ContentError::reading(error) {
                     ContentError::NotFound => {}
@@ -43,7 +44,8 @@ impl Content {
             }
         }
         if self.any_below(reader, core, &content_path(segments)?).await? {
-            return Ok(Found::Directory { cid: None, visibility: Visibility::Public });
+            let (visibility, within) = (Visibility::Public, Within::WHOLE);
+            return Ok(Found::Directory { cid: None, visibility, within });
         }
         Err(ContentError::NotFound)
     }
@@ -59,42 +61,48 @@ impl Content {
         cid: &Cid,
         segments: &[String],
     ) -> Result<Found, ContentError> {
-        let visibility = self.cid_visibility(reader, cid).await?.ok_or(ContentError::NotFound)?;
+        let (visibility, within) = self.let_in(reader, cid).await?.ok_or(ContentError::NotFound)?;
         let file = |cid: Cid, size: u64| File {
             cid,
             size,
             media_type: None,
             visibility,
+            within,
             op: None,
             name: segments.last().cloned(),
         };
-        match resolve(&self.blocks(), cid, segments) {
+        match resolve(&self.blocks(within), cid, segments) {
             Ok(node) => Ok(match node.kind {
                 NodeKind::File { size } => Found::File(file(node.cid, size)),
-                NodeKind::Directory { .. } => Found::Directory { cid: Some(node.cid), visibility },
+                NodeKind::Directory { .. } => Found::Directory { cid: Some(node.cid), visibility, within },
                 NodeKind::Symlink { target } => Found::File(file(node.cid, target.len() as u64)),
             }),
             Err(ReadError::NotUnixFs(_)) if segments.is_empty() => {
-                let size = self.store.block(cid)?.ok_or(ContentError::NotFound)?.len();
+                let block = self.blocks(within).block(cid).map_err(ContentError::from)?;
+                let size = block.len();
                 Ok(Found::Block(file(*cid, size as u64)))
             }
             Err(error) => Err(ContentError::reading(error)),
         }
     }
 
-    /// The visibility by which `reader` may have a block, if any: that of a path whose DAG reaches it.
-    async fn cid_visibility(&self, reader: &Reader, cid: &Cid) -> Result<Option<Visibility>, ContentError> {
+    /// How `reader` is let in to a block, if at all: by a path that names a root which reaches it.
+    async fn let_in(&self, reader: &Reader, cid: &Cid) -> Result<Option<(Visibility, Within)>, ContentError> {
+        let mut partial = None;
         for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX) {
-            for named in self.store.names_of_root(&root?).take(NAMES_PER_ROOT_MAX) {
-                let (core, path, visibility) = named?;
-                let Some(visibility) = names::visibility(visibility) else { continue };
+            let root = root?;
+            for named in self.store.names_of_root(&root).take(NAMES_PER_ROOT_MAX) {
+                let (core, path, byte) = named?;
+                let Some((visibility, is_partial)) = names::read_byte(byte) else { continue };
                 let seen = self.access.sees(reader, &core, &path, visibility, Exit::Ipfs).await?;
-                if seen.is_some() {
-                    return Ok(seen);
+                match seen {
+                    Some(visibility) if is_partial => partial = Some((visibility, Within::partial(core))),
+                    Some(visibility) => return Ok(Some((visibility, Within::WHOLE))),
+                    None => {}
                 }
             }
         }
-        Ok(None)
+        Ok(partial)
     }
 
     /// The entry at exactly `path`, where `reader` may see it and its DAG is whole in this core.
@@ -111,7 +119,8 @@ impl Content {
             let Some(visibility) = seen else { return Ok(None) };
             let Some(state) = self.store.state(core, path)? else { continue };
             if state.id == opened.op {
-                let entry = |value| Entry { value, op: state.id, visibility };
+                let within = if opened.partial { Within::partial(*core) } else { Within::WHOLE };
+                let entry = |value| Entry { value, op: state.id, visibility, within };
                 return Ok(content_entry(&state.value).map(entry));
             }
         }
@@ -120,7 +129,7 @@ impl Content {
 }
 
 fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry: bool) -> Found {
-    let visibility = entry.visibility;
+    let (visibility, within) = (entry.visibility, entry.within);
     let file = |size: u64| File {
         cid,
         size,
@@ -128,12 +137,13 @@ fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry:
             .filter(|kind| is_entry && *kind != UNKNOWN_MEDIA_TYPE)
             .cloned(),
         visibility,
+        within,
         op: Some(entry.op),
         name: segments.last().cloned(),
     };
     match kind {
         NodeKind::File { size } => Found::File(file(size)),
-        NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility },
+        NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility, within },
         NodeKind::Symlink { target } => Found::File(file(target.len() as u64)),
     }
 }

@@ -36,7 +36,16 @@ pub enum Incomplete {
     Commit(#[from] CommitError),
 }
 
-/// Marks of DAGs that are whole, by core and root.
+/// How much of a DAG a core has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wholeness {
+    /// Every block.
+    Whole,
+    /// As much as was noted, and it is to be opened all the same.
+    Partial,
+}
+
+/// Marks of DAGs that are whole, or partial, by core and root.
 const WHOLE: &str = "whole";
 
 impl Content {
@@ -45,23 +54,49 @@ impl Content {
     /// # Errors
     /// [`Incomplete`] names a block that is missing.
     pub(crate) async fn make_whole(&self, core: &CoreId, root: &Cid) -> Result<(), Incomplete> {
-        if is_whole(&self.store, core, root)? {
-            return Ok(());
+        self.note_reach(core, root, Wholeness::Whole).await.map(|_missing| ())
+    }
+
+    /// The same, but where blocks are missing, what is there is noted and the DAG is marked as partial; gives how
+    /// many are missing. The root itself must be there.
+    ///
+    /// # Errors
+    /// [`Incomplete`] when the root is missing or the DAG is malformed.
+    pub(crate) async fn make_partial(&self, core: &CoreId, root: &Cid) -> Result<u64, Incomplete> {
+        self.note_reach(core, root, Wholeness::Partial).await
+    }
+
+    async fn note_reach(&self, core: &CoreId, root: &Cid, at_least: Wholeness) -> Result<u64, Incomplete> {
+        if how_whole(&self.store, core, root)? == Some(Wholeness::Whole) {
+            return Ok(0);
         }
         let (store, core, root) = (self.store.clone(), *core, *root);
-        let walked = tokio::task::spawn_blocking(move || walk(&store, core, root)).await;
-        let blocks = walked.expect("walking does not panic")?;
-        link(&self.store, &core, &root, &blocks).await
+        let walked = tokio::task::spawn_blocking(move || walk(&store, core, root, at_least)).await;
+        let (blocks, missing) = walked.expect("walking does not panic")?;
+        let found = if missing == 0 { Wholeness::Whole } else { Wholeness::Partial };
+        link(&self.store, &core, &root, &blocks, found).await?;
+        Ok(missing)
     }
 }
 
-/// Whether the DAG of `root` was found whole in `core`.
-pub(crate) fn is_whole(store: &Store, core: &CoreId, root: &Cid) -> Result<bool, StoreError> {
-    Ok(store.meta(WHOLE, &whole_key(core, root))?.is_some())
+/// How much of the DAG of `root` was found in `core`; none where it was not looked at or lacked blocks.
+pub(crate) fn how_whole(store: &Store, core: &CoreId, root: &Cid) -> Result<Option<Wholeness>, StoreError> {
+    let mark = store.meta(WHOLE, &whole_key(core, root))?;
+    Ok(mark.and_then(|mark| match mark.first() {
+        Some(1) => Some(Wholeness::Whole),
+        Some(2) => Some(Wholeness::Partial),
+        _ => None,
+    }))
 }
 
-/// Notes that `root` reaches `blocks` and is whole in `core`.
-pub(crate) async fn link(store: &Store, core: &CoreId, root: &Cid, blocks: &[Cid]) -> Result<(), Incomplete> {
+/// Notes that `root` reaches `blocks`, and how much of it `core` has.
+pub(crate) async fn link(
+    store: &Store,
+    core: &CoreId,
+    root: &Cid,
+    blocks: &[Cid],
+    wholeness: Wholeness,
+) -> Result<(), Incomplete> {
     let pieces = blocks.chunks(LINKS_PER_COMMIT);
     for piece in pieces {
         let mut tx = store.begin();
@@ -69,23 +104,32 @@ pub(crate) async fn link(store: &Store, core: &CoreId, root: &Cid, blocks: &[Cid
         tx.commit().await?;
     }
     let mut tx = store.begin();
+    let mark = match wholeness {
+        Wholeness::Whole => 1,
+        Wholeness::Partial => 2,
+    };
     tx.set_linked(root)?;
-    tx.put_meta(WHOLE, &whole_key(core, root), Some(&[1]))?;
+    tx.put_meta(WHOLE, &whole_key(core, root), Some(&[mark]))?;
     tx.commit().await?;
     Ok(())
 }
 
-fn walk(store: &Store, core: CoreId, root: Cid) -> Result<Vec<Cid>, Incomplete> {
+/// The blocks of a DAG that the core has, and how many it lacks.
+fn walk(store: &Store, core: CoreId, root: Cid, at_least: Wholeness) -> Result<(Vec<Cid>, u64), Incomplete> {
     let blocks = PossessedBlocks { store, core };
     let limits = WalkLimits { blocks_max: DAG_BLOCKS_MAX, ..WalkLimits::default() };
     let mut walk = Walk::new([root], limits);
     let mut reached = Vec::new();
+    let mut missing = 0;
     loop {
         match walk.next(&blocks) {
             Ok(Some(visit)) => reached.push(visit.cid),
-            Ok(None) => return Ok(reached),
+            Ok(None) => return Ok((reached, missing)),
             Err(WalkError::Read(ReadError::Source(BlockError::Missing(cid)))) => {
-                return Err(Incomplete::Missing(cid));
+                if at_least == Wholeness::Whole || *cid == root {
+                    return Err(Incomplete::Missing(cid));
+                }
+                missing += 1;
             }
             Err(WalkError::Read(ReadError::Source(BlockError::Store(error)))) => {
                 return Err(Incomplete::Store(error));

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use cid::Cid;
-use kubelt_content::read::{Listing, NodeKind, stat};
+use kubelt_content::read::{Blocks as _, Listing, NodeKind, stat};
 use kubelt_core::{
     CoreId, MapPath, OpId,
     schema::{Exit, Visibility},
 };
 
 use super::{Content, ContentError, Found, content_path};
-use crate::{StoreError, access::Reader, names::public, write::content_entry};
+use crate::{
+    StoreError,
+    access::Reader,
+    blocks::{BlockError, ReachedBlocks, Within},
+    names::public,
+    write::content_entry,
+};
 
 /// Entries of the map read at once.
 const SCAN_PAGE: usize = 256;
@@ -83,7 +89,9 @@ impl Content {
     ) -> Result<Children, ContentError> {
         let found = self.find(reader, core, segments).await?;
         let mut children = match found {
-            Found::Directory { cid: Some(cid), .. } => self.dag_children(&cid, cursor, limit + 1)?,
+            Found::Directory { cid: Some(cid), within, .. } => {
+                self.dag_children(&cid, within, cursor, limit + 1)?
+            }
             Found::Directory { cid: None, .. } => BTreeMap::new(),
             Found::File(_) | Found::Block(_) => return Err(ContentError::NotFound),
         };
@@ -99,20 +107,22 @@ impl Content {
     pub fn list_cid(
         &self,
         directory: &Cid,
+        within: Within,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Children, ContentError> {
-        Ok(page(self.dag_children(directory, cursor, limit + 1)?, limit))
+        Ok(page(self.dag_children(directory, within, cursor, limit + 1)?, limit))
     }
 
     /// The entries of a directory published as one, at least `count` of those behind `cursor`.
     fn dag_children(
         &self,
         cid: &Cid,
+        within: Within,
         cursor: Option<&str>,
         count: usize,
     ) -> Result<BTreeMap<String, Child>, ContentError> {
-        let blocks = self.blocks();
+        let blocks = self.blocks(within);
         let mut listing = Listing::open(&blocks, cid).map_err(ContentError::reading)?;
         let sharded = matches!(
             stat(&blocks, cid).map_err(ContentError::reading)?.kind,
@@ -132,21 +142,7 @@ impl Content {
                 }
             }
         }
-        names.into_iter().map(|(name, cid)| Ok((name.clone(), self.dag_child(name, cid)?))).collect()
-    }
-
-    fn dag_child(&self, name: String, cid: Cid) -> Result<Child, ContentError> {
-        let kind = match stat(&self.blocks(), &cid) {
-            Ok(node) => match node.kind {
-                NodeKind::File { size } => ChildKind::File { size },
-                NodeKind::Directory { .. } => ChildKind::Directory,
-                NodeKind::Symlink { .. } => ChildKind::Symlink,
-            },
-            Err(_other_codec) => {
-                ChildKind::File { size: self.store.block(&cid)?.map_or(0, |block| block.len() as u64) }
-            }
-        };
-        Ok(Child { name, kind, cid: Some(cid), media_type: None, visibility: None })
+        names.into_iter().map(|(name, cid)| Ok((name.clone(), dag_child(&blocks, name, cid)?))).collect()
     }
 
     /// The entries of the map one level below `base`, the least `count` of those behind `cursor`, laid over
@@ -179,7 +175,8 @@ impl Content {
                     skip = base.join(name).ok();
                     children.entry(name.to_owned()).or_insert_with(|| virtual_directory(name));
                 } else {
-                    let mut child = self.dag_child(name.to_owned(), entry.value.cid)?;
+                    let blocks = self.blocks(entry.within);
+                    let mut child = dag_child(&blocks, name.to_owned(), entry.value.cid)?;
                     child.media_type = Some(entry.value.media_type);
                     child.visibility = Some(entry.visibility);
                     children.insert(name.to_owned(), child);
@@ -268,6 +265,23 @@ impl Content {
         }
         if versions.is_empty() { Err(ContentError::NotFound) } else { Ok(versions) }
     }
+}
+
+/// An entry of a directory. What its block would tell is left out where the block is missing.
+fn dag_child(blocks: &ReachedBlocks, name: String, cid: Cid) -> Result<Child, ContentError> {
+    let kind = match stat(blocks, &cid) {
+        Ok(node) => match node.kind {
+            NodeKind::File { size } => ChildKind::File { size },
+            NodeKind::Directory { .. } => ChildKind::Directory,
+            NodeKind::Symlink { .. } => ChildKind::Symlink,
+        },
+        Err(_other_codec) => match blocks.block(&cid) {
+            Ok(block) => ChildKind::File { size: block.len() as u64 },
+            Err(BlockError::Missing(_)) => ChildKind::File { size: 0 },
+            Err(BlockError::Store(error)) => return Err(error.into()),
+        },
+    };
+    Ok(Child { name, kind, cid: Some(cid), media_type: None, visibility: None })
 }
 
 /// The first `limit` children, and where to go on.

@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use kubelt_content::read::{FileReader, NodeKind, ReadError, stat};
+use kubelt_content::read::{Blocks as _, FileReader, NodeKind, ReadError, stat};
 
 use super::{Content, ContentError, File};
-use crate::blocks::StoredBlocks;
+use crate::blocks::ReachedBlocks;
 
 /// Gives the bytes of a file one piece after the other; a piece is a slice of a stored block, so nothing
 /// is copied and no more than a block is held.
 #[derive(Debug)]
 pub struct ContentReader {
-    blocks: StoredBlocks,
+    blocks: ReachedBlocks,
     state: State,
 }
 
@@ -29,15 +29,13 @@ impl Content {
     /// # Errors
     /// [`ContentError`] when a block is malformed or the store fails.
     pub fn read(&self, file: &File, range: Range<u64>) -> Result<ContentReader, ContentError> {
-        let blocks = self.blocks();
+        let blocks = self.blocks(file.within);
         let whole = |bytes| State::Whole(Some(slice(bytes, &range)));
         let state = match FileReader::open(&blocks, &file.cid) {
             Ok(reader) => {
                 State::File(Box::new(reader.range(range).map_err(|_outside| ContentError::NotFound)?))
             }
-            Err(ReadError::NotUnixFs(_)) => {
-                whole(self.store.block(&file.cid)?.ok_or(ContentError::NotFound)?)
-            }
+            Err(ReadError::NotUnixFs(_)) => whole(blocks.block(&file.cid)?),
             Err(no_file) => match stat(&blocks, &file.cid).map(|node| node.kind) {
                 Ok(NodeKind::Symlink { target }) => whole(Bytes::from(target)),
                 _ => return Err(ContentError::reading(no_file)),

@@ -11,7 +11,7 @@ use kubelt_content::{
 use kubelt_core::CoreId;
 use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 
-use super::{BlockSink, Content, Stored, Target, UploadError, link::link};
+use super::{BlockSink, Content, Stored, Target, UploadError, Wholeness, link::link};
 use crate::{limits::HASH_LANES_MAX, session::Session};
 
 impl Content {
@@ -102,7 +102,7 @@ impl Upload {
             self.blocks.put(block).await?;
         }
         self.blocks.flush().await?;
-        link(&self.content.store, &self.core, &root.cid, &self.reached).await?;
+        link(&self.content.store, &self.core, &root.cid, &self.reached, Wholeness::Whole).await?;
         self.content.put(&self.session, &self.core, self.target, root.cid, root.size).await
     }
 

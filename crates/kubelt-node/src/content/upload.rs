@@ -16,6 +16,7 @@ use kubelt_store::{CommitError, TxError};
 use super::{Content, Incomplete, PREFIX};
 use crate::{
     StoreError,
+    blocks::PossessedBlocks,
     cores::LoadError,
     names::named,
     session::Session,
@@ -34,6 +35,8 @@ pub struct Target {
     pub path: MapPath,
     /// Who may read it.
     pub visibility: Visibility,
+    /// Whether the path is to be opened though blocks of its DAG are missing, as far as it is there.
+    pub partial: bool,
     /// Its media type, where the writer knows it.
     pub media_type: Option<String>,
 }
@@ -150,7 +153,11 @@ impl Content {
             after = Some(last.clone());
             for (path, state) in page {
                 let Some(entry) = content_entry(&state.value) else { continue };
-                match self.make_whole(core, &entry.cid).await {
+                let made = match entry.partial {
+                    true => self.make_partial(core, &entry.cid).await.map(|_missing| ()),
+                    false => self.make_whole(core, &entry.cid).await,
+                };
+                match made {
                     Ok(()) if named(&self.store, core, &path)?.is_none() => whole.push(path),
                     Ok(()) => {}
                     Err(Incomplete::Missing(_) | Incomplete::Malformed(_)) => incomplete.push(path),
@@ -176,8 +183,12 @@ impl Content {
         mut target: Target,
         cid: Cid,
     ) -> Result<Stored, UploadError> {
-        self.make_whole(core, &cid).await?;
-        let size = match stat(&self.blocks(), &cid) {
+        if target.partial {
+            self.make_partial(core, &cid).await?;
+        } else {
+            self.make_whole(core, &cid).await?;
+        }
+        let size = match stat(&PossessedBlocks { store: &self.store, core: *core }, &cid) {
             Ok(node) => match node.kind {
                 NodeKind::File { size } => size,
                 NodeKind::Directory { .. } => {
@@ -214,7 +225,8 @@ impl Content {
         size: u64,
     ) -> Result<Stored, UploadError> {
         let media_type = target.media_type.unwrap_or_else(|| UNKNOWN_MEDIA_TYPE.to_owned());
-        let entry = ContentEntry::new(cid, size, media_type, target.visibility);
+        let mut entry = ContentEntry::new(cid, size, media_type, target.visibility);
+        entry.partial = target.partial;
         let act = Act::Put { path: target.path, value: entry.to_ipld() };
         let written = self.cores.write(*core, Write::Act { session: Arc::clone(session), act }).await?;
         Ok(Stored { cid, size, op: written.id })

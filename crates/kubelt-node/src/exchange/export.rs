@@ -7,7 +7,7 @@ use cid::Cid;
 use kubelt_content::{
     Block,
     car::CarWriter,
-    read::{Walk, WalkLimits},
+    read::{ReadError, Walk, WalkError, WalkLimits},
 };
 use kubelt_core::{CoreId, LoginId, Signed, codec, schema::ContentEntry};
 use kubelt_store::{OpRecord, OpsOrder};
@@ -15,8 +15,8 @@ use kubelt_store::{OpRecord, OpsOrder};
 use super::{Manifest, ManifestOp, ManifestPage};
 use crate::{
     access::Reader,
-    blocks::StoredBlocks,
-    content::is_whole,
+    blocks::{BlockError, PossessedBlocks},
+    content::{Wholeness, how_whole},
     cores::LoadError,
     disclosure::{Disclosure, Shown, VisibleOps},
     exchange::Exchange,
@@ -54,6 +54,8 @@ pub struct CoreExport {
     step: Step,
     logins: HashSet<LoginId>,
     roots: Vec<Cid>,
+    /// Whether blocks may be missing below some root.
+    partial: bool,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,7 @@ impl CoreExport {
             step: Step::Ops(ops),
             logins: HashSet::new(),
             roots: Vec::new(),
+            partial: false,
         };
         export.emit(&manifest);
         for page in &pages {
@@ -142,13 +145,15 @@ impl CoreExport {
                 self.emit_ops(page)
             }
             Step::Content(walk) => {
-                let visit = walk.next(&StoredBlocks(self.exchange.store.clone())).map_err(|error| {
-                    tracing::error!(%error, core = %self.core, "content of an export cannot be walked");
-                    ExportError::Content
-                })?;
-                match visit {
-                    Some(visit) => self.emit(&Block::trusted(visit.cid, visit.data)),
-                    None => self.step = Step::Done,
+                let blocks = PossessedBlocks { store: &self.exchange.store, core: self.core };
+                match walk.next(&blocks) {
+                    Ok(Some(visit)) => self.emit(&Block::trusted(visit.cid, visit.data)),
+                    Ok(None) => self.step = Step::Done,
+                    Err(WalkError::Read(ReadError::Source(BlockError::Missing(_)))) if self.partial => {}
+                    Err(error) => {
+                        tracing::error!(%error, core = %self.core, "content of an export cannot be walked");
+                        return Err(ExportError::Content);
+                    }
                 }
                 Ok(())
             }
@@ -185,14 +190,15 @@ impl CoreExport {
         Ok(())
     }
 
-    /// Notes content that a body names, where it is whole here.
+    /// Notes content that a body names, as far as it is here.
     fn note_root(&mut self, body: &Bytes) -> Result<(), ExportError> {
         let Ok(body) = kubelt_core::Body::decode(body) else { return Ok(()) };
-        if let kubelt_core::Act::Put { value, .. } = &body.act
-            && let Ok(entry) = ContentEntry::from_ipld(value)
-            && is_whole(&self.exchange.store, &self.core, &entry.cid)?
-        {
+        let kubelt_core::Act::Put { value, .. } = &body.act else { return Ok(()) };
+        let Ok(entry) = ContentEntry::from_ipld(value) else { return Ok(()) };
+        let here = how_whole(&self.exchange.store, &self.core, &entry.cid)?;
+        if here == Some(Wholeness::Whole) || (here == Some(Wholeness::Partial) && entry.partial) {
             self.roots.push(entry.cid);
+            self.partial |= here == Some(Wholeness::Partial);
         }
         Ok(())
     }

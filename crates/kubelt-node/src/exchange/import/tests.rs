@@ -20,7 +20,8 @@ async fn imports_share_the_memory_for_logs() {
     let node = Node::new(Store::memory(Options::default()), Arc::new(SystemClock));
     let session = signed_in(&node).await;
     let path = content_path(&["a".to_owned()]).expect("a path");
-    let target = Target { path: path.clone(), visibility: Visibility::Private, media_type: None };
+    let target =
+        Target { path: path.clone(), visibility: Visibility::Private, partial: false, media_type: None };
     let upload = node.content.upload(Arc::clone(&session), session.core, target).await;
     upload.finish().await.expect("written");
     for _ in 0..16 {
