@@ -24,6 +24,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
+    state_routes,
 };
 
 /// What these routes use.
@@ -98,7 +99,7 @@ async fn route(
                 "car" => log_routes::car(routes, request, body).await,
                 "ops" => log_routes::ops(routes, request, body).await,
                 "heads" => log_routes::heads(routes, request).await,
-                "state" => log_routes::state(routes, request).await,
+                "state" => state_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),
             }
         }

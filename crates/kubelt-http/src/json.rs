@@ -1,7 +1,7 @@
 //! JSON bodies: bounded, and refused with a problem document.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::header,
 };
@@ -40,11 +40,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
 /// Reads a JSON body of `bytes_max` at most.
 pub(crate) async fn read<T: DeserializeOwned>(body: Body, bytes_max: usize) -> Result<T, ApiError> {
+    let bytes = bytes(body, bytes_max).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::new(Code::BadRequest, format!("not the JSON expected: {error}")))
+}
+
+/// Reads a body of `bytes_max` at most.
+pub(crate) async fn bytes(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     let collected = within_time(Limited::new(body, bytes_max).collect()).await?;
-    let bytes = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+    let collected = collected.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
         Some(_) => ApiError::new(Code::TooLarge, format!("the body is over {bytes_max} bytes")),
         None => ApiError::new(Code::BadRequest, "the body broke off"),
     })?;
-    serde_json::from_slice(&bytes.to_bytes())
-        .map_err(|error| ApiError::new(Code::BadRequest, format!("not the JSON expected: {error}")))
+    Ok(collected.to_bytes())
 }

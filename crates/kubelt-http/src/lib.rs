@@ -29,6 +29,7 @@ mod rate;
 mod request_id;
 mod server;
 mod session_routes;
+mod state_routes;
 mod time;
 
 pub use app::{HttpConfig, router};

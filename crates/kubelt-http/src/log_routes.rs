@@ -1,4 +1,4 @@
-//! `/@core/-/ops`, `heads`, `state`, `car`, and `/-/car`: logs and whole cores.
+//! `/@core/-/ops`, `heads`, `car`, and `/-/car`: logs and whole cores.
 
 use std::sync::Arc;
 
@@ -12,15 +12,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use kubelt_api::{
-    CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, StateEntry,
-    StatePage,
-};
-use kubelt_content::{Codec, Ipld};
-use kubelt_core::{Hlc, MapPath, OpId};
+use kubelt_api::{CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage};
+use kubelt_core::{Hlc, OpId};
 use kubelt_node::{
     Exchange, OpsOrder, Session,
-    exchange::{CoreExport, ExportError, LoggedOp, PostedOp, StateRow},
+    exchange::{CoreExport, ExportError, LoggedOp, PostedOp},
 };
 use tokio::sync::mpsc;
 
@@ -126,35 +122,6 @@ pub(crate) async fn heads(routes: &CoreRoutes, request: &CoreRequest) -> Result<
     }
     let (heads, count) = routes.exchange.heads(&request.reader, &request.core).await?;
     Ok(Json(Heads { heads: heads.iter().map(ToString::to_string).collect(), count }).into_response())
-}
-
-/// Serves `/@core/-/state/{prefix}`.
-pub(crate) async fn state(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
-    if !matches!(request.method, Method::GET | Method::HEAD) {
-        return Err(request.method_not_allowed());
-    }
-    let bad = |error: kubelt_core::PathError| ApiError::new(Code::BadPath, error.to_string());
-    let after = request.query.get("cursor").map(MapPath::new).transpose().map_err(bad)?;
-    let under =
-        (!request.path.is_empty()).then(|| MapPath::new(request.path.join("/"))).transpose().map_err(bad)?;
-    let limit = request.query.limit()?;
-    let page =
-        routes.exchange.state(&request.reader, &request.core, under.as_ref(), after.as_ref(), limit).await?;
-    let entries = page.rows.iter().map(state_entry).collect::<Result<_, _>>()?;
-    Ok(Json(StatePage { entries, next: page.next.map(|path| path.to_string()) }).into_response())
-}
-
-fn state_entry(row: &StateRow) -> Result<StateEntry, ApiError> {
-    let damaged =
-        || ApiError::new(Code::Internal, "a value of the state cannot be shown; run `kubelt doctor`");
-    let value: Ipld = Codec::DagCbor.decode(&row.value).map_err(|_cause| damaged())?;
-    let json = Codec::DagJson.encode(&value).map_err(|_cause| damaged())?;
-    Ok(StateEntry {
-        path: row.path.to_string(),
-        value: serde_json::from_slice(&json).map_err(|_cause| damaged())?,
-        op: row.op.to_string(),
-        at: rfc3339(row.at.ms()),
-    })
 }
 
 /// Serves `/@core/-/car`: GET exports the core, POST uploads blocks to it.

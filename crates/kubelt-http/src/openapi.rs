@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipts, OpsPage, Possession,
+    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipt, OpReceipts, OpsPage, Possession,
     PossessionRequest, Problem, StatePage,
 };
 use utoipa::{
@@ -27,7 +27,7 @@ use crate::{node_routes, session_routes};
         session_routes::end, session_routes::end_challenge, session_routes::end_signed,
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
         core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
-        read_ops, post_ops, heads, state, ipfs,
+        read_ops, post_ops, heads, state, set_state, clear_state, ipfs,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),
@@ -121,6 +121,17 @@ fn heads() {}
     params(("core" = String, Path), ("prefix" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),
     responses((status = 200, body = StatePage), (status = 404, body = Problem, content_type = "application/problem+json")))]
 fn state() {}
+
+#[utoipa::path(put, path = "/@{core}/-/state/{path}", tag = "log",
+    params(("core" = String, Path), ("path" = String, Path, description = "a path of the map other than content, such as `config/exposure`")),
+    request_body(content = serde_json::Value, description = "the value, as dag-json"),
+    responses((status = 200, body = OpReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn set_state() {}
+
+#[utoipa::path(delete, path = "/@{core}/-/state/{path}", tag = "log",
+    params(("core" = String, Path), ("path" = String, Path)),
+    responses((status = 200, body = OpReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn clear_state() {}
 
 #[utoipa::path(get, path = "/ipfs/{cid}", tag = "content", params(("cid" = String, Path, description = "a CID, and a path below it")),
     responses((status = 200, description = "published content, verified by its hash when it was stored"), (status = 404, body = Problem, content_type = "application/problem+json")))]

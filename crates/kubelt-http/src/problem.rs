@@ -205,6 +205,7 @@ impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
             UploadError::Forbidden(_) => Self::new(Code::Forbidden, error.to_string()),
+            UploadError::ContentPath => Self::new(Code::BadRequest, error.to_string()),
             UploadError::NotFound => Self::not_found(),
             UploadError::Incomplete(error) => error.into(),
             UploadError::Tx(error) => error.into(),

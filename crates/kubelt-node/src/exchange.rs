@@ -11,6 +11,7 @@ mod import;
 mod manifest;
 mod ops;
 mod read;
+mod set;
 mod verify;
 
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! The command line: one file for each group of commands.
 
 mod caller;
+mod config;
 mod content;
 mod core_car;
 mod doctor;
 mod get;
 mod log;
-
 mod login;
 mod publish;
 mod session;
@@ -99,6 +99,8 @@ enum Command {
     Rm(content::RmArgs),
     /// List the versions of a path
     Versions(content::VersionsArgs),
+    /// Show and change the settings of a core
+    Config(config::ConfigArgs),
     /// Read the log of a core
     Log(log::LogArgs),
     /// Move whole cores
@@ -146,6 +148,7 @@ impl Command {
             Self::Ls(args) => args.run(caller),
             Self::Rm(args) => args.run(caller),
             Self::Versions(args) => args.run(caller),
+            Self::Config(args) => args.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),
             Self::Verify(args) => args.run(caller),

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod content;
+mod exposure;
 mod harness;
 mod logs;
 mod privacy;

@@ -61,6 +61,9 @@ pub enum UploadError {
     /// Nothing that this reader may know of.
     #[error("there is nothing here that you may write to")]
     NotFound,
+    /// Content as a plain value.
+    #[error("content is written through `/-/content/`, not as a value")]
+    ContentPath,
     /// A DAG that is not whole.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentVersions, CoreImport, CoreView,
-    EndChallengeRequest, EndRequest, Health, Listing, OpsPage, Possession, PossessionRequest, SessionCreated,
-    SessionList, SessionRequest, Visibility,
+    EndChallengeRequest, EndRequest, Health, Listing, OpReceipt, OpsPage, Possession, PossessionRequest,
+    SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
 };
 use ureq::SendBody;
 use ureq::http::{Method, header, request};
@@ -103,6 +103,37 @@ impl Client {
     /// Clears a path.
     pub(crate) fn remove(&self, core: &CorePlace, path: &str) -> Result<(), ClientError> {
         self.send(self.request(Method::DELETE, &core.content(path)), SendBody::none()).map(drop)
+    }
+
+    /// The state at and below a path of the map, every page of it.
+    pub(crate) fn whole_state(&self, core: &CorePlace, path: &str) -> Result<Vec<StateEntry>, ClientError> {
+        let route = format!("{}?limit={PAGE_ENTRIES_MAX}", core.state(path));
+        let mut page: StatePage = self.get_json(&route)?;
+        let mut entries = std::mem::take(&mut page.entries);
+        while let Some(cursor) = page.next.take() {
+            page = self.get_json(&with_cursor(route.clone(), Some(&cursor)))?;
+            entries.append(&mut page.entries);
+        }
+        Ok(entries)
+    }
+
+    /// Sets a value of the map that is not content.
+    pub(crate) fn set_state(
+        &self,
+        core: &CorePlace,
+        path: &str,
+        value: &serde_json::Value,
+    ) -> Result<OpReceipt, ClientError> {
+        let body = serde_json::to_vec(value).expect("JSON is written as it was read");
+        let request = self.request(Method::PUT, &core.state(path));
+        let response = self.send(request, SendBody::from_reader(&mut body.as_slice()))?;
+        self.read_json(response)
+    }
+
+    /// Clears a path of the map that is not content.
+    pub(crate) fn clear_state(&self, core: &CorePlace, path: &str) -> Result<OpReceipt, ClientError> {
+        let response = self.send(self.request(Method::DELETE, &core.state(path)), SendBody::none())?;
+        self.read_json(response)
     }
 
     /// What lies below a path, one level, every page of it.

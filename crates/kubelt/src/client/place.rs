@@ -55,6 +55,11 @@ impl CorePlace {
         self.api(&format!("content/{}", encode(path)))
     }
 
+    /// The route of the state at and below a path of the map.
+    pub(super) fn state(&self, path: &str) -> String {
+        self.api(&format!("state/{}", encode(path)))
+    }
+
     /// Where readers find what is published at `path`.
     pub(crate) fn published(&self, path: &str) -> String {
         if path.is_empty() { self.0.clone() } else { format!("{}/{}", self.0, encode(path)) }
