@@ -12,6 +12,7 @@
 
 pub mod car;
 pub mod dag_pb;
+pub mod denylist;
 pub mod limits;
 pub mod read;
 pub mod unixfs;

@@ -50,3 +50,8 @@ pub const CAR_SECTION_BYTES_MAX: usize = BLOCK_BYTES_MAX + CID_BYTES_MAX;
 
 /// Most bytes between the header of a CARv2 and its payload.
 pub const CAR_PADDING_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest header of a denylist, in bytes (IPIP-383).
+pub const DENYLIST_HEADER_BYTES_MAX: usize = 1 << 20;
+/// Rules of all denylists together.
+pub const DENYLIST_RULES_MAX: u32 = 20_000_000;
