@@ -90,6 +90,8 @@ codes! {
     MethodNotAllowed = "method-not-allowed", 405, "Method not allowed";
     /// The representation asked for cannot be given.
     NotAcceptable = "not-acceptable", 406, "Not acceptable";
+    /// The operator of this node does not serve it.
+    Gone = "gone", 410, "Not served here";
     /// The request took too long to arrive.
     Timeout = "timeout", 408, "The request took too long";
     /// The state has changed, or what the request needs is not there yet.

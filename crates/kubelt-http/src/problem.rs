@@ -191,6 +191,7 @@ impl From<ContentError> for ApiError {
     fn from(error: ContentError) -> Self {
         match error {
             ContentError::NotFound => Self::not_found(),
+            ContentError::Denied => Self::new(Code::Gone, error.to_string()),
             ContentError::Path(error) => error.into(),
             ContentError::Malformed(source) => {
                 Self::new(Code::Unprocessable, format!("the content cannot be read: {source}"))

@@ -1,8 +1,10 @@
 //! The store as a source of blocks.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cid::Cid;
-use kubelt_content::read::Blocks;
+use kubelt_content::{denylist::Denylist, read::Blocks};
 use kubelt_core::CoreId;
 use kubelt_store::Store;
 
@@ -14,6 +16,9 @@ pub enum BlockError {
     /// The store has none, or the core that asks never uploaded it.
     #[error("block `{0}` is not here")]
     Missing(Box<Cid>),
+    /// The operator does not serve it.
+    #[error("block `{0}` is on a denylist of this node")]
+    Denied(Box<Cid>),
     /// The store failed.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
@@ -35,16 +40,17 @@ impl Within {
     }
 }
 
-/// The blocks below a root by which the reader was let in.
+/// The blocks below a root by which the reader was let in, without those that the operator denies.
 #[derive(Debug, Clone)]
 pub(crate) struct ReachedBlocks {
     store: Store,
     within: Within,
+    denied: Arc<Denylist>,
 }
 
 impl ReachedBlocks {
-    pub(crate) const fn new(store: Store, within: Within) -> Self {
-        Self { store, within }
+    pub(crate) const fn new(store: Store, within: Within, denied: Arc<Denylist>) -> Self {
+        Self { store, within, denied }
     }
 }
 
@@ -52,6 +58,9 @@ impl Blocks for ReachedBlocks {
     type Error = BlockError;
 
     fn block(&self, cid: &Cid) -> Result<Bytes, BlockError> {
+        if self.denied.denies_cid(cid) {
+            return Err(BlockError::Denied(Box::new(*cid)));
+        }
         if let Within(Some(core)) = self.within {
             return PossessedBlocks { store: &self.store, core }.block(cid);
         }

@@ -40,6 +40,7 @@ use crate::{
     access::Access,
     blocks::{BlockError, ReachedBlocks, Within},
     cores::{Cores, LoadError},
+    denylists::Denylists,
     limits::UPLOADS_MAX,
 };
 
@@ -53,15 +54,21 @@ pub struct Content {
     cores: Cores,
     access: Arc<Access>,
     uploads: Arc<Semaphore>,
+    denylists: Denylists,
 }
 
 impl Content {
-    pub(crate) fn new(store: Store, cores: Cores, access: Arc<Access>) -> Self {
-        Self { store, cores, access, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+    pub(crate) fn new(store: Store, cores: Cores, access: Arc<Access>, denylists: Denylists) -> Self {
+        Self { store, cores, access, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)), denylists }
     }
 
-    fn blocks(&self, within: Within) -> ReachedBlocks {
-        ReachedBlocks::new(self.store.clone(), within)
+    /// What the operator does not serve.
+    pub const fn denylists(&self) -> &Denylists {
+        &self.denylists
+    }
+
+    pub(crate) fn blocks(&self, within: Within) -> ReachedBlocks {
+        ReachedBlocks::new(self.store.clone(), within, self.denylists.now())
     }
 }
 
@@ -121,6 +128,9 @@ pub enum ContentError {
     /// Nothing there, or nothing that the reader may know of.
     #[error("there is nothing here that you may read")]
     NotFound,
+    /// It is there, and the operator does not serve it.
+    #[error("this content is on a denylist of this node")]
+    Denied,
     /// No path of content.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -139,6 +149,7 @@ impl From<BlockError> for ContentError {
     fn from(error: BlockError) -> Self {
         match error {
             BlockError::Missing(_) => Self::NotFound,
+            BlockError::Denied(_) => Self::Denied,
             BlockError::Store(error) => Self::Store(error),
         }
     }
@@ -148,9 +159,8 @@ impl ContentError {
     /// What reading a DAG that is known to be whole can end in.
     fn reading(error: ReadError<BlockError>) -> Self {
         match error {
-            ReadError::Source(BlockError::Store(error)) => Self::Store(error),
-            ReadError::Source(BlockError::Missing(_))
-            | ReadError::NotFound(_)
+            ReadError::Source(error) => error.into(),
+            ReadError::NotFound(_)
             | ReadError::NotADirectory(_)
             | ReadError::ThroughSymlink { .. }
             | ReadError::PathTooLong

@@ -15,6 +15,7 @@ mod challenge;
 mod clock;
 mod content;
 mod cores;
+mod denylists;
 mod disclosure;
 pub mod exchange;
 mod exposures;
@@ -35,6 +36,7 @@ pub use content::{
     Incomplete, Stored, Target, Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
+pub use denylists::Denylists;
 pub use disclosure::{Disclosure, Shown};
 pub use exchange::Exchange;
 pub use node::{CoreSummary, Node};

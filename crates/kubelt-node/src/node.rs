@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     content::Content,
     cores::{Cores, LoadError},
+    denylists::Denylists,
     exchange::Exchange,
     exposures::Exposures,
     names::is_open,
@@ -40,7 +41,7 @@ impl Node {
         let exposures = Exposures::new(store.clone());
         let cores = Cores::new(store.clone(), Arc::clone(&clock), table.clone(), exposures.clone());
         let access = Arc::new(Access::new(cores.clone(), exposures));
-        let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access));
+        let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access), Denylists::default());
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
         Self { status: Status::new(store), sessions, cores, content, exchange }

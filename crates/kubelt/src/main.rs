@@ -9,6 +9,7 @@
 mod cli;
 mod client;
 mod config_dir;
+mod denylists;
 mod download;
 #[cfg(test)]
 mod fake_node;

@@ -32,6 +32,9 @@ pub(crate) struct NodeArgs {
         value_delimiter = ','
     )]
     public_host: Vec<String>,
+    /// Serve nothing that this file denies (compact denylist format); may be given several times
+    #[arg(long, env = "KUBELT_DENYLIST", hide_env_values = true, value_name = "FILE", value_delimiter = ',')]
+    denylist: Vec<PathBuf>,
     /// Read settings from this TOML file
     #[arg(long, env = "KUBELT_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -47,6 +50,8 @@ struct File {
     listen: Option<SocketAddr>,
     /// Host names under which people may sign in.
     public_hosts: Vec<String>,
+    /// Files of what the node does not serve.
+    denylists: Vec<PathBuf>,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
@@ -91,6 +96,7 @@ pub(crate) struct NodeConfig {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) public_hosts: Vec<String>,
+    pub(crate) denylists: Vec<PathBuf>,
     pub(crate) quota: Quota,
     pub(crate) rates: RateLimits,
 }
@@ -117,6 +123,7 @@ impl NodeConfig {
             data_dir,
             listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
             public_hosts,
+            denylists: if args.denylist.is_empty() { file.denylists } else { args.denylist },
             quota: Quota { ops, op_bytes, blocks, block_bytes },
             rates: RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second },
         })

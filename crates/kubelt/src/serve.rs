@@ -13,7 +13,7 @@ use tokio::{
 };
 
 pub(crate) use crate::node_config::NodeArgs;
-use crate::node_config::NodeConfig;
+use crate::{denylists::DenylistFiles, node_config::NodeConfig};
 
 /// Threads for work that blocks: hashing of uploads, walks, exports.
 const BLOCKING_THREADS_MAX: usize = 32;
@@ -38,6 +38,8 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .with_context(|| format!("the store in `{}` did not open", config.data_dir.display()))?;
     report(&store);
     let node = Node::new(store, Arc::new(SystemClock));
+    let denylists = DenylistFiles::open(config.denylists, node.content.denylists().clone())?;
+    tokio::spawn(denylists.keep_up());
     let http = HttpConfig { hosts: Hosts { public: config.public_hosts }, rates: config.rates };
     let listener = TcpListener::bind(config.listen)
         .await

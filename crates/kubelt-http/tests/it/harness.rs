@@ -37,6 +37,7 @@ impl Clock for TestClock {
 }
 
 pub(crate) struct TestNode {
+    pub(crate) node: Node,
     router: Router,
     clock: Arc<TestClock>,
 }
@@ -114,7 +115,7 @@ impl TestNode {
         let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
         let node = Node::new(store, Arc::clone(&clock) as Arc<dyn Clock>);
         let config = HttpConfig { rates, ..HttpConfig::default() };
-        Self { router: router(&node, config), clock }
+        Self { router: router(&node, config), node, clock }
     }
 
     pub(crate) fn pass(&self, ms: u64) {

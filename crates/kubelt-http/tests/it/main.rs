@@ -2,6 +2,7 @@
 
 mod attacks;
 mod content;
+mod denylists;
 mod exposure;
 mod harness;
 mod logs;

@@ -62,6 +62,9 @@ impl Content {
         segments: &[String],
     ) -> Result<Found, ContentError> {
         let (visibility, within) = self.let_in(reader, cid).await?.ok_or(ContentError::NotFound)?;
+        if self.denylists.now().denies_path(cid, &segments.join("/")) {
+            return Err(ContentError::Denied);
+        }
         let file = |cid: Cid, size: u64| File {
             cid,
             size,

@@ -277,7 +277,7 @@ fn dag_child(blocks: &ReachedBlocks, name: String, cid: Cid) -> Result<Child, Co
         },
         Err(_other_codec) => match blocks.block(&cid) {
             Ok(block) => ChildKind::File { size: block.len() as u64 },
-            Err(BlockError::Missing(_)) => ChildKind::File { size: 0 },
+            Err(BlockError::Missing(_) | BlockError::Denied(_)) => ChildKind::File { size: 0 },
             Err(BlockError::Store(error)) => return Err(error.into()),
         },
     };

@@ -15,7 +15,7 @@ use kubelt_store::{OpRecord, OpsOrder};
 use super::{Manifest, ManifestOp, ManifestPage};
 use crate::{
     access::Reader,
-    blocks::{BlockError, PossessedBlocks},
+    blocks::{BlockError, Within},
     content::{Wholeness, how_whole},
     cores::LoadError,
     disclosure::{Disclosure, Shown, VisibleOps},
@@ -145,11 +145,12 @@ impl CoreExport {
                 self.emit_ops(page)
             }
             Step::Content(walk) => {
-                let blocks = PossessedBlocks { store: &self.exchange.store, core: self.core };
+                let blocks = self.exchange.content.blocks(Within::partial(self.core));
                 match walk.next(&blocks) {
                     Ok(Some(visit)) => self.emit(&Block::trusted(visit.cid, visit.data)),
                     Ok(None) => self.step = Step::Done,
                     Err(WalkError::Read(ReadError::Source(BlockError::Missing(_)))) if self.partial => {}
+                    Err(WalkError::Read(ReadError::Source(BlockError::Denied(_)))) => {}
                     Err(error) => {
                         tracing::error!(%error, core = %self.core, "content of an export cannot be walked");
                         return Err(ExportError::Content);
