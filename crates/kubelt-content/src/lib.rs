@@ -15,6 +15,7 @@ pub mod dag_pb;
 pub mod denylist;
 pub mod limits;
 pub mod read;
+pub mod tar;
 pub mod unixfs;
 
 mod block;

@@ -55,3 +55,10 @@ pub const CAR_PADDING_BYTES_MAX: u64 = 1024 * 1024;
 pub const DENYLIST_HEADER_BYTES_MAX: usize = 1 << 20;
 /// Rules of all denylists together.
 pub const DENYLIST_RULES_MAX: u32 = 20_000_000;
+
+/// Levels of directories in one TAR archive.
+pub const TAR_DEPTH_MAX: usize = 512;
+/// Entries of one TAR archive.
+pub const TAR_ENTRIES_MAX: u64 = 10_000_000;
+/// Longest path in a TAR archive, in bytes.
+pub const TAR_PATH_BYTES_MAX: usize = 4_096;
