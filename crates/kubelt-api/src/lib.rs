@@ -19,7 +19,7 @@ pub use content::{
 };
 pub use core::{CoreView, Heads, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
-pub use node::{CoreImport, Health, NodeInfo};
+pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
 pub use problem::{Code, Problem};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,

@@ -10,6 +10,30 @@ pub struct NodeInfo {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// What goes on in the background; for the operator, on the node's own machine, and left out for others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerInfo>,
+}
+
+/// One worker of a node.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct WorkerInfo {
+    /// Its name.
+    pub name: String,
+    /// `idle`, `busy`, `failing` or `stopped`.
+    pub state: String,
+    /// Steps that it has done.
+    pub steps: u64,
+    /// Steps that failed.
+    pub errors: u64,
+    /// How much waits for it, in its own unit.
+    pub waiting: u64,
+    /// Why the last step failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// What it is at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
 }
 
 /// Whether the node is alive or ready.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kubelt_node::Status;
+use kubelt_node::{Status, worker::WorkerState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -15,6 +15,11 @@ use crate::problem::ApiError;
 struct RequestLabels {
     method: String,
     status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkerLabels {
+    worker: &'static str,
 }
 
 /// What the node counts.
@@ -36,6 +41,10 @@ struct Inner {
     commits: Gauge,
     transactions: Gauge,
     failed_commits: Gauge,
+    worker_busy: Family<WorkerLabels, Gauge>,
+    worker_steps: Family<WorkerLabels, Gauge>,
+    worker_errors: Family<WorkerLabels, Gauge>,
+    worker_waiting: Family<WorkerLabels, Gauge>,
 }
 
 impl Metrics {
@@ -51,6 +60,15 @@ impl Metrics {
             Family::clone(&requests),
         );
         registry.register("http_request_seconds", "Seconds until the head of an answer", seconds.clone());
+        let mut of_workers = |name: &str, help: &str| {
+            let family = Family::<WorkerLabels, Gauge>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let worker_busy = of_workers("worker_busy", "Whether a worker is at work");
+        let worker_steps = of_workers("worker_steps", "Steps that a worker has done");
+        let worker_errors = of_workers("worker_errors", "Steps of a worker that failed");
+        let worker_waiting = of_workers("worker_waiting", "How much waits for a worker");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -66,6 +84,10 @@ impl Metrics {
             commits: gauge("store_commits", "Group commits since the start, one disk sync each"),
             transactions: gauge("store_transactions", "Transactions in those group commits"),
             failed_commits: gauge("store_failed_commits", "Group commits that failed"),
+            worker_busy,
+            worker_steps,
+            worker_errors,
+            worker_waiting,
             registry,
             requests,
             seconds,
@@ -99,6 +121,16 @@ impl Metrics {
         set(&inner.commits, stats.groups);
         set(&inner.transactions, stats.transactions);
         set(&inner.failed_commits, stats.failed_groups);
+        for worker in inner.status.workers() {
+            let of = |family: &Family<WorkerLabels, Gauge>, value: u64| {
+                let gauge = family.get_or_create_owned(&WorkerLabels { worker: worker.name });
+                set(&gauge, value);
+            };
+            of(&inner.worker_busy, u64::from(worker.state == WorkerState::Busy));
+            of(&inner.worker_steps, worker.steps);
+            of(&inner.worker_errors, worker.errors);
+            of(&inner.worker_waiting, worker.waiting);
+        }
         let mut text = String::new();
         encode(&mut text, &inner.registry).expect("writing to a string does not fail");
         Ok(text)

@@ -10,8 +10,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
-use kubelt_api::{CAR, Code, Health, NodeInfo};
-use kubelt_node::{Exchange, Mode, Sessions, Status};
+use kubelt_api::{CAR, Code, Health, NodeInfo, WorkerInfo};
+use kubelt_node::{Exchange, Mode, Sessions, Status, worker::WorkerStatus};
 
 use crate::{
     auth::SignedIn, log_routes, metrics::Metrics, openapi::openapi_json, origin::Hosts, problem::ApiError,
@@ -102,8 +102,29 @@ async fn openapi() -> Response {
 
 /// Says what this node is.
 #[utoipa::path(get, path = "/-/node", tag = "node", responses((status = 200, body = NodeInfo)))]
-pub(crate) async fn info() -> Json<NodeInfo> {
-    Json(NodeInfo { name: "kubelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
+pub(crate) async fn info(
+    State(routes): State<NodeRoutes>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Json<NodeInfo> {
+    let workers = match Hosts::is_local(peer.ip(), &uri, &headers) {
+        true => routes.status.workers().into_iter().map(worker_info).collect(),
+        false => Vec::new(),
+    };
+    Json(NodeInfo { name: "kubelt".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned(), workers })
+}
+
+fn worker_info(status: WorkerStatus) -> WorkerInfo {
+    WorkerInfo {
+        name: status.name.to_owned(),
+        state: status.state.as_str().to_owned(),
+        steps: status.steps,
+        errors: status.errors,
+        waiting: status.waiting,
+        last_error: status.last_error,
+        progress: status.progress,
+    }
 }
 
 /// Imports a whole core from a CAR that another node exported.

@@ -26,6 +26,7 @@ mod session;
 mod session_table;
 mod sessions;
 mod status;
+pub mod worker;
 mod write;
 
 pub use access::Reader;

@@ -59,3 +59,7 @@ pub(crate) const CAR: CarLimits = CarLimits { blocks_max: 50_000_000, payload_by
 /// What a block costs in a transaction beyond its own bytes, at most, in bytes: many small ones must not make
 /// one that is too large.
 pub(crate) const BLOCK_RECORD_BYTES: usize = 512;
+/// How long a worker waits after a step that failed; twice as long after each further one.
+pub(crate) const WORKER_RETRY_MIN: Duration = Duration::from_secs(1);
+/// The longest that it waits then.
+pub(crate) const WORKER_RETRY_MAX: Duration = Duration::from_secs(5 * 60);

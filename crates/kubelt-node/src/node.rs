@@ -17,6 +17,7 @@ use crate::{
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
+    worker::Workers,
 };
 
 /// The services of a node; cheap to clone.
@@ -32,10 +33,13 @@ pub struct Node {
     pub content: Content,
     /// Logs and whole cores, in and out.
     pub exchange: Exchange,
+    /// What goes on in the background, once it is started.
+    pub workers: Workers,
 }
 
 impl Node {
-    /// Wires the services over a store and a clock.
+    /// Wires the services over a store and a clock. Nothing goes on in the background before
+    /// [`Workers::start`].
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let table = SessionTable::new(store.clone());
         let exposures = Exposures::new(store.clone());
@@ -44,7 +48,9 @@ impl Node {
         let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access), Denylists::default());
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
-        Self { status: Status::new(store), sessions, cores, content, exchange }
+        let workers = Workers::new([]);
+        let status = Status::new(store, workers.clone());
+        Self { status, sessions, cores, content, exchange, workers }
     }
 }
 

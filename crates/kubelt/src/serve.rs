@@ -45,8 +45,22 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .await
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let stopped = stopped()?;
     announce(address, &config.data_dir, json, began);
-    serve(listener, router(&node, http), stopped()?).await.context("the listener failed")?;
+    node.workers.start().await;
+    let mut broken = None;
+    let stop = async {
+        tokio::select! {
+            () = stopped => {}
+            name = node.workers.broken() => broken = Some(name),
+        }
+    };
+    let served = serve(listener, router(&node, http), stop).await;
+    node.workers.stop().await;
+    served.context("the listener failed")?;
+    if let Some(name) = broken {
+        anyhow::bail!("the worker `{name}` panicked; the log says where. Start the node again, and report it");
+    }
     tracing::info!("stopped");
     Ok(())
 }
