@@ -59,7 +59,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     node.workers.stop().await;
     served.context("the listener failed")?;
     if let Some(name) = broken {
-        anyhow::bail!("the worker `{name}` panicked; the log says where. Start the node again, and report it");
+        anyhow::bail!(
+            "the worker `{name}` panicked; the log says where. Start the node again, and report it"
+        );
     }
     tracing::info!("stopped");
     Ok(())
