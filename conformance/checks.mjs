@@ -4,7 +4,7 @@ import { deepStrictEqual } from 'node:assert'
 
 /**
  * Checks of one program. `check(name, body)` runs `body` and counts it, passed unless it throws; `equal(name, found,
- * expected)` compares deeply; `skip(name, why)` counts what could not run; `close()` prints the counts and sets the
+ * expected)` compares deeply; `cannotRun(name, why)` counts what could not run; `close()` prints the counts and sets the
  * status of the program.
  */
 export class Checks {
@@ -27,7 +27,7 @@ export class Checks {
     return this.check(name, () => deepStrictEqual(found, expected))
   }
 
-  skip (name, why) {
+  cannotRun (name, why) {
     this.skipped++
     console.log(`SKIPPED ${name}: ${why}`)
   }

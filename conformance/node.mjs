@@ -25,7 +25,8 @@ const COMMAND_MS_MAX = 300_000
  *  - `token` (bearer token), `account` (`0x…`), `core` (the core's path, `/@0x…`)
  *  - `run(args, {cwd, input})` runs a command as that person and gives what it prints; `json(args)` gives it parsed
  *  - `fetch(path, init)` asks as that person (`path` from `/`, redirects not followed), `anonymous(path, init)` as nobody
- *  - `importCar(bytes, roots, {at, partial})` uploads a CAR and publishes each root at `{at}/{cid}` for everybody
+ *  - `importCar(bytes, {at, partial})` uploads a CAR and publishes each of its roots at `{at}/{cid}` for everybody;
+ *    gives the roots
  *  - `stop()` ends the process, by its id, and removes the directory
  */
 export async function startNode ({ settings = '', env = {} } = {}) {
@@ -73,13 +74,15 @@ export async function startNode ({ settings = '', env = {} } = {}) {
     const anonymous = (path, init = {}) => fetch(url + path, { redirect: 'manual', ...init })
     const asPerson = (path, init = {}) =>
       anonymous(path, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })
-    const importCar = async (bytes, roots, { at = 'car', partial = false } = {}) => {
+    const importCar = async (bytes, { at = 'car', partial = false } = {}) => {
       const type = { 'content-type': 'application/vnd.ipld.car' }
-      await must(asPerson(`${core}/-/car`, { method: 'POST', headers: type, body: bytes }))
+      const receipt = await must(asPerson(`${core}/-/car`, { method: 'POST', headers: type, body: bytes }))
+      const { roots } = await receipt.json()
       for (const root of roots) {
         const query = `cid=${root}&visibility=public${partial ? '&partial=allow' : ''}`
         await must(asPerson(`${core}/-/content/${at}/${root}?${query}`, { method: 'PUT' }))
       }
+      return roots
     }
     return { url, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
   } catch (error) {

@@ -8,8 +8,10 @@
 
 mod bench;
 mod codegen;
+mod conformance;
 mod deny;
 mod fuzz;
+mod go_programs;
 mod lint;
 mod node_packages;
 mod process;
@@ -33,6 +35,8 @@ usage: cargo xtask <command>
   tidy                       only the house rules
   bench [NAME] [-- ARGS]     run one benchmark; without a name, list them
   codegen [--check]          write the files that are generated from the code, or compare them
+  conformance [NAME] [--suite DIR]  judge the node by outside programs, one (`gateway`, `kubo`, …) or all;
+                             --suite: a checkout of gateway-conformance, where its module cannot be downloaded
   fuzz [TARGET] [--seconds N]  fuzz one target or all of them
   dist                       build the optimised binary
 ";
@@ -68,6 +72,7 @@ fn dispatch(args: &[String]) -> Result<()> {
         "tidy" => tidy::run(&workspace),
         "bench" => bench::run(&workspace, rest),
         "codegen" => codegen::run(&workspace, rest),
+        "conformance" => conformance::run(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
         "dist" => dist(&workspace),
         other => bail!("`{other}` is no command of xtask\n\n{USAGE}"),

@@ -1,22 +1,40 @@
-//! Counts of passed and failed checks, summed over every kind of test.
+//! Counts of passed, failed and skipped checks, summed over every kind of test.
 
 use std::fmt;
 
-/// How many checks passed and failed so far. There is no third kind: what cannot run has failed.
+/// How many checks passed and failed so far. What cannot run has failed, but for outside programs that this machine
+/// cannot have: they are skipped, and the end of the run says which and why.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
+    skipped: u64,
+    reasons: Vec<String>,
 }
 
 impl Tally {
     /// Takes in the output of one program line by line: closing lines of Rust's test harness
-    /// (`test result: ok. 3 passed; 0 failed; …`) and of our own checks (`3 passed, 0 failed`).
+    /// (`test result: ok. 3 passed; 0 failed; …`) and of our own checks (`3 passed, 0 failed`, and where something
+    /// could not run `3 passed, 0 failed, 1 skipped` after a line `SKIPPED what: why`).
     pub(crate) fn read_line(&mut self, line: &str) {
-        if let Some((passed, failed)) = counts(line) {
+        if let Some(reason) = line.strip_prefix("SKIPPED ") {
+            self.reasons.push(reason.to_owned());
+        } else if let Some((passed, failed, skipped)) = counts(line) {
             self.passed += passed;
             self.failed += failed;
+            self.skipped += skipped;
         }
+    }
+
+    /// Counts something that could not run at all.
+    pub(crate) fn skip(&mut self, what: &str, why: &str) {
+        self.skipped += 1;
+        self.reasons.push(format!("{what}: {why}"));
+    }
+
+    /// What was skipped, and why.
+    pub(crate) fn reasons(&self) -> &[String] {
+        &self.reasons
     }
 
     /// Counts a program that ended: one that fails without having counted a failure is a failure itself, and one
@@ -40,20 +58,25 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
     }
 }
 
-fn counts(line: &str) -> Option<(u64, u64)> {
+fn counts(line: &str) -> Option<(u64, u64, u64)> {
     let words: Vec<&str> = match line.split_once("test result:") {
         Some((_, rest)) => rest.split_whitespace().skip(1).take(4).collect(),
         None => line.split_whitespace().collect(),
     };
-    let [passed, passed_word, failed, failed_word] = words[..] else { return None };
-    if passed_word.trim_end_matches([',', ';']) != "passed" || failed_word.trim_end_matches(';') != "failed" {
-        return None;
-    }
-    Some((passed.parse().ok()?, failed.parse().ok()?))
+    let (passed, failed, skipped) = match words[..] {
+        [passed, "passed," | "passed;", failed, "failed" | "failed;"] => (passed, failed, "0"),
+        [passed, "passed,", failed, "failed,", skipped, "skipped"] => (passed, failed, skipped),
+        _ => return None,
+    };
+    Some((passed.parse().ok()?, failed.parse().ok()?, skipped.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -84,6 +107,21 @@ mod tests {
     #[test]
     fn a_program_without_counts_is_one_check() {
         check(&["all good", "2 passed the exam, 1 failed it"], true, "1 passed, 0 failed");
+    }
+
+    #[test]
+    fn what_is_skipped_is_told_apart() {
+        check(
+            &["SKIPPED a: because", "3 passed, 0 failed, 1 skipped"],
+            true,
+            "3 passed, 0 failed, 1 skipped",
+        );
+        let mut tally = Tally::default();
+        tally.read_line("SKIPPED a: because");
+        tally.skip("b", "it is not here");
+        assert_eq!(tally.to_string(), "0 passed, 0 failed, 1 skipped");
+        assert_eq!(tally.reasons(), ["a: because", "b: it is not here"]);
+        assert!(!tally.is_good());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{codegen, fuzz, node_packages, process};
+use crate::{codegen, conformance, fuzz, process};
 
 const FUZZ_SMOKE_SECONDS: u64 = 5;
 /// Times that the fault suite kills the store, and the node.
@@ -22,11 +22,13 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let mut tally = Tally::default();
     let suite = ["--workspace", "--no-fail-fast", "--locked"];
     count(workspace.cargo("test").args(suite), &mut tally)?;
-    conformance(workspace, &mut tally)?;
+    conformance::run_all(workspace, &mut tally)?;
     let same = codegen::run(workspace, &["--check".to_owned()]);
     report(&mut tally, same);
     fuzz::smoke(workspace, FUZZ_SMOKE_SECONDS, &mut tally)?;
-    println!("\n{tally}");
+    println!();
+    tally.reasons().iter().for_each(|reason| println!("NOT RUN: {reason}"));
+    println!("{tally}");
     if tally.is_good() { Ok(()) } else { bail!("tests failed") }
 }
 
@@ -44,18 +46,8 @@ fn faults(workspace: &Workspace) -> Result<()> {
     if tally.is_good() { Ok(()) } else { bail!("the fault suite failed") }
 }
 
-/// Checks against outside implementations.
-fn conformance(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    for folder in node_packages::conformance_checks(workspace)? {
-        node_packages::install(&folder)?;
-        let mut check = Command::new("node");
-        count(check.arg("check.mjs").current_dir(&folder), tally)?;
-    }
-    Ok(())
-}
-
 /// Runs a program and adds up what it says it checked.
-fn count(command: &mut Command, tally: &mut Tally) -> Result<()> {
+pub(crate) fn count(command: &mut Command, tally: &mut Tally) -> Result<()> {
     let before = tally.so_far();
     let success = process::follow(command, |line| tally.read_line(line))?;
     tally.end_of_program(before, success);
