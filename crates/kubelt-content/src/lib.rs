@@ -1,9 +1,9 @@
 //! Content-addressed data: blocks named by their hash, and what is built of them.
 //!
 //! What it is: CIDs and blocks ([`Block`], [`verify`]), the IPLD codecs ([`Codec`], [`links`]), UnixFS
-//! files and directories in both directions ([`unixfs`], [`read`]) and CAR files ([`car`]). All of it is
-//! values: callers bring blocks through the small trait [`read::Blocks`] and take new ones through a
-//! closure. The limits of everything are in [`limits`].
+//! files and directories in both directions ([`unixfs`], [`read`]), CAR files ([`car`]), and names that are keys
+//! ([`ipns`]). All of it is values: callers bring blocks through the small trait [`read::Blocks`] and take new
+//! ones through a closure. The limits of everything are in [`limits`].
 //!
 //! What it is not: a store, a network or a cache, and it holds no opinion on who may read what.
 //!
@@ -13,6 +13,7 @@
 pub mod car;
 pub mod dag_pb;
 pub mod denylist;
+pub mod ipns;
 pub mod limits;
 pub mod read;
 pub mod tar;

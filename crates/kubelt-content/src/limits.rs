@@ -62,3 +62,12 @@ pub const TAR_DEPTH_MAX: usize = 512;
 pub const TAR_ENTRIES_MAX: u64 = 10_000_000;
 /// Longest path in a TAR archive, in bytes.
 pub const TAR_PATH_BYTES_MAX: usize = 4_096;
+
+/// Largest IPNS record (IPNS specification, "Record Size Limit").
+pub const IPNS_RECORD_BYTES_MAX: usize = 10 * 1024;
+
+/// Longest key that is an IPNS name itself instead of its hash (Peer Ids specification, "Peer Ids").
+pub const IPNS_INLINE_KEY_BYTES_MAX: usize = 42;
+
+/// Longest public key: RSA with 8192 bits has some 1,060 bytes.
+pub const IPNS_KEY_BYTES_MAX: usize = 2048;

@@ -2,6 +2,7 @@
 
 mod car;
 mod ipld;
+mod ipns;
 mod reading;
 mod recipes;
 mod unixfs;
