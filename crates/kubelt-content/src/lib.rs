@@ -2,7 +2,7 @@
 //!
 //! What it is: CIDs and blocks ([`Block`], [`verify`]), the IPLD codecs ([`Codec`], [`links`]), UnixFS
 //! files and directories in both directions ([`unixfs`], [`read`]), CAR files ([`car`]), and names that are keys
-//! ([`ipns`]). All of it is values: callers bring blocks through the small trait [`read::Blocks`] and take new
+//! ([`ipns`]), and what sites and operators write down ([`redirects`], [`denylist`]). All of it is values: callers bring blocks through the small trait [`read::Blocks`] and take new
 //! ones through a closure. The limits of everything are in [`limits`].
 //!
 //! What it is not: a store, a network or a cache, and it holds no opinion on who may read what.
@@ -16,6 +16,7 @@ pub mod denylist;
 pub mod ipns;
 pub mod limits;
 pub mod read;
+pub mod redirects;
 pub mod tar;
 pub mod unixfs;
 

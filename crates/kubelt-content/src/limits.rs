@@ -71,3 +71,12 @@ pub const IPNS_INLINE_KEY_BYTES_MAX: usize = 42;
 
 /// Longest public key: RSA with 8192 bits has some 1,060 bytes.
 pub const IPNS_KEY_BYTES_MAX: usize = 2048;
+
+/// Largest `_redirects` file (Web Redirects File Specification, "Max File Size").
+pub const REDIRECTS_BYTES_MAX: usize = 64 * 1024;
+
+/// Most placeholders in one rule of a `_redirects` file.
+pub const REDIRECT_PLACEHOLDERS_MAX: usize = 256;
+
+/// Longest target that a rule of a `_redirects` file makes.
+pub const REDIRECT_TARGET_BYTES_MAX: usize = 64 * 1024;
