@@ -135,4 +135,7 @@ pub struct CarReceipt {
     pub blocks: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// The paths that its roots were given, where the request asked for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<ContentReceipt>,
 }

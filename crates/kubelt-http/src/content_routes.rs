@@ -94,7 +94,7 @@ async fn check_precondition(content: &Content, request: &CoreRequest) -> Result<
     Ok(())
 }
 
-fn receipt(path: &[String], stored: &Stored) -> ContentReceipt {
+pub(crate) fn receipt(path: &[String], stored: &Stored) -> ContentReceipt {
     ContentReceipt {
         cid: stored.cid.to_string(),
         size: stored.size,
@@ -103,7 +103,7 @@ fn receipt(path: &[String], stored: &Stored) -> ContentReceipt {
     }
 }
 
-fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
+pub(crate) fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
     match request.query.get("visibility") {
         None | Some("private") => Ok(Visibility::Private),
         Some("members") => Ok(Visibility::Members),
@@ -113,7 +113,7 @@ fn visibility(request: &CoreRequest) -> Result<Visibility, ApiError> {
 }
 
 /// Whether a DAG with blocks missing is taken, and marked as such.
-fn partial(request: &CoreRequest) -> Result<bool, ApiError> {
+pub(crate) fn partial(request: &CoreRequest) -> Result<bool, ApiError> {
     match request.query.get("partial") {
         None | Some("refuse") => Ok(false),
         Some("allow") => Ok(true),

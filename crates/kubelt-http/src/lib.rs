@@ -8,6 +8,7 @@
 mod app;
 mod auth;
 mod body;
+mod car_upload;
 mod content_routes;
 mod core_routes;
 mod file_response;

@@ -20,6 +20,8 @@ pub(crate) const PATH_BYTES_MAX: usize = 8 * 1_024;
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1_024;
 /// Largest JSON body of somebody who signed in, in bytes.
 pub(crate) const JSON_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// Roots of one CAR that are given paths in the call that uploads it.
+pub(crate) const CAR_PUBLISHED_ROOTS_MAX: usize = 1_000;
 /// Largest value of the map as dag-json, in bytes: such values are at most 64 KiB of dag-cbor.
 pub(crate) const VALUE_JSON_BYTES_MAX: usize = 256 * 1_024;
 /// Largest JSON body of anybody, in bytes: one operation with its login fits, or a request to sign in.

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use kubelt_api::{CAR, CarReceipt, Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage};
+use kubelt_api::{Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage};
 use kubelt_core::{Hlc, OpId};
 use kubelt_node::{
     Exchange, OpsOrder, Session,
@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     body::{next_bytes, read_out},
+    car_upload,
     core_routes::{CoreRequest, CoreRoutes},
     json,
     limits::{ANONYMOUS_JSON_BYTES_MAX, CAR_PIECES_AHEAD, JSON_BYTES_MAX, OPS_PER_POST_MAX},
@@ -132,7 +133,7 @@ pub(crate) async fn car(
 ) -> Result<Response, ApiError> {
     match request.method {
         Method::GET => export(&routes.exchange, request).await,
-        Method::POST => upload(routes, request, body).await,
+        Method::POST => car_upload::serve(routes, request, body).await,
         _ => Err(request.method_not_allowed()),
     }
 }
@@ -175,33 +176,6 @@ async fn send(mut export: CoreExport, pieces: mpsc::Sender<Result<Bytes, ExportE
             }
         }
     }
-}
-
-async fn upload(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Result<Response, ApiError> {
-    let session = request.session()?;
-    routes.rates.write(session.account())?;
-    routes.content.may_upload(&session, &request.core).await?;
-    check_car(request)?;
-    let mut upload = routes.content.upload_car(request.core).await;
-    while let Some(bytes) = next_bytes(&mut body).await? {
-        if let Err(error) = upload.write(bytes).await {
-            read_out(body).await;
-            return Err(error.into());
-        }
-    }
-    let taken = upload.finish().await?;
-    let roots = taken.roots.iter().map(ToString::to_string).collect();
-    Ok((StatusCode::CREATED, Json(CarReceipt { roots, blocks: taken.blocks, bytes: taken.bytes }))
-        .into_response())
-}
-
-fn check_car(request: &CoreRequest) -> Result<(), ApiError> {
-    let kind =
-        request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().is_some_and(|kind| kind.trim() == CAR) {
-        return Ok(());
-    }
-    Err(ApiError::new(Code::UnsupportedMediaType, format!("send a CAR with `Content-Type: {CAR}`")))
 }
 
 /// Imports a whole core (`POST /-/car`).

@@ -26,7 +26,7 @@ use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
 pub use car_upload::{CarTaken, CarUpload};
-pub use link::Incomplete;
+pub use link::{Incomplete, MissingBlocks};
 pub use list::{Child, ChildKind, Children, Version};
 pub use reader::ContentReader;
 pub use stream::Upload;

@@ -34,7 +34,7 @@ pub use blocks::{BlockError, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
-    Incomplete, Stored, Target, Upload, UploadError, Version, content_path,
+    Incomplete, MissingBlocks, Stored, Target, Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

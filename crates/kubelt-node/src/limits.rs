@@ -33,6 +33,8 @@ pub(crate) const IMPORT_BATCH_BYTES: usize = 4 * 1_024 * 1_024;
 pub(crate) const HASH_LANES_MAX: usize = 4;
 /// Blocks of one DAG that a path may name.
 pub(crate) const DAG_BLOCKS_MAX: usize = 2_000_000;
+/// Missing blocks of a DAG that are named when it is refused.
+pub(crate) const MISSING_TOLD_MAX: usize = 10;
 /// Links written in one transaction when a DAG is linked.
 pub(crate) const LINKS_PER_COMMIT: usize = 100_000;
 /// Operations that one exported core may hold to be imported in one piece.

@@ -1,6 +1,7 @@
 //! The command line: one file for each group of commands.
 
 mod caller;
+mod car;
 mod config;
 mod content;
 mod core_car;
@@ -91,6 +92,9 @@ enum Command {
     Publish(publish::PublishArgs),
     /// Put one file, or what comes from stdin, at a path
     Put(publish::PutArgs),
+    /// Publish what CAR files hold
+    #[command(subcommand)]
+    Car(car::CarCommand),
     /// Fetch a file or a directory by path or CID, and check it
     Get(get::GetArgs),
     /// List what lies at a path
@@ -144,6 +148,7 @@ impl Command {
             Self::Whoami => login::whoami(caller),
             Self::Publish(args) => args.run(caller),
             Self::Put(args) => args.run(caller),
+            Self::Car(command) => command.run(caller),
             Self::Get(args) => args.run(caller),
             Self::Ls(args) => args.run(caller),
             Self::Rm(args) => args.run(caller),

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Method, Response, header, request};
 use ureq::{Agent, Body, SendBody};
 
-pub(crate) use calls::Sending;
+pub(crate) use calls::{Link, Sending};
 pub(crate) use error::ClientError;
 pub(crate) use node_url::NodeUrl;
 pub(crate) use place::{CorePlace, gateway_path};

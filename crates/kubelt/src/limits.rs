@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kubelt_content::car::CarLimits;
+
 /// Largest JSON answer that is read.
 pub(crate) const JSON_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Largest error document that is read.
@@ -18,6 +20,10 @@ pub(crate) const UPLOADS_AT_ONCE_MAX: usize = 3;
 pub(crate) const HASH_THREADS_MAX: usize = 16;
 /// Bytes that are copied at once.
 pub(crate) const COPY_BYTES: usize = 256 * 1024;
+/// Bytes of a CAR that are read at once.
+pub(crate) const CAR_READ_BYTES: usize = 1024 * 1024;
+/// What a CAR may hold that is uploaded.
+pub(crate) const CAR_LIMITS: CarLimits = CarLimits { blocks_max: 50_000_000, payload_bytes_max: 1 << 40 };
 /// Deepest nesting of directories that is published or fetched.
 pub(crate) const DIRECTORY_DEPTH_MAX: usize = 256;
 

@@ -5,6 +5,7 @@
 //! does not grow with the files: a few batches are all that is ever held. Whatever arrived stays in the core, so
 //! the same command again, after whatever stopped it, sends only what is missing.
 
+mod car;
 mod import;
 mod leaves;
 mod retry;
@@ -17,16 +18,19 @@ use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use kubelt_content::Cid;
+use kubelt_content::car::CarError;
 use kubelt_content::unixfs::{DirectoryError, NameProblem, Profile, SymlinkTooLong};
 
 use crate::client::{Client, ClientError, CorePlace};
 use crate::limits::{HASH_THREADS_MAX, UPLOADS_AT_ONCE_MAX};
 use crate::output::Progress;
 
-use import::{Import, Stopped};
+pub(crate) use car::CarUploaded;
+use import::{Halt, Import, Stopped};
 use leaves::Leaves;
 pub(crate) use retry::RetryPolicy;
-use send::{Batches, Sender};
+use send::{Batches, Sender, Sent};
 pub(crate) use tree::{Hidden, Tree};
 
 /// A whole DAG that the core now possesses.
@@ -60,6 +64,9 @@ pub(crate) enum UploadError {
     /// Entries that do not go together.
     #[error("cannot publish the directory `{}`", path.display())]
     Directory { path: PathBuf, source: Box<DirectoryError<Stopped>> },
+    /// A file that is no sound CAR.
+    #[error("`{}` is no sound CAR; nothing was published", path.display())]
+    Car { path: PathBuf, source: CarError },
     /// The node.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -79,38 +86,54 @@ impl Upload<'_> {
     /// Brings everything of `tree` into the core.
     pub(crate) fn run(&self, tree: &Tree) -> Result<Uploaded, UploadError> {
         let (jobs, jobs_taken) = sync_channel(0);
-        let (batches, batches_taken) = sync_channel(0);
-        let (jobs_taken, batches_taken) = (Mutex::new(jobs_taken), Mutex::new(batches_taken));
-        let sender = Sender::new(self);
+        let jobs_taken = Mutex::new(jobs_taken);
         let threads = hash_threads();
-        let imported = thread::scope(|scope| {
-            // Both ends are moved into the threads' scope, so that threads that wait are let go at its end.
-            let (jobs_taken, batches_taken, sender) = (&jobs_taken, &batches_taken, &sender);
+        let (root, sent) = thread::scope(|scope| {
+            // Moved into the threads' scope, so that threads that wait are let go at its end.
+            let jobs_taken = &jobs_taken;
             for _ in 0..threads {
                 scope.spawn(|| leaves::work(jobs_taken, tree, self.profile));
             }
+            self.sending(|batches| {
+                let leaves = Leaves::new(tree, self.profile, jobs, 4 * threads);
+                Import::new(tree, self.profile, leaves, batches).run()
+            })
+        })?;
+        Ok(Uploaded::new(&root, sent))
+    }
+
+    /// Brings the blocks that `make` makes into the core, on several threads.
+    fn sending<T>(
+        &self,
+        make: impl FnOnce(&mut Batches<'_>) -> Result<T, Halt>,
+    ) -> Result<(T, Sent), UploadError> {
+        let (batches, batches_taken) = sync_channel(0);
+        let batches_taken = Mutex::new(batches_taken);
+        let sender = Sender::new(self);
+        let made = thread::scope(|scope| {
+            let (batches_taken, sender) = (&batches_taken, &sender);
             for _ in 0..UPLOADS_AT_ONCE_MAX {
                 scope.spawn(|| sender.work(batches_taken));
             }
-            let leaves = Leaves::new(tree, self.profile, jobs, 4 * threads);
             let mut batches = Batches::new(batches, sender);
-            let root = Import::new(tree, self.profile, leaves, &mut batches).run()?;
+            let made = make(&mut batches)?;
             batches.finish()?;
-            Ok(root)
+            Ok(made)
         });
         // Where the node refused, that is the reason; the import only stopped because of it.
         let sent = sender.finish()?;
-        let root = match imported {
-            Ok(root) => root,
-            Err(import::Halt::Failed(error)) => return Err(error),
-            Err(import::Halt::Stopped(_)) => unreachable!("only a sender that failed stops the import"),
-        };
-        Ok(Uploaded {
-            cid: root.to_string(),
-            blocks: sent.blocks,
-            blocks_known: sent.blocks_known,
-            bytes_sent: sent.bytes_sent,
-        })
+        match made {
+            Ok(made) => Ok((made, sent)),
+            Err(Halt::Failed(error)) => Err(error),
+            Err(Halt::Stopped(_)) => unreachable!("only a sender that failed stops the import"),
+        }
+    }
+}
+
+impl Uploaded {
+    fn new(root: &Cid, sent: Sent) -> Self {
+        let Sent { blocks, blocks_known, bytes_sent } = sent;
+        Self { cid: root.to_string(), blocks, blocks_known, bytes_sent }
     }
 }
 

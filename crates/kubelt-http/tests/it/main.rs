@@ -1,6 +1,7 @@
 //! The API as clients meet it, over a store in memory.
 
 mod attacks;
+mod cars;
 mod content;
 mod denylists;
 mod exposure;

@@ -4,6 +4,8 @@
 //! open it; the store then notes for each block by which root it is reached, so that a request for any
 //! inner block is answered by looking up, never by walking.
 
+use std::fmt;
+
 use cid::Cid;
 use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
 use kubelt_core::CoreId;
@@ -13,15 +15,15 @@ use super::Content;
 use crate::{
     StoreError,
     blocks::{BlockError, PossessedBlocks},
-    limits::{DAG_BLOCKS_MAX, LINKS_PER_COMMIT},
+    limits::{DAG_BLOCKS_MAX, LINKS_PER_COMMIT, MISSING_TOLD_MAX},
 };
 
 /// Why a DAG is not whole in a core.
 #[derive(Debug, thiserror::Error)]
 pub enum Incomplete {
-    /// A block was never uploaded by this core.
-    #[error("block `{0}` of the content has not been uploaded to this core; upload it first")]
-    Missing(Box<Cid>),
+    /// Blocks were never uploaded by this core.
+    #[error("the content lacks blocks in this core: {0}; upload them first")]
+    Missing(MissingBlocks),
     /// A block cannot be read, or the DAG is too large or too deep.
     #[error("the content cannot be linked")]
     Malformed(#[source] Box<WalkError<BlockError>>),
@@ -34,6 +36,23 @@ pub enum Incomplete {
     /// A transaction failed.
     #[error(transparent)]
     Commit(#[from] CommitError),
+}
+
+/// The first blocks that a DAG lacks, and whether there are more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingBlocks {
+    /// [`MISSING_TOLD_MAX`] at most.
+    pub cids: Vec<Cid>,
+    /// Whether others were not named.
+    pub more: bool,
+}
+
+impl fmt::Display for MissingBlocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cids: Vec<String> = self.cids.iter().map(|cid| format!("`{cid}`")).collect();
+        f.write_str(&cids.join(", "))?;
+        if self.more { f.write_str(" and more") } else { Ok(()) }
+    }
 }
 
 /// How much of a DAG a core has.
@@ -120,16 +139,19 @@ fn walk(store: &Store, core: CoreId, root: Cid, at_least: Wholeness) -> Result<(
     let limits = WalkLimits { blocks_max: DAG_BLOCKS_MAX, ..WalkLimits::default() };
     let mut walk = Walk::new([root], limits);
     let mut reached = Vec::new();
-    let mut missing = 0;
+    let mut missing = Vec::new();
+    let mut missing_count = 0;
     loop {
         match walk.next(&blocks) {
             Ok(Some(visit)) => reached.push(visit.cid),
-            Ok(None) => return Ok((reached, missing)),
+            Ok(None) => break,
             Err(WalkError::Read(ReadError::Source(BlockError::Missing(cid)))) => {
-                if at_least == Wholeness::Whole || *cid == root {
-                    return Err(Incomplete::Missing(cid));
+                missing_count += 1;
+                if missing.len() < MISSING_TOLD_MAX {
+                    missing.push(*cid);
+                } else if at_least == Wholeness::Whole {
+                    break;
                 }
-                missing += 1;
             }
             Err(WalkError::Read(ReadError::Source(BlockError::Store(error)))) => {
                 return Err(Incomplete::Store(error));
@@ -137,6 +159,12 @@ fn walk(store: &Store, core: CoreId, root: Cid, at_least: Wholeness) -> Result<(
             Err(error) => return Err(Incomplete::Malformed(Box::new(error))),
         }
     }
+    let refused = at_least == Wholeness::Whole || missing.contains(&root);
+    if refused && !missing.is_empty() {
+        let more = missing_count > missing.len() as u64;
+        return Err(Incomplete::Missing(MissingBlocks { cids: missing, more }));
+    }
+    Ok((reached, missing_count))
 }
 
 fn whole_key(core: &CoreId, root: &Cid) -> Vec<u8> {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::caller::Caller;
 use super::target::CoreTarget;
-use crate::client::{Client, CorePlace, Sending, gateway_path};
+use crate::client::{Client, CorePlace, Link, Sending, gateway_path};
 use crate::output::{bytes_text, count_text, rate_text};
 use crate::upload::{Hidden, RetryPolicy, Tree, Upload, Uploaded};
 
@@ -52,7 +52,7 @@ pub(super) struct PutArgs {
 /// Who may read it.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-struct VisibilityArgs {
+pub(super) struct VisibilityArgs {
     /// Everybody may read it
     #[arg(long)]
     public: bool,
@@ -82,7 +82,7 @@ struct Published {
 }
 
 impl VisibilityArgs {
-    const fn get(&self) -> Visibility {
+    pub(super) const fn get(&self) -> Visibility {
         match self {
             Self { public: true, .. } => Visibility::Public,
             Self { members: true, .. } => Visibility::Members,
@@ -163,7 +163,10 @@ impl Publishing<'_> {
         let uploaded = uploaded?;
         let receipt = retry.run(
             |error| caller.out.remark(&format!("trying again: {error}")),
-            || client.link(&core, &path, visibility, media_type, &uploaded.cid),
+            || {
+                let link = Link { cid: &uploaded.cid, partial: false };
+                client.link(&core, &path, visibility, media_type, &link)
+            },
         )?;
         let time = started.elapsed();
         let published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);

@@ -25,6 +25,14 @@ pub(crate) struct Sending<R> {
     pub(crate) media_type: Option<String>,
 }
 
+/// A DAG to put at a path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link<'a> {
+    pub(crate) cid: &'a str,
+    /// Whether blocks of it may be missing.
+    pub(crate) partial: bool,
+}
+
 impl Client {
     /// Whether the node is alive.
     pub(crate) fn health(&self) -> Result<Health, ClientError> {
@@ -88,10 +96,11 @@ impl Client {
         path: &str,
         visibility: Visibility,
         media_type: Option<&str>,
-        cid: &str,
+        link: &Link<'_>,
     ) -> Result<ContentReceipt, ClientError> {
-        let (route, cid) = (core.content(path), encode_query(cid));
-        let route = format!("{route}?cid={cid}&visibility={}", visibility.as_str());
+        let (route, cid) = (core.content(path), encode_query(link.cid));
+        let partial = if link.partial { "&partial=allow" } else { "" };
+        let route = format!("{route}?cid={cid}&visibility={}{partial}", visibility.as_str());
         let mut request = self.request(Method::PUT, &route).header(header::CONTENT_LENGTH, 0);
         if let Some(media_type) = media_type {
             request = request.header(header::CONTENT_TYPE, media_type);

@@ -43,7 +43,12 @@ impl Core {
                 }
                 let blocks = car_blocks(&request.body);
                 let bytes = request.body.len() as u64;
-                let receipt = CarReceipt { roots: Vec::new(), blocks: blocks.len() as u64, bytes };
+                let receipt = CarReceipt {
+                    roots: Vec::new(),
+                    blocks: blocks.len() as u64,
+                    bytes,
+                    published: Vec::new(),
+                };
                 cids().extend(blocks);
                 Answer::json(&receipt)
             }
