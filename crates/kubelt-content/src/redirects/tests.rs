@@ -18,7 +18,7 @@ fn problem(line: &str) -> LineProblem {
 
 const SITE: &str = "\
 # comment\r
-/home /index.html\r
+/start /index.html\r
 \t/old   /new\t302 \r
 /posts/:year/:slug /articles/:slug/:year 301
 /docs/* /manual/:splat 307
@@ -27,13 +27,13 @@ const SITE: &str = "\
 /twice/:a /:a/:a?x=:a#:a
 /api/* https://api.example.com:8080/:splat 303
 /* /index.html 200
-/home /never";
+/start /never";
 
 #[test]
 fn the_first_rule_that_matches_counts() {
     for (path, status, to) in [
-        ("/home", 301, "/index.html"),
-        ("/home/", 301, "/index.html"),
+        ("/start", 301, "/index.html"),
+        ("/start/", 301, "/index.html"),
         ("/old", 302, "/new"),
         ("/posts/2022/hello", 301, "/articles/hello/2022"),
         ("/posts/2022/hello/", 301, "/articles/hello/2022"),
