@@ -10,6 +10,7 @@ pub mod content;
 pub mod core;
 pub mod log;
 pub mod node;
+pub mod pins;
 pub mod problem;
 pub mod session;
 
@@ -20,6 +21,7 @@ pub use content::{
 pub use core::{CoreView, Heads, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
+pub use pins::{PinFailure, PinFailureReason, PinObject, PinResults, PinState};
 pub use problem::{Code, Problem};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,

@@ -55,6 +55,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
         exchange: node.exchange.clone(),
+        pins: node.pins.clone(),
         rates: rates.clone(),
     };
     let about = NodeRoutes {

@@ -44,6 +44,7 @@ pub(crate) async fn serve(
         }
     }
     let taken = upload.finish().await?;
+    routes.pins.blocks_came(&request.core).await?;
     let mut published: Vec<ContentReceipt> = Vec::new();
     if let Some((to, _slash)) = to {
         for (root, path) in places(&taken.roots, &to)? {

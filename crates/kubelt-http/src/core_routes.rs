@@ -14,12 +14,13 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Reader, Sessions};
+use kubelt_node::{Content, Cores, Exchange, Pins, Reader, Sessions};
 
 use crate::{
     app::client,
     auth, content_routes, log_routes,
     path::{Address, Tail, encode_segment},
+    pin_routes,
     problem::ApiError,
     published,
     query::Query,
@@ -33,6 +34,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) sessions: Sessions,
     pub(crate) content: Content,
     pub(crate) exchange: Exchange,
+    pub(crate) pins: Pins,
     pub(crate) rates: Rates,
 }
 
@@ -63,6 +65,8 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
     let Some(address) = Address::parse(parts.uri.path()) else {
         return ApiError::not_found().into_response();
     };
+    let is_pins =
+        matches!(&address, Ok(Address { tail: Tail::Api { name, .. }, .. }) if name == pin_routes::NAME);
     let result = async {
         let address = address?;
         let request = CoreRequest {
@@ -78,7 +82,10 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
         };
         route(&routes, address.tail, request, body).await
     };
-    result.await.unwrap_or_else(IntoResponse::into_response)
+    match result.await {
+        Err(error) if is_pins => error.into_pin_failure(),
+        result => result.unwrap_or_else(IntoResponse::into_response),
+    }
 }
 
 async fn route(
@@ -100,6 +107,7 @@ async fn route(
                 "ops" => log_routes::ops(routes, request, body).await,
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
+                pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),
             }
         }

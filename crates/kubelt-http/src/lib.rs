@@ -22,6 +22,7 @@ mod node_routes;
 mod openapi;
 mod origin;
 mod path;
+mod pin_routes;
 mod problem;
 mod published;
 mod query;

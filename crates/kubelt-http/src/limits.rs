@@ -36,5 +36,13 @@ pub(crate) const OPS_PER_POST_MAX: usize = 1_000;
 pub(crate) const PAGE_MAX: usize = 1_000;
 /// Entries in one page of a list, unless asked for otherwise.
 pub(crate) const PAGE_DEFAULT: usize = 100;
+/// Largest description of a pin, in bytes of JSON.
+pub(crate) const PIN_JSON_BYTES_MAX: usize = 256 * 1_024;
+/// Most CIDs in one search for pins (Pinning Service API 1.0.0).
+pub(crate) const PIN_CIDS_MAX: usize = 10;
+/// Pins in one list, unless asked for otherwise (Pinning Service API 1.0.0).
+pub(crate) const PIN_PAGE_DEFAULT: usize = 10;
+/// Pins in one list, at most (Pinning Service API 1.0.0).
+pub(crate) const PIN_PAGE_MAX: usize = 1_000;
 /// Pieces of an exported CAR made ahead of the client.
 pub(crate) const CAR_PIECES_AHEAD: usize = 64;

@@ -7,15 +7,15 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use kubelt_api::{Code, PROBLEM_JSON, Problem};
+use kubelt_api::{Code, PROBLEM_JSON, PinFailure, PinFailureReason, Problem};
 use kubelt_content::car::CarError;
 use kubelt_core::{
     PathError,
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, SignInError, StoreError,
-    TxError, UploadError, WriteError,
+    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, PinError, SignInError,
+    StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -61,6 +61,24 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+impl ApiError {
+    /// The same in the form of the Pinning Service API.
+    pub(crate) fn into_pin_failure(self) -> Response {
+        let (status, reason) = match self.code {
+            Code::QuotaExceeded => (409, "INSUFFICIENT_FUNDS".to_owned()),
+            Code::Internal => (500, "INTERNAL_SERVER_ERROR".to_owned()),
+            code => (code.status(), code.as_str().replace('-', "_").to_ascii_uppercase()),
+        };
+        let error = PinFailureReason { reason, details: Some(self.detail.clone()) };
+        let body = serde_json::to_vec(&PinFailure { error }).expect("a failure is plain JSON");
+        let mut response = self.into_response();
+        *response.status_mut() = StatusCode::from_u16(status).expect("codes carry valid statuses");
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = body.into();
+        response
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -215,6 +233,19 @@ impl From<UploadError> for ApiError {
             UploadError::Car(error) => error.into(),
             UploadError::Load(error) => error.into(),
             UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PinError> for ApiError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            PinError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
+            PinError::Limit(_) => Self::new(Code::BadRequest, error.to_string()),
+            PinError::Upload(error) => error.into(),
+            PinError::Load(error) => error.into(),
+            PinError::Store(error) => error.into(),
         }
     }
 }

@@ -9,9 +9,32 @@ pub(crate) fn rfc3339(ms: u64) -> String {
     time.format(&Rfc3339).expect("years to 9999 can be written")
 }
 
+/// The same, to the millisecond.
+pub(crate) fn rfc3339_ms(ms: u64) -> String {
+    let whole = rfc3339(ms);
+    format!("{}.{:03}Z", whole.trim_end_matches('Z'), ms % 1_000)
+}
+
+/// Milliseconds since the Unix epoch of RFC 3339 text, cut at milliseconds; none where it is none, or before 1970.
+pub(crate) fn parse_rfc3339_ms(text: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rfc3339;
+    use super::{parse_rfc3339_ms, rfc3339, rfc3339_ms};
+
+    #[test]
+    fn milliseconds_come_back() {
+        for ms in [0, 7, 1_700_000_000_999] {
+            assert_eq!(parse_rfc3339_ms(&rfc3339_ms(ms)), Some(ms));
+        }
+        assert_eq!(parse_rfc3339_ms("2023-11-14T23:13:20.9999+01:00"), Some(1_700_000_000_999));
+        for text in ["", "2023-11-14", "1969-12-31T23:59:59Z", "yesterday"] {
+            assert_eq!(parse_rfc3339_ms(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn times_are_utc() {

@@ -34,6 +34,7 @@ pub use upload::{Stored, Target, UploadError};
 
 pub(crate) use block_sink::BlockSink;
 pub(crate) use link::{Wholeness, how_whole};
+pub(crate) use upload::UNKNOWN_MEDIA_TYPE;
 
 use crate::{
     StoreError,

@@ -65,3 +65,27 @@ pub(crate) const BLOCK_RECORD_BYTES: usize = 512;
 pub(crate) const WORKER_RETRY_MIN: Duration = Duration::from_secs(1);
 /// The longest that it waits then.
 pub(crate) const WORKER_RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// Longest name of a pin, in characters (Pinning Service API 1.0.0).
+pub(crate) const PIN_NAME_CHARS_MAX: usize = 255;
+/// Origins of one pin (Pinning Service API 1.0.0).
+pub(crate) const PIN_ORIGINS_MAX: usize = 20;
+/// Longest origin of a pin, in bytes.
+pub(crate) const PIN_ORIGIN_BYTES_MAX: usize = 1_024;
+/// Pairs of metadata of one pin (Pinning Service API 1.0.0).
+pub(crate) const PIN_META_PAIRS_MAX: usize = 1_000;
+/// Longest id of a pin, in bytes.
+pub(crate) const PIN_ID_BYTES_MAX: usize = 128;
+/// How long a pin waits for its blocks before it counts as failed. Blocks that come later make it whole all the same.
+pub(crate) const PIN_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the node waits before it looks again for blocks of a pin that somebody asks about.
+pub(crate) const PIN_RETRY: Duration = Duration::from_secs(5);
+/// Pins whose blocks are looked for at once.
+pub(crate) const PIN_TAKES_MAX: usize = 4;
+/// Pins whose last look for blocks is remembered, those that wait for one among them.
+pub(crate) const PIN_TAKES_REMEMBERED_MAX: usize = 10_000;
+/// Missing blocks of a pin looked for at once.
+pub(crate) const PIN_MISSING_MAX: usize = 10_000;
+/// Times that a DAG is walked in one look for its blocks.
+pub(crate) const PIN_ROUNDS_MAX: usize = 100;
+/// Cores of which the date of the newest pin is kept in memory.
+pub(crate) const PIN_CORES_CACHED_MAX: usize = 100_000;

@@ -14,6 +14,7 @@ use crate::{
     exchange::Exchange,
     exposures::Exposures,
     names::is_open,
+    pins::Pins,
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
@@ -35,6 +36,8 @@ pub struct Node {
     pub exchange: Exchange,
     /// What goes on in the background, once it is started.
     pub workers: Workers,
+    /// Pins.
+    pub pins: Pins,
 }
 
 impl Node {
@@ -47,10 +50,11 @@ impl Node {
         let access = Arc::new(Access::new(cores.clone(), exposures));
         let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access), Denylists::default());
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
+        let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
         let workers = Workers::new([]);
         let status = Status::new(store, workers.clone());
-        Self { status, sessions, cores, content, exchange, workers }
+        Self { status, sessions, cores, content, exchange, pins, workers }
     }
 }
 

@@ -7,5 +7,6 @@ mod denylists;
 mod exposure;
 mod harness;
 mod logs;
+mod pins;
 mod privacy;
 mod sign_in;

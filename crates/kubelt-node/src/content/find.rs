@@ -90,7 +90,11 @@ impl Content {
     }
 
     /// How `reader` is let in to a block, if at all: by a path that names a root which reaches it.
-    async fn let_in(&self, reader: &Reader, cid: &Cid) -> Result<Option<(Visibility, Within)>, ContentError> {
+    pub(crate) async fn let_in(
+        &self,
+        reader: &Reader,
+        cid: &Cid,
+    ) -> Result<Option<(Visibility, Within)>, ContentError> {
         let mut partial = None;
         for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX) {
             let root = root?;

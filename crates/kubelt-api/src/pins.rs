@@ -1,0 +1,71 @@
+//! Pins, as the IPFS Pinning Service API 1.0.0 writes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What somebody wants pinned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Pin)]
+pub struct PinObject {
+    /// The root of the DAG.
+    #[schema(example = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")]
+    pub cid: String,
+    /// A name, for people; 255 characters at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Multiaddrs of peers that are known to have it; 20 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origins: Option<Vec<String>>,
+    /// Whatever else is to be kept with the pin; 1,000 pairs at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<BTreeMap<String, String>>,
+}
+
+/// A pin and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PinStatus)]
+pub struct PinState {
+    /// The id of the request for the pin.
+    pub requestid: String,
+    /// `queued`, `pinning`, `pinned` or `failed`.
+    pub status: String,
+    /// When it was asked for (RFC 3339, to the millisecond); no two pins of a core have the same.
+    pub created: String,
+    /// What was asked for.
+    pub pin: PinObject,
+    /// Multiaddrs that take the data.
+    pub delegates: Vec<String>,
+    /// More about it: `status_details` says why it waits or failed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub info: BTreeMap<String, String>,
+}
+
+/// Pins, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PinResults {
+    /// How many there are that fit the query.
+    pub count: u64,
+    /// The newest of them.
+    pub results: Vec<PinState>,
+}
+
+/// An error of the Pinning Service API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Failure)]
+pub struct PinFailure {
+    /// What went wrong.
+    pub error: PinFailureReason,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FailureReason)]
+pub struct PinFailureReason {
+    /// A word for programs, such as `NOT_FOUND`.
+    pub reason: String,
+    /// A sentence for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+}

@@ -1,0 +1,275 @@
+//! From a queued pin to a whole one: blocks that are visible on this node to whoever pins become possessions of
+//! the core.
+//!
+//! A block is visible by a root that some path opens to the reader, as for every other read; what is private
+//! elsewhere is as missing as what nobody has. All of it runs in the background and behind one bound, so that
+//! no answer waits for it.
+
+use std::{collections::HashSet, sync::atomic::Ordering};
+
+use cid::Cid;
+use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
+use kubelt_core::{CoreId, MapPath};
+use kubelt_store::CommitError;
+
+use super::Pins;
+use crate::{
+    StoreError,
+    access::Reader,
+    blocks::{BlockError, PossessedBlocks, Within},
+    content::{ContentError, Incomplete, UploadError},
+    limits::{
+        DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_MISSING_MAX, PIN_RETRY, PIN_ROUNDS_MAX,
+        PIN_TAKES_REMEMBERED_MAX,
+    },
+    names::named,
+};
+
+pub(super) const LOOKING: &str = "the node looks for the blocks";
+pub(super) const WAITS: &str =
+    "blocks are missing: upload them as a CAR to this core, or wait until they are public on this node";
+pub(super) const GAVE_UP: &str =
+    "blocks are missing, and nobody brought them in time; upload them, or pin again";
+const NO_ROOM: &str = "the core's quota is used up";
+
+/// Why pins failed, by core and path: the CID that failed, a zero byte, and the reason.
+const TROUBLE: &str = "pin-trouble";
+
+/// A look for blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Take {
+    began_ms: u64,
+    running: bool,
+}
+
+/// What became of one look.
+#[derive(Debug)]
+enum Outcome {
+    Whole,
+    Waits,
+    Failed(String),
+}
+
+impl Pins {
+    /// Looks for the blocks of a pin in the background, unless that was done a moment ago.
+    pub(super) fn take(&self, core: &CoreId, path: MapPath, reader: Reader) {
+        let key = (*core, path);
+        let now_ms = self.clock.now_ms();
+        let pause_ms = u64::try_from(PIN_RETRY.as_millis()).expect("seconds fit");
+        let recent = |take: &Take| take.running || now_ms < take.began_ms.saturating_add(pause_ms);
+        {
+            let mut takes = self.shared.takes.lock();
+            if takes.get(&key).is_some_and(recent) {
+                return;
+            }
+            if takes.len() >= PIN_TAKES_REMEMBERED_MAX {
+                takes.retain(|_, take| recent(take));
+                if takes.len() >= PIN_TAKES_REMEMBERED_MAX {
+                    return;
+                }
+            }
+            takes.insert(key.clone(), Take { began_ms: now_ms, running: true });
+        }
+        self.shared.running.fetch_add(1, Ordering::AcqRel);
+        let this = self.clone();
+        tokio::spawn(async move {
+            let slot = this.shared.slots.acquire().await;
+            this.look(&key.0, &key.1, &reader).await;
+            drop(slot);
+            if let Some(take) = this.shared.takes.lock().get_mut(&key) {
+                take.running = false;
+            }
+            this.shared.running.fetch_sub(1, Ordering::AcqRel);
+        });
+    }
+
+    /// Blocks came to a core: pins that wait for some may be whole now.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn blocks_came(&self, core: &CoreId) -> Result<(), StoreError> {
+        let (this, from) = (self.clone(), *core);
+        let waiting = tokio::task::spawn_blocking(move || {
+            let mut waiting = Vec::new();
+            this.each(&from, |path, _, entry| {
+                let opened = named(&this.store, &from, path)?;
+                if opened.is_none_or(|opened| opened.root != entry.cid) && waiting.len() < PIN_MISSING_MAX {
+                    waiting.push(path.clone());
+                }
+                Ok(())
+            })?;
+            Ok::<_, StoreError>(waiting)
+        });
+        for path in waiting.await.expect("looking for pins does not panic")? {
+            self.look(core, &path, &Reader::Anonymous).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_taking(&self, core: &CoreId, path: &MapPath) -> bool {
+        self.shared.takes.lock().get(&(*core, path.clone())).is_some_and(|take| take.running)
+    }
+
+    /// Whether blocks are being looked for at all.
+    pub fn is_busy(&self) -> bool {
+        self.shared.running.load(Ordering::Acquire) > 0
+    }
+
+    /// Why a pin of this CID failed at this path, where it did.
+    pub(super) fn trouble(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        cid: &Cid,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(row) = self.store.meta(TROUBLE, &key(core, path))? else { return Ok(None) };
+        let reason = row.strip_prefix(cid.to_bytes().as_slice()).and_then(|rest| rest.strip_prefix(&[0]));
+        Ok(reason.map(|reason| String::from_utf8_lossy(reason).into_owned()))
+    }
+
+    /// One look for the blocks of a pin.
+    async fn look(&self, core: &CoreId, path: &MapPath, reader: &Reader) {
+        let Ok(Some((_, entry))) = self.entry(core, path) else { return };
+        let cid = entry.cid;
+        let outcome = match self.gather(core, &cid, reader).await {
+            Ok(Outcome::Whole) => match self.cores.reopen(core, vec![path.clone()]).await {
+                Ok(()) => Outcome::Whole,
+                Err(error) => {
+                    tracing::warn!(%error, "a pin that is whole could not be opened");
+                    Outcome::Waits
+                }
+            },
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::warn!(%error, "the blocks of a pin could not be looked for");
+                Outcome::Waits
+            }
+        };
+        let reason = match outcome {
+            Outcome::Failed(reason) => Some(reason),
+            Outcome::Whole | Outcome::Waits => None,
+        };
+        if let Err(error) = self.note(core, path, &cid, reason).await {
+            tracing::warn!(%error, "why a pin failed could not be noted");
+        }
+    }
+
+    async fn note(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        cid: &Cid,
+        reason: Option<String>,
+    ) -> Result<(), UploadError> {
+        if self.trouble(core, path, cid)? == reason {
+            return Ok(());
+        }
+        let row = reason.map(|reason| [cid.to_bytes().as_slice(), &[0], reason.as_bytes()].concat());
+        let mut tx = self.store.begin();
+        tx.put_meta(TROUBLE, &key(core, path), row.as_deref())?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes what can be had of a DAG, until it is whole or nothing more can be had.
+    async fn gather(&self, core: &CoreId, root: &Cid, reader: &Reader) -> Result<Outcome, UploadError> {
+        for _ in 0..PIN_ROUNDS_MAX {
+            match self.content.make_whole(core, root).await {
+                Ok(()) => return Ok(Outcome::Whole),
+                Err(Incomplete::Missing(_)) => {}
+                Err(Incomplete::Malformed(error)) => {
+                    return Ok(Outcome::Failed(format!("the content cannot be pinned: {error}")));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            match self.take_visible(core, root, reader).await {
+                Ok(0) => return Ok(Outcome::Waits),
+                Ok(_) => {}
+                Err(UploadError::Commit(CommitError::Quota(_))) => {
+                    return Ok(Outcome::Failed(NO_ROOM.to_owned()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Outcome::Waits)
+    }
+
+    /// Takes possession of what lies below the first missing blocks of a DAG, where `reader` may see them; gives
+    /// how many blocks.
+    async fn take_visible(&self, core: &CoreId, root: &Cid, reader: &Reader) -> Result<u64, UploadError> {
+        let (this, from, top) = (self.clone(), *core, *root);
+        let missing = tokio::task::spawn_blocking(move || this.missing(&from, &top)).await;
+        let mut taken = 0;
+        for cid in missing.expect("walking does not panic")? {
+            let let_in = match self.content.let_in(reader, &cid).await {
+                Ok(let_in) => let_in,
+                Err(ContentError::Store(error)) => return Err(error.into()),
+                Err(ContentError::Load(error)) => return Err(error.into()),
+                Err(_unreadable) => None,
+            };
+            if let Some((_, within)) = let_in {
+                taken += self.take_below(core, &cid, within).await?;
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The blocks that the core lacks of a DAG, those that it can know of, `PIN_MISSING_MAX` at most.
+    fn missing(&self, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreError> {
+        let blocks = PossessedBlocks { store: &self.store, core: *core };
+        let mut walk = Walk::new([*root], limits());
+        let mut missing = Vec::new();
+        let mut seen = HashSet::new();
+        loop {
+            match walk.next(&blocks) {
+                Ok(Some(_)) => {}
+                Err(WalkError::Read(ReadError::Source(BlockError::Missing(cid)))) => {
+                    if seen.insert(*cid) {
+                        missing.push(*cid);
+                    }
+                    if missing.len() >= PIN_MISSING_MAX {
+                        return Ok(missing);
+                    }
+                }
+                Err(WalkError::Read(ReadError::Source(BlockError::Store(error)))) => return Err(error),
+                Ok(None) | Err(_) => return Ok(missing),
+            }
+        }
+    }
+
+    /// Takes possession of what lies below a block that the reader was let in to.
+    async fn take_below(&self, core: &CoreId, top: &Cid, within: Within) -> Result<u64, UploadError> {
+        let (blocks, top) = (self.content.blocks(within), *top);
+        let walked = tokio::task::spawn_blocking(move || {
+            let mut walk = Walk::new([top], limits());
+            let mut reached = Vec::new();
+            loop {
+                match walk.next(&blocks) {
+                    Ok(Some(visit)) => reached.push(visit.cid),
+                    // Missing or denied: as far as this one goes there is nothing to take.
+                    Err(WalkError::Read(ReadError::Source(BlockError::Missing(_)))) => {}
+                    Ok(None) | Err(_) => return reached,
+                }
+            }
+        });
+        let mut taken = 0;
+        for piece in walked.await.expect("walking does not panic").chunks(LINKS_PER_COMMIT) {
+            let mut tx = self.store.begin();
+            tx.enforce_quota(core);
+            for cid in piece {
+                if !self.store.possesses(core, cid)? && tx.possess(core, cid)? {
+                    taken += 1;
+                }
+            }
+            tx.commit().await?;
+        }
+        Ok(taken)
+    }
+}
+
+fn limits() -> WalkLimits {
+    WalkLimits { blocks_max: DAG_BLOCKS_MAX, ..WalkLimits::default() }
+}
+
+fn key(core: &CoreId, path: &MapPath) -> Vec<u8> {
+    [core.digest().as_slice(), path.as_str().as_bytes()].concat()
+}
