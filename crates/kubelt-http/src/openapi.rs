@@ -6,8 +6,8 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipt, OpReceipts, OpsPage, Possession,
-    PossessionRequest, Problem, StatePage,
+    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure,
+    PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -27,7 +27,8 @@ use crate::{node_routes, session_routes};
         session_routes::end, session_routes::end_challenge, session_routes::end_signed,
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
         core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
-        read_ops, post_ops, heads, state, set_state, clear_state, ipfs,
+        read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
+        remove_pin, ipfs,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),
@@ -36,6 +37,7 @@ use crate::{node_routes, session_routes};
         (name = "content", description = "Content of a core"),
         (name = "log", description = "The signed log of a core and what it adds up to"),
         (name = "cores", description = "Whole cores in and out"),
+        (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
         (name = "node", description = "The node itself"),
     )
 )]
@@ -132,6 +134,37 @@ fn set_state() {}
     params(("core" = String, Path), ("path" = String, Path)),
     responses((status = 200, body = OpReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn clear_state() {}
+
+#[utoipa::path(get, path = "/@{core}/-/pins", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path),
+        ("cid" = Option<String>, Query, description = "10 CIDs at most, with commas between"),
+        ("name" = Option<String>, Query),
+        ("match" = Option<String>, Query, description = "`exact` (default), `iexact`, `partial` or `ipartial`"),
+        ("status" = Option<String>, Query, description = "`queued`, `pinning`, `pinned`, `failed`, with commas between; without it a plain list holds what is pinned"),
+        ("before" = Option<String>, Query), ("after" = Option<String>, Query),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 10 by default"),
+        ("meta" = Option<String>, Query, description = "a JSON object of texts")),
+    responses((status = 200, body = PinResults), (status = "4XX", body = PinFailure)))]
+fn list_pins() {}
+
+#[utoipa::path(post, path = "/@{core}/-/pins", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = PinObject, responses((status = 202, body = PinState), (status = "4XX", body = PinFailure)))]
+fn add_pin() {}
+
+#[utoipa::path(get, path = "/@{core}/-/pins/{requestid}", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path), ("requestid" = String, Path)),
+    responses((status = 200, body = PinState), (status = "4XX", body = PinFailure)))]
+fn get_pin() {}
+
+#[utoipa::path(post, path = "/@{core}/-/pins/{requestid}", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path), ("requestid" = String, Path)),
+    request_body = PinObject, responses((status = 202, body = PinState), (status = "4XX", body = PinFailure)))]
+fn replace_pin() {}
+
+#[utoipa::path(delete, path = "/@{core}/-/pins/{requestid}", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path), ("requestid" = String, Path)),
+    responses((status = 202), (status = "4XX", body = PinFailure)))]
+fn remove_pin() {}
 
 #[utoipa::path(get, path = "/ipfs/{cid}", tag = "content", params(("cid" = String, Path, description = "a CID, and a path below it")),
     responses((status = 200, description = "published content, verified by its hash when it was stored"), (status = 404, body = Problem, content_type = "application/problem+json")))]
