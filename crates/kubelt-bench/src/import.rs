@@ -1,4 +1,4 @@
-//! A large file into a store on disk, against what the processor and the disk allow.
+//! A large file into a store on disk, against what the processor and the disk allow, and against Kubo.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -15,6 +15,7 @@ use kubelt_node::{Target, content_path};
 
 use crate::args::Args;
 use crate::http;
+use crate::kubo::Kubo;
 use crate::machine::{copy_and_sync, incompressible, sha256_on_all_cores};
 use crate::process::{RunningNode, again, memory_of};
 use crate::report::{Aim, Table};
@@ -28,6 +29,13 @@ const MIB_DEFAULT: usize = 1_024;
 /// What a server reads from a connection at once.
 const READ_BYTES: usize = 128 * 1_024;
 const SHARE_MIN: f64 = 0.9;
+/// How often as fast as `ipfs add` an import is to be.
+const TIMES_KUBO_MIN: f64 = 3.0;
+/// Ways to add by Kubo, what is said of each against an import, and the profile: the second cuts files as imports do.
+const BY_KUBO: [(&str, &str, Option<&str>); 2] = [
+    ("ipfs add, its defaults", "import, HTTP PUT, of `ipfs add`", None),
+    ("ipfs add, our profile", "import, HTTP PUT, of `ipfs add` cutting alike", Some("unixfs-v1-2025")),
+];
 const PEAK_BYTES_MAX: f64 = 100e6;
 /// Before each contender that writes. Virtual machines give free memory back to their host after some seconds
 /// and get it again slowly: without a rest a fast one writes into memory that the one before it has left warm,
@@ -44,26 +52,38 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     File::open(&source)?.sync_all()?;
 
     let (peak, peak_http) = (Cell::new(0.0_f64), Cell::new(0.0_f64));
-    let rates = measure(
-        args.rounds,
-        &mut [
-            Contender::new("SHA-256 on all cores", || sha256_on_all_cores(&data)),
-            Contender::new("dd of the file with fdatasync", || {
+    let kubo = Kubo::named();
+    let mut contenders = vec![
+        Contender::new("SHA-256 on all cores", || sha256_on_all_cores(&data)),
+        Contender::new("dd of the file with fdatasync", || {
+            sleep(REST);
+            copy_and_sync(dir.path(), &source)
+        }),
+        Contender::new("import, in process", || {
+            let (took, bytes) = import_in_child(&source, &store)?;
+            peak.set(peak.get().max(bytes));
+            Ok(Work { amount: data.len() as f64, took })
+        }),
+        Contender::new("import, HTTP PUT over loopback", || {
+            let (took, bytes) = import_over_http(&source, &store)?;
+            peak_http.set(peak_http.get().max(bytes));
+            Ok(Work { amount: data.len() as f64, took })
+        }),
+    ];
+    if let Some(kubo) = &kubo {
+        for (name, _, profile) in BY_KUBO {
+            let (source, store) = (&source, &store);
+            let amount = data.len() as f64;
+            contenders.push(Contender::new(name, move || {
                 sleep(REST);
-                copy_and_sync(dir.path(), &source)
-            }),
-            Contender::new("import, in process", || {
-                let (took, bytes) = import_in_child(&source, &store)?;
-                peak.set(peak.get().max(bytes));
-                Ok(Work { amount: data.len() as f64, took })
-            }),
-            Contender::new("import, HTTP PUT over loopback", || {
-                let (took, bytes) = import_over_http(&source, &store)?;
-                peak_http.set(peak_http.get().max(bytes));
-                Ok(Work { amount: data.len() as f64, took })
-            }),
-        ],
-    )?;
+                let took = kubo.repository(store, profile)?.add(source)?;
+                remove(store)?;
+                Ok(Work { amount, took })
+            }));
+        }
+    }
+    let rates = measure(args.rounds, &mut contenders)?;
+    drop(contenders);
     let slower = rates[0].median().min(rates[1].median());
     let title = format!("Import of {mib} MiB, against the slower of the first two");
     println!("{}", Table { title, unit: "MB", unit_size: 1e6, reference: slower, rates: &rates });
@@ -75,6 +95,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "{}",
         Aim::at_least("import, HTTP PUT, of the limit", rates[3].median() / slower, SHARE_MIN, "")
     );
+    if let [_, _, _, ours, theirs @ ..] = &rates[..] {
+        for (theirs, (_, times, _)) in theirs.iter().zip(BY_KUBO) {
+            println!("{}", Aim::at_least(times, ours.median() / theirs.median(), TIMES_KUBO_MIN, ""));
+        }
+    }
     println!("{}", Aim::below("peak memory, in process", peak.get() / 1e6, PEAK_BYTES_MAX / 1e6, "MB"));
     println!(
         "{}",

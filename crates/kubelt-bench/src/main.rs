@@ -11,6 +11,7 @@ mod args;
 mod cores;
 mod http;
 mod import;
+mod kubo;
 mod limits;
 mod machine;
 mod process;

@@ -1,0 +1,65 @@
+//! Kubo, the reference implementation, as a peer to measure against. `cargo xtask bench` builds it where Go is found
+//! and names the binary in `KUBO`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// The binary.
+#[derive(Debug, Clone)]
+pub(crate) struct Kubo(PathBuf);
+
+/// A repository that never touched the network; removed by whoever owns its directory.
+#[derive(Debug)]
+pub(crate) struct Repository<'a> {
+    kubo: &'a Kubo,
+    dir: PathBuf,
+}
+
+impl Kubo {
+    /// The one that the environment names; without it a benchmark leaves Kubo out and says so.
+    pub(crate) fn named() -> Option<Self> {
+        let named = std::env::var_os("KUBO").filter(|path| !path.is_empty());
+        if named.is_none() {
+            println!("Kubo is left out: `KUBO` names no binary, and no Go was found to build one\n");
+        }
+        named.map(|path| Self(path.into()))
+    }
+
+    /// Makes a repository with Kubo's defaults, and then the profile where one is named.
+    pub(crate) fn repository(&self, dir: &Path, profile: Option<&str>) -> Result<Repository<'_>> {
+        let repository = Repository { kubo: self, dir: dir.to_path_buf() };
+        repository.run(&["init", "--empty-repo"])?;
+        repository.run(&["bootstrap", "rm", "--all"])?;
+        if let Some(profile) = profile {
+            repository.run(&["config", "profile", "apply", profile])?;
+        }
+        Ok(repository)
+    }
+}
+
+impl Repository<'_> {
+    /// Adds a file or a directory as a program of its own, as people do; how long it took until it had ended.
+    pub(crate) fn add(&self, source: &Path) -> Result<Duration> {
+        let source = source.to_str().context("the file's path is not UTF-8")?;
+        let start = Instant::now();
+        self.run(&["add", "--offline", "--recursive", "--quieter", source])?;
+        Ok(start.elapsed())
+    }
+
+    fn run(&self, args: &[&str]) -> Result<()> {
+        let output = Command::new(&self.kubo.0)
+            .args(args)
+            .env("IPFS_PATH", &self.dir)
+            .env("IPFS_TELEMETRY", "off")
+            .stdin(Stdio::null())
+            .output()
+            .context("Kubo does not start")?;
+        if !output.status.success() {
+            bail!("`ipfs {}` failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+}
