@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     cores::{Cores, LoadError},
     exposures::Exposures,
+    ipns::OWN_ROOT,
     names::Door,
     session::Session,
 };
@@ -62,6 +63,10 @@ impl Access {
         visibility: Visibility,
         exit: Exit,
     ) -> Result<Option<Visibility>, LoadError> {
+        if path.as_str() == OWN_ROOT {
+            // It holds nothing but what is open there, and is named for as long as that is so.
+            return Ok((exit == Exit::Ipfs).then_some(Visibility::Public));
+        }
         let visibility = match visibility {
             Visibility::Public if self.door(core, exit)?.is_open(path) => {
                 return Ok(Some(Visibility::Public));

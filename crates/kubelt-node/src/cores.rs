@@ -17,7 +17,7 @@ use std::{
 };
 
 use kubelt_core::{CoreId, Log, MapPath};
-use kubelt_store::Store;
+use kubelt_store::{CommitError, Store, Tx};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
@@ -27,6 +27,7 @@ use self::load::read_log;
 use crate::{
     clock::Clock,
     exposures::Exposures,
+    ipns::Stale,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     session_table::SessionTable,
     write::{Batch, Finished, Write, WriteError, Written},
@@ -39,6 +40,7 @@ pub struct Cores {
     clock: Arc<dyn Clock>,
     sessions: SessionTable,
     exposures: Exposures,
+    stale: Arc<Stale>,
     cells: Arc<Mutex<HashMap<CoreId, Arc<Cell>>>>,
     uses: Arc<AtomicU64>,
 }
@@ -73,8 +75,9 @@ impl Cores {
         clock: Arc<dyn Clock>,
         sessions: SessionTable,
         exposures: Exposures,
+        stale: Arc<Stale>,
     ) -> Self {
-        Self { store, clock, sessions, exposures, cells: Arc::default(), uses: Arc::default() }
+        Self { store, clock, sessions, exposures, stale, cells: Arc::default(), uses: Arc::default() }
     }
 
     /// Reads the core's log.
@@ -134,10 +137,32 @@ impl Cores {
                 this.load(&cell, &mut slot).await.map_err(|error| WriteError::Load(Arc::new(error)))?;
             let mut batch = Batch::new(&this.store, cell.core, loaded, this.clock.now_ms());
             batch.reopen(paths);
-            let Finished { tx, .. } = batch.finish()?;
-            tx.commit().await.map_err(WriteError::Commit)
+            let Finished { tx, root_changed, .. } = batch.finish()?;
+            tx.commit().await.map_err(WriteError::Commit)?;
+            if root_changed {
+                this.stale.mark(cell.core);
+            }
+            Ok(())
         });
         reopening.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// Commits a transaction that is made while nobody writes to the core; gives whether there was one. The caller
+    /// sees to it that this is not dropped in the middle, or the next writer would not see what is being committed.
+    pub(crate) async fn commit_alone<E>(
+        &self,
+        core: &CoreId,
+        make: impl FnOnce() -> Result<Option<Tx>, E> + Send + 'static,
+    ) -> Result<bool, E>
+    where
+        E: From<CommitError> + Send + 'static,
+    {
+        let cell = self.cell(*core);
+        let _alone = cell.log.lock().await;
+        let made = tokio::task::spawn_blocking(make).await.expect("making a transaction does not panic")?;
+        let Some(tx) = made else { return Ok(false) };
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Takes the writes that wait for a core and commits them together, until none waits. Between batches others
@@ -183,15 +208,20 @@ impl Cores {
         jobs.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
         let committed = match (broken, batch.finish()) {
             (Some(error), _) | (None, Err(error)) => Err(error),
-            (None, Ok(Finished { tx, ended, exposure_changed })) => {
-                tx.commit().await.map(|()| (ended, exposure_changed)).map_err(WriteError::Commit)
-            }
+            (None, Ok(Finished { tx, ended, exposure_changed, root_changed })) => tx
+                .commit()
+                .await
+                .map(|()| (ended, exposure_changed, root_changed))
+                .map_err(WriteError::Commit),
         };
         match committed {
-            Ok((ended, exposure_changed)) => {
+            Ok((ended, exposure_changed, root_changed)) => {
                 ended.iter().for_each(|login| self.sessions.evict(login));
                 if exposure_changed {
                     self.exposures.changed(&cell.core);
+                }
+                if root_changed {
+                    self.stale.mark(cell.core);
                 }
                 cell.ops.store(loaded.log.len(), Ordering::Relaxed);
                 *slot = Some(loaded);

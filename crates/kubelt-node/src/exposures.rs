@@ -64,7 +64,8 @@ impl Exposures {
         cached.remove(core);
     }
 
-    fn read(&self, core: &CoreId) -> Result<Exposure, StoreError> {
+    /// The same, past what is kept in memory.
+    pub(crate) fn read(&self, core: &CoreId) -> Result<Exposure, StoreError> {
         let base: MapPath = EXPOSURE.parse().expect("a constant path");
         let mut exposure = Exposure::default();
         let mut after = None;

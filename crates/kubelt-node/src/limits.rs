@@ -89,3 +89,37 @@ pub(crate) const PIN_MISSING_MAX: usize = 10_000;
 pub(crate) const PIN_ROUNDS_MAX: usize = 100;
 /// Cores of which the date of the newest pin is kept in memory.
 pub(crate) const PIN_CORES_CACHED_MAX: usize = 100_000;
+/// Records of foreign IPNS names that a node keeps.
+pub(crate) const IPNS_RECORDS_MAX: usize = 100_000;
+/// Bytes of all of them.
+pub(crate) const IPNS_BYTES_MAX: usize = 256 * 1_024 * 1_024;
+/// How often the records of all cores are looked at, and expired ones of others forgotten.
+pub(crate) const IPNS_ROUND_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long a record of a core's own name is valid.
+pub(crate) const OWN_RECORD_LIFE: Duration = Duration::from_secs(48 * 60 * 60);
+/// With how much of that left it is renewed.
+pub(crate) const OWN_RECORD_RENEWED_WITH: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long readers may keep it.
+pub(crate) const OWN_RECORD_TTL: Duration = Duration::from_secs(5 * 60);
+/// How often a public root is built anew while its core is written to; the last time with its writers held up.
+pub(crate) const OWN_REBUILDS_MAX: usize = 4;
+/// Public roots that the worker builds in one step.
+pub(crate) const OWN_REBUILDS_PER_STEP: usize = 16;
+/// The longest that the worker rests after a step; it rests four times as long as it worked.
+pub(crate) const OWN_REBUILD_REST_MAX: Duration = Duration::from_secs(5);
+/// Entries of a public root, in all its directories.
+pub(crate) const PUBLIC_ROOT_ENTRIES_MAX: usize = 1_000_000;
+/// Names that one name may lead over (IPNS specification and Kubo: 32).
+pub(crate) const NAME_STEPS_MAX: usize = 32;
+/// Segments of a content path that a name leads to.
+pub(crate) const CONTENT_PATH_SEGMENTS_MAX: usize = 256;
+/// DNS names whose DNSLinks are kept in memory.
+pub(crate) const DNSLINKS_CACHED_MAX: usize = 10_000;
+/// DNS lookups at once.
+pub(crate) const LOOKUPS_MAX: usize = 64;
+/// The shortest and the longest that a DNSLink is kept, whatever its TTL.
+pub(crate) const DNSLINK_TTL_MIN: Duration = Duration::from_secs(10);
+/// See [`DNSLINK_TTL_MIN`].
+pub(crate) const DNSLINK_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it is kept that a name has none, where the DNS does not say.
+pub(crate) const DNSLINK_TTL_NONE: Duration = Duration::from_secs(60);

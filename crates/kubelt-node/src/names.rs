@@ -87,31 +87,33 @@ pub(crate) fn public(
 }
 
 /// Makes `path` open `now`, and nothing else. Only the core's one writer may call this.
+/// Gives whether that changes what anybody may have.
 pub(crate) fn set_name(
     tx: &mut Tx,
     core: &CoreId,
     path: &MapPath,
     now: Option<Named>,
-) -> Result<(), TxError> {
+) -> Result<bool, TxError> {
     let key = row_key(core, path);
     let before = tx.meta(NAMED, &key)?.and_then(|row| decode(&row));
     if before == now {
-        return Ok(());
+        return Ok(false);
     }
     if let Some(before) = before {
         tx.unname_root(&before.root, core, path)?;
     }
     if let Some(now) = now {
-        tx.name_root(&now.root, core, path, byte(&now))?;
+        tx.name_root(&now.root, core, path, byte(now.visibility, now.partial))?;
     }
     let row = now.map(|now| encode(&now));
     tx.put_meta(NAMED, &key, row.as_deref())?;
     let is_public = |named: &Named| named.visibility == Visibility::Public;
     match (before.is_some_and(|before| is_public(&before)), now.is_some_and(|now| is_public(&now))) {
-        (_, true) => tx.put_meta(PUBLIC, &key, row.as_deref()),
-        (true, false) => tx.put_meta(PUBLIC, &key, None),
-        (false, false) => Ok(()),
+        (_, true) => tx.put_meta(PUBLIC, &key, row.as_deref())?,
+        (true, false) => tx.put_meta(PUBLIC, &key, None)?,
+        (false, false) => return Ok(false),
     }
+    Ok(true)
 }
 
 /// Set in a name's byte where the root is opened only as far as its core has it.
@@ -123,19 +125,30 @@ pub(crate) fn read_byte(byte: u8) -> Option<(Visibility, bool)> {
     Some((visibility, byte & PARTIAL != 0))
 }
 
-fn byte(named: &Named) -> u8 {
-    let visibility = match named.visibility {
+/// The byte beside a name that is public.
+pub(crate) fn public_byte(partial: bool) -> u8 {
+    byte(Visibility::Public, partial)
+}
+
+fn byte(visibility: Visibility, partial: bool) -> u8 {
+    let visibility = match visibility {
         Visibility::Private => 0,
         Visibility::Members => 1,
         Visibility::Public => 2,
     };
-    visibility | if named.partial { PARTIAL } else { 0 }
+    visibility | if partial { PARTIAL } else { 0 }
 }
 
 /// Visibility and partiality (1 byte), date (8), operation (32), root.
 fn encode(named: &Named) -> Vec<u8> {
     let at = named.at.bits().to_be_bytes();
-    [&[byte(named)], at.as_slice(), named.op.digest(), named.root.to_bytes().as_slice()].concat()
+    [
+        &[byte(named.visibility, named.partial)],
+        at.as_slice(),
+        named.op.digest(),
+        named.root.to_bytes().as_slice(),
+    ]
+    .concat()
 }
 
 fn decode(row: &[u8]) -> Option<Named> {

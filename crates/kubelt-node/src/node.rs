@@ -11,10 +11,13 @@ use crate::{
     content::Content,
     cores::{Cores, LoadError},
     denylists::Denylists,
+    dnslink::DnsLinks,
     exchange::Exchange,
     exposures::Exposures,
+    ipns::{Ipns, Stale},
     names::is_open,
     pins::Pins,
+    resolve::Resolver,
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
@@ -38,6 +41,12 @@ pub struct Node {
     pub workers: Workers,
     /// Pins.
     pub pins: Pins,
+    /// IPNS records and the names of cores.
+    pub ipns: Ipns,
+    /// DNSLinks.
+    pub dnslinks: DnsLinks,
+    /// Names resolved.
+    pub resolver: Resolver,
 }
 
 impl Node {
@@ -46,15 +55,26 @@ impl Node {
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let table = SessionTable::new(store.clone());
         let exposures = Exposures::new(store.clone());
-        let cores = Cores::new(store.clone(), Arc::clone(&clock), table.clone(), exposures.clone());
-        let access = Arc::new(Access::new(cores.clone(), exposures));
+        let stale = Arc::new(Stale::default());
+        let cores = Cores::new(
+            store.clone(),
+            Arc::clone(&clock),
+            table.clone(),
+            exposures.clone(),
+            Arc::clone(&stale),
+        );
+        let access = Arc::new(Access::new(cores.clone(), exposures.clone()));
         let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access), Denylists::default());
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
+        let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
+        let dnslinks = DnsLinks::new(Arc::clone(&clock));
+        let denylists = content.denylists().clone();
+        let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
-        let workers = Workers::new([]);
+        let workers = Workers::new([ipns.worker()]);
         let status = Status::new(store, workers.clone());
-        Self { status, sessions, cores, content, exchange, pins, workers }
+        Self { status, sessions, cores, content, exchange, pins, workers, ipns, dnslinks, resolver }
     }
 }
 

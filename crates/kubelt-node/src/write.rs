@@ -21,6 +21,7 @@ use crate::{
     content::{PREFIX, Wholeness, how_whole},
     cores::{LoadError, Loaded},
     exposures::Exposures,
+    ipns,
     names::{Named, set_name},
     session::Session,
     session_table::SessionTable,
@@ -138,6 +139,8 @@ pub(crate) struct Batch<'a> {
     /// Sign-ins that the batch ends.
     ended: Vec<LoginId>,
     exposure_changed: bool,
+    /// Whether what the core's IPNS name points to may change.
+    root_changed: bool,
     changed: bool,
 }
 
@@ -149,6 +152,8 @@ pub(crate) struct Finished {
     pub(crate) ended: Vec<LoginId>,
     /// Whether it changes what strangers may reach of the core by its settings.
     pub(crate) exposure_changed: bool,
+    /// Whether it changes what the core's IPNS name points to.
+    pub(crate) root_changed: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -164,6 +169,7 @@ impl<'a> Batch<'a> {
             touched: BTreeSet::new(),
             ended: Vec::new(),
             exposure_changed: false,
+            root_changed: false,
             changed: false,
         }
     }
@@ -253,6 +259,7 @@ impl<'a> Batch<'a> {
             self.touched.insert(path.clone());
         }
         self.exposure_changed |= Exposures::concerns(path);
+        self.root_changed |= ipns::concerns(path);
     }
 
     /// Opens whatever has become whole at these paths since its operation was taken in.
@@ -271,11 +278,16 @@ impl<'a> Batch<'a> {
         if self.changed {
             for path in std::mem::take(&mut self.touched) {
                 let now = self.opened(&path)?;
-                set_name(&mut self.tx, &self.core, &path, now)?;
+                self.root_changed |= set_name(&mut self.tx, &self.core, &path, now)?;
+            }
+            self.root_changed |= self.exposure_changed;
+            if self.root_changed {
+                ipns::retire(&mut self.tx, &self.core)?;
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        Ok(Finished { tx: self.tx, ended: self.ended, exposure_changed: self.exposure_changed })
+        let Self { tx, ended, exposure_changed, root_changed, .. } = self;
+        Ok(Finished { tx, ended, exposure_changed, root_changed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.
