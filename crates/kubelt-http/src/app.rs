@@ -19,7 +19,9 @@ use parking_lot::Mutex;
 use crate::{
     core_routes::{self, CoreRoutes},
     gateway::{self, Gateway},
+    hosts::GatewayHosts,
     metrics::Metrics,
+    naming::{self, Naming},
     node_routes::{self, NodeRoutes},
     origin::Hosts,
     rate::{RateLimits, Rates},
@@ -34,6 +36,8 @@ pub struct HttpConfig {
     pub hosts: Hosts,
     /// How many requests clients may make.
     pub rates: RateLimits,
+    /// Under which hosts content is served that has an origin of its own.
+    pub gateway: GatewayHosts,
 }
 
 /// How often quiet clients are forgotten.
@@ -49,8 +53,16 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         last_sweep: Arc::new(Mutex::new(Instant::now())),
     };
     let sessions =
-        SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts, rates: rates.clone() };
+        SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
+    let naming = Naming {
+        gateway: gateway.clone(),
+        resolver: node.resolver.clone(),
+        ipns: node.ipns.clone(),
+        rates: rates.clone(),
+        public: config.hosts,
+        hosts: Arc::new(config.gateway),
+    };
     let cores = CoreRoutes {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -68,8 +80,10 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
     node_routes::routes(about)
         .merge(session_routes::routes(sessions))
         .merge(gateway::routes(gateway))
+        .merge(naming::routes(naming.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(core_routes::routes(cores))
+        .layer(middleware::from_fn_with_state(naming, naming::at_its_site))
         .layer(middleware::from_fn_with_state(around, around_every_request))
 }
 

@@ -45,6 +45,14 @@ impl ApiError {
         )
     }
 
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(cause), "request failed");
         Self::new(Code::Internal, "the node has failed; its log says more under this request's id")
@@ -52,7 +60,7 @@ impl ApiError {
 }
 
 /// An error with all its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -23,11 +23,18 @@ pub struct RateLimits {
     pub sign_ins_per_minute: u32,
     /// Writes per second of one account.
     pub writes_per_second: u32,
+    /// IPNS records per minute that one client address may bring.
+    pub records_per_minute: u32,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { requests_per_second: 2_000, sign_ins_per_minute: 120, writes_per_second: 5_000 }
+        Self {
+            requests_per_second: 2_000,
+            sign_ins_per_minute: 120,
+            writes_per_second: 5_000,
+            records_per_minute: 600,
+        }
     }
 }
 
@@ -40,6 +47,7 @@ struct Inner {
     requests: Option<Buckets<IpAddr>>,
     sign_ins: Option<Buckets<IpAddr>>,
     writes: Option<Buckets<Account>>,
+    records: Option<Buckets<IpAddr>>,
 }
 
 impl Rates {
@@ -51,6 +59,8 @@ impl Rates {
                 .map(|n| RateLimiter::keyed(Quota::per_minute(n))),
             writes: NonZeroU32::new(limits.writes_per_second)
                 .map(|n| RateLimiter::keyed(Quota::per_second(n))),
+            records: NonZeroU32::new(limits.records_per_minute)
+                .map(|n| RateLimiter::keyed(Quota::per_minute(n))),
         }))
     }
 
@@ -69,12 +79,20 @@ impl Rates {
         take(self.0.writes.as_ref(), account, "writes of your account")
     }
 
+    /// Counts an IPNS record.
+    pub(crate) fn record(&self, client: IpAddr) -> Result<(), ApiError> {
+        take(self.0.records.as_ref(), &network(client), "IPNS records from your address")
+    }
+
     /// Forgets clients that have been quiet, so that the buckets do not grow for ever.
     pub(crate) fn sweep(&self) {
         if let Some(buckets) = &self.0.requests {
             buckets.retain_recent();
         }
         if let Some(buckets) = &self.0.sign_ins {
+            buckets.retain_recent();
+        }
+        if let Some(buckets) = &self.0.records {
             buckets.retain_recent();
         }
         if let Some(buckets) = &self.0.writes {

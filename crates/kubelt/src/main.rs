@@ -19,6 +19,7 @@ mod node_config;
 mod output;
 mod private_file;
 mod serve;
+mod txt_lookup;
 mod upload;
 
 use std::process::ExitCode;

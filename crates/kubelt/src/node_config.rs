@@ -1,15 +1,18 @@
 //! Configuration of a node: flags over environment over a TOML file over defaults. An empty one runs.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use kubelt_http::RateLimits;
+use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_store::Quota;
 use serde::Deserialize;
+
+use crate::txt_lookup::DnsServers;
 
 /// Where a node listens unless told otherwise.
 pub(crate) const LISTEN: &str = "127.0.0.1:4747";
@@ -35,6 +38,21 @@ pub(crate) struct NodeArgs {
     /// Serve nothing that this file denies (compact denylist format); may be given several times
     #[arg(long, env = "KUBELT_DENYLIST", hide_env_values = true, value_name = "FILE", value_delimiter = ',')]
     denylist: Vec<PathBuf>,
+    /// A host below which content has origins of its own: `{cid}.ipfs.HOST` [default: localhost]
+    #[arg(
+        long,
+        env = "KUBELT_GATEWAY_HOST",
+        hide_env_values = true,
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    gateway_host: Vec<String>,
+    /// A DNSLink that counts without asking the DNS; may be given several times
+    #[arg(long, value_name = "NAME=PATH")]
+    dnslink: Vec<String>,
+    /// Read DNSLinks from this JSON file: an object of names and paths, or one under `domains`
+    #[arg(long, env = "KUBELT_DNSLINK_FILE", hide_env_values = true, value_name = "FILE")]
+    dnslink_file: Option<PathBuf>,
     /// Read settings from this TOML file
     #[arg(long, env = "KUBELT_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -52,10 +70,46 @@ struct File {
     public_hosts: Vec<String>,
     /// Files of what the node does not serve.
     denylists: Vec<PathBuf>,
+    /// Hosts below which content has origins of its own.
+    gateway_hosts: Option<Vec<String>>,
+    /// DNSLinks that count without asking the DNS: name to content path.
+    dnslink: BTreeMap<String, String>,
+    /// How other DNS names are looked up.
+    dns: DnsFile,
+    /// From whom the host and the scheme of a request are taken that a proxy passes on.
+    forwarded: ForwardedFile,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
     rates: RatesFile,
+}
+
+/// `[dns]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DnsFile {
+    /// Whether names are looked up at all.
+    lookup: bool,
+    /// Servers to ask, with their port where it is not 53; those of the system where there are none.
+    servers: Vec<String>,
+    /// Whether any host that a request names is looked up, and served where it has a DNSLink.
+    hosts: bool,
+}
+
+impl Default for DnsFile {
+    fn default() -> Self {
+        Self { lookup: true, servers: Vec::new(), hosts: false }
+    }
+}
+
+/// `forwarded`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ForwardedFile {
+    Nobody,
+    #[default]
+    Loopback,
+    Everybody,
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,13 +134,14 @@ struct RatesFile {
     requests_per_second: u32,
     sign_ins_per_minute: u32,
     writes_per_second: u32,
+    records_per_minute: u32,
 }
 
 impl Default for RatesFile {
     fn default() -> Self {
-        let RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second } =
+        let RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute } =
             RateLimits::default();
-        Self { requests_per_second, sign_ins_per_minute, writes_per_second }
+        Self { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute }
     }
 }
 
@@ -99,6 +154,11 @@ pub(crate) struct NodeConfig {
     pub(crate) denylists: Vec<PathBuf>,
     pub(crate) quota: Quota,
     pub(crate) rates: RateLimits,
+    pub(crate) gateway: GatewayHosts,
+    /// Which servers are asked for DNSLinks; none where nobody is.
+    pub(crate) dns: Option<DnsServers>,
+    /// DNSLinks that are known without asking.
+    pub(crate) dnslinks: BTreeMap<String, String>,
 }
 
 impl NodeConfig {
@@ -113,21 +173,96 @@ impl NodeConfig {
         };
         let listen = args.listen.or(file.listen);
         let public_hosts = if args.public_host.is_empty() { file.public_hosts } else { args.public_host };
-        if let Some(bad) = public_hosts.iter().find(|host| host.contains(['/', '@', ' ']) || host.is_empty())
-        {
-            bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
-        }
+        check_hosts(&public_hosts)?;
+        let gateway = GatewayHosts {
+            subdomains: if args.gateway_host.is_empty() {
+                file.gateway_hosts.unwrap_or_else(|| GatewayHosts::default().subdomains)
+            } else {
+                args.gateway_host
+            },
+            dnslink_by_dns: file.dns.hosts,
+            forwarded: match file.forwarded {
+                ForwardedFile::Nobody => Forwarded::Nobody,
+                ForwardedFile::Loopback => Forwarded::Loopback,
+                ForwardedFile::Everybody => Forwarded::Everybody,
+            },
+        };
+        check_hosts(&gateway.subdomains)?;
+        let dnslinks = dnslinks(file.dnslink, args.dnslink_file.as_deref(), args.dnslink)?;
         let QuotaFile { ops, op_bytes, blocks, block_bytes } = file.quota;
-        let RatesFile { requests_per_second, sign_ins_per_minute, writes_per_second } = file.rates;
+        let RatesFile { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute } =
+            file.rates;
         Ok(Self {
             data_dir,
             listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
             public_hosts,
             denylists: if args.denylist.is_empty() { file.denylists } else { args.denylist },
             quota: Quota { ops, op_bytes, blocks, block_bytes },
-            rates: RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second },
+            rates: RateLimits {
+                requests_per_second,
+                sign_ins_per_minute,
+                writes_per_second,
+                records_per_minute,
+            },
+            gateway,
+            dns: file.dns.resolve()?,
+            dnslinks,
         })
     }
+}
+
+impl DnsFile {
+    fn resolve(&self) -> anyhow::Result<Option<DnsServers>> {
+        if !self.lookup {
+            return Ok(None);
+        }
+        let server = |text: &String| {
+            let address = text.parse::<SocketAddr>().ok();
+            let address = address.or_else(|| Some(SocketAddr::new(text.parse().ok()?, 53)));
+            address.with_context(|| format!("`{text}` is no DNS server; write `192.0.2.1` or `192.0.2.1:53`"))
+        };
+        let servers = self.servers.iter().map(server).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Some(if servers.is_empty() { DnsServers::System } else { DnsServers::These(servers) }))
+    }
+}
+
+fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {
+    if let Some(bad) = hosts.iter().find(|host| host.contains(['/', '@', ' ']) || host.is_empty()) {
+        bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
+    }
+    Ok(())
+}
+
+/// The settings' DNSLinks, those of the file over them, and those of the flags over both.
+fn dnslinks(
+    mut links: BTreeMap<String, String>,
+    file: Option<&Path>,
+    flags: Vec<String>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    /// An object of names and paths, alone or as `domains`.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Links {
+        Under { domains: BTreeMap<String, String> },
+        Alone(BTreeMap<String, String>),
+    }
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the DNSLinks `{}` cannot be read", path.display()))?;
+        let read: Links = serde_json::from_str(&text)
+            .with_context(|| format!("the DNSLinks `{}` are no object of names and paths", path.display()))?;
+        links.extend(match read {
+            Links::Under { domains } => domains,
+            Links::Alone(links) => links,
+        });
+    }
+    for flag in flags {
+        let (name, path) = flag
+            .split_once('=')
+            .with_context(|| format!("`{flag}` is no DNSLink; write `name.example=/ipfs/bafy…`"))?;
+        links.insert(name.to_owned(), path.to_owned());
+    }
+    Ok(links)
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 pub(crate) use crate::node_config::NodeArgs;
-use crate::{denylists::DenylistFiles, node_config::NodeConfig};
+use crate::{denylists::DenylistFiles, node_config::NodeConfig, txt_lookup::DnsLookup};
 
 /// Threads for work that blocks: hashing of uploads, walks, exports.
 const BLOCKING_THREADS_MAX: usize = 32;
@@ -40,7 +40,15 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     let node = Node::new(store, Arc::new(SystemClock));
     let denylists = DenylistFiles::open(config.denylists, node.content.denylists().clone())?;
     tokio::spawn(denylists.keep_up());
-    let http = HttpConfig { hosts: Hosts { public: config.public_hosts }, rates: config.rates };
+    node.dnslinks.set(config.dnslinks).context("a DNSLink of the settings is refused")?;
+    if let Some(servers) = config.dns {
+        node.dnslinks.look_up_by(Arc::new(DnsLookup::new(servers)));
+    }
+    let http = HttpConfig {
+        hosts: Hosts { public: config.public_hosts },
+        rates: config.rates,
+        gateway: config.gateway,
+    };
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;

@@ -5,7 +5,7 @@ use kubelt_content::Cid;
 use kubelt_node::Reader;
 
 /// A request for content below a root that is known: by its CID, or by a name that was resolved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ContentRequest {
     /// How the address names the content.
     pub(crate) named: Named,

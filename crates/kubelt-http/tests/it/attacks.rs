@@ -393,7 +393,12 @@ async fn request_ids_do_not_count() {
 
 #[tokio::test]
 async fn posted_operations_are_counted_too() {
-    let rates = RateLimits { requests_per_second: 0, sign_ins_per_minute: 5, writes_per_second: 2 };
+    let rates = RateLimits {
+        requests_per_second: 0,
+        sign_ins_per_minute: 5,
+        writes_per_second: 2,
+        records_per_minute: 0,
+    };
     let (node, alice) = (TestNode::with(Quota::UNLIMITED, rates), Person::new(1));
     let token = node.sign_in(&alice).await.token;
     let post = json!({ "ops": [{ "signed": "AA==", "body": "AA==" }] });

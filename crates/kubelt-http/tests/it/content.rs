@@ -293,7 +293,12 @@ async fn path_tricks_are_refused() {
 #[tokio::test]
 async fn a_quota_stops_writes_and_nothing_of_them_stays() {
     let quota = Quota { block_bytes: 3 << 20, ..Quota::UNLIMITED };
-    let rates = RateLimits { requests_per_second: 0, sign_ins_per_minute: 0, writes_per_second: 0 };
+    let rates = RateLimits {
+        requests_per_second: 0,
+        sign_ins_per_minute: 0,
+        writes_per_second: 0,
+        records_per_minute: 0,
+    };
     let (node, alice) = (TestNode::with(quota, rates), Person::new(1));
     let token = node.sign_in(&alice).await.token;
     let path = format!("{}/-/content/big", alice.core());

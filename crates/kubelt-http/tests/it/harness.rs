@@ -17,7 +17,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use kubelt_api::{Challenge, Code, Problem, SessionCreated};
 use kubelt_core::EoaKey;
-use kubelt_http::{HttpConfig, RateLimits, router};
+use kubelt_http::{GatewayHosts, HttpConfig, RateLimits, router};
 use kubelt_node::{Clock, Node};
 use kubelt_store::{Options, Quota, Store};
 use serde::de::DeserializeOwned;
@@ -106,7 +106,12 @@ impl TestNode {
     pub(crate) fn new() -> Self {
         Self::with(
             Quota::UNLIMITED,
-            RateLimits { requests_per_second: 0, sign_ins_per_minute: 0, writes_per_second: 0 },
+            RateLimits {
+                requests_per_second: 0,
+                sign_ins_per_minute: 0,
+                writes_per_second: 0,
+                records_per_minute: 0,
+            },
         )
     }
 
@@ -114,7 +119,11 @@ impl TestNode {
         let store = Store::memory(Options { quota, ..Options::default() });
         let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
         let node = Node::new(store, Arc::clone(&clock) as Arc<dyn Clock>);
-        let config = HttpConfig { rates, ..HttpConfig::default() };
+        let gateway = GatewayHosts {
+            subdomains: vec!["example.com".to_owned(), "localhost".to_owned()],
+            ..GatewayHosts::default()
+        };
+        let config = HttpConfig { rates, gateway, ..HttpConfig::default() };
         Self { router: router(&node, config), node, clock }
     }
 

@@ -7,6 +7,8 @@ mod denylists;
 mod exposure;
 mod harness;
 mod logs;
+mod naming;
+mod naming_own;
 mod pins;
 mod privacy;
 mod sign_in;

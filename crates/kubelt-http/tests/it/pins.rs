@@ -283,8 +283,12 @@ async fn others_get_nothing() {
 #[tokio::test]
 async fn a_full_quota_reads_as_missing_funds_and_settings_keep_pins_private() {
     let quota = Quota { block_bytes: 4, ..Quota::UNLIMITED };
-    let rates =
-        kubelt_http::RateLimits { requests_per_second: 0, sign_ins_per_minute: 0, writes_per_second: 0 };
+    let rates = kubelt_http::RateLimits {
+        requests_per_second: 0,
+        sign_ins_per_minute: 0,
+        writes_per_second: 0,
+        records_per_minute: 0,
+    };
     let scene = Scene::on(TestNode::with(quota, rates)).await;
     let bob = Person::new(2);
     let bobs = scene.node.sign_in(&bob).await.token;

@@ -142,7 +142,12 @@ async fn accounts_of_contracts_wait_for_a_chain() {
 
 #[tokio::test]
 async fn too_many_requests_are_told_to_wait() {
-    let rates = RateLimits { requests_per_second: 0, sign_ins_per_minute: 3, writes_per_second: 2 };
+    let rates = RateLimits {
+        requests_per_second: 0,
+        sign_ins_per_minute: 3,
+        writes_per_second: 2,
+        records_per_minute: 0,
+    };
     let (node, alice) = (TestNode::with(Quota::UNLIMITED, rates), Person::new(1));
     let session = node.sign_in(&alice).await;
     node.challenge(&alice).await;
