@@ -22,11 +22,13 @@ pub enum Codec {
     DagJson,
     /// JSON, `0x0200`.
     Json,
+    /// CBOR without links, `0x51`; of its many forms only those of dag-cbor are decoded.
+    Cbor,
 }
 
 /// The codec of a CID is none that this crate knows.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("codec `0x{0:x}` is not one of raw, dag-pb, dag-cbor, dag-json and json")]
+#[error("codec `0x{0:x}` is not one of raw, dag-pb, dag-cbor, dag-json, json and cbor")]
 pub struct UnknownCodec(pub u64);
 
 /// Why the content of a block was refused by its codec.
@@ -63,6 +65,7 @@ impl Codec {
             0x71 => Ok(Self::DagCbor),
             0x0129 => Ok(Self::DagJson),
             0x0200 => Ok(Self::Json),
+            0x51 => Ok(Self::Cbor),
             other => Err(UnknownCodec(other)),
         }
     }
@@ -75,6 +78,7 @@ impl Codec {
             Self::DagCbor => 0x71,
             Self::DagJson => 0x0129,
             Self::Json => 0x0200,
+            Self::Cbor => 0x51,
         }
     }
 
@@ -86,6 +90,7 @@ impl Codec {
             Self::DagCbor => "dag-cbor",
             Self::DagJson => "dag-json",
             Self::Json => "json",
+            Self::Cbor => "cbor",
         }
     }
 
@@ -95,7 +100,7 @@ impl Codec {
         match self {
             Self::Raw => Ok(Ipld::Bytes(data.to_vec())),
             Self::DagPb => dag_pb::PbNode::decode(data).map(|node| node.to_ipld()).map_err(CodecError::DagPb),
-            Self::DagCbor => dag_cbor::decode(data).map_err(CodecError::DagCbor),
+            Self::DagCbor | Self::Cbor => dag_cbor::decode(data).map_err(CodecError::DagCbor),
             Self::DagJson => json::decode_dag(data).map_err(CodecError::Json),
             Self::Json => json::decode_plain(data).map_err(CodecError::Json),
         }
@@ -109,7 +114,7 @@ impl Codec {
                 _ => return Err(CodecError::NoForm(self)),
             },
             Self::DagPb => dag_pb::encode_ipld(value).ok_or(CodecError::NoForm(self))?,
-            Self::DagCbor => dag_cbor::encode(value).map_err(CodecError::DagCbor)?,
+            Self::DagCbor | Self::Cbor => dag_cbor::encode(value).map_err(CodecError::DagCbor)?,
             Self::DagJson => json::encode_dag(value).map_err(CodecError::Json)?,
             Self::Json => json::encode_plain(value).map_err(CodecError::Json)?,
         };
@@ -124,7 +129,7 @@ impl Codec {
 pub fn links(codec: Codec, data: &[u8]) -> Result<Vec<Cid>, CodecError> {
     check_size(data)?;
     match codec {
-        Codec::Raw | Codec::Json => Ok(Vec::new()),
+        Codec::Raw | Codec::Json | Codec::Cbor => Ok(Vec::new()),
         Codec::DagPb => dag_pb::links(data).map_err(CodecError::DagPb),
         Codec::DagCbor => dag_cbor::links(data).map_err(CodecError::DagCbor),
         Codec::DagJson => json::links(data).map_err(CodecError::Json),

@@ -28,21 +28,31 @@ pub enum BlockError {
 /// its core these need no further look; where it is partial they are those that the core possesses, though the
 /// store may hold the others, for cores that keep them private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Within(Option<CoreId>);
+pub struct Within(Whose);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Anybodys,
+    Of(CoreId),
+    Nobodys,
+}
 
 impl Within {
     /// Let in by a root that is whole.
-    pub(crate) const WHOLE: Self = Self(None);
+    pub(crate) const WHOLE: Self = Self(Whose::Anybodys);
+
+    /// Let in by a CID that holds its content: that names no root, and opens nothing of the store.
+    pub(crate) const NOTHING: Self = Self(Whose::Nobodys);
 
     /// Let in by a root of which `core` lacks blocks.
     pub(crate) const fn partial(core: CoreId) -> Self {
-        Self(Some(core))
+        Self(Whose::Of(core))
     }
 }
 
 /// The blocks below a root by which the reader was let in, without those that the operator denies.
 #[derive(Debug, Clone)]
-pub(crate) struct ReachedBlocks {
+pub struct ReachedBlocks {
     store: Store,
     within: Within,
     denied: Arc<Denylist>,
@@ -61,8 +71,10 @@ impl Blocks for ReachedBlocks {
         if self.denied.denies_cid(cid) {
             return Err(BlockError::Denied(Box::new(*cid)));
         }
-        if let Within(Some(core)) = self.within {
-            return PossessedBlocks { store: &self.store, core }.block(cid);
+        match self.within.0 {
+            Whose::Of(core) => return PossessedBlocks { store: &self.store, core }.block(cid),
+            Whose::Nobodys => return Err(BlockError::Missing(Box::new(*cid))),
+            Whose::Anybodys => {}
         }
         self.store.block(cid)?.ok_or_else(|| BlockError::Missing(Box::new(*cid)))
     }

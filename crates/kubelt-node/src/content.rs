@@ -20,7 +20,7 @@ mod upload;
 use std::sync::Arc;
 
 use cid::Cid;
-use kubelt_content::read::ReadError;
+use kubelt_content::read::{ReadError, Way};
 use kubelt_core::{MapPath, OpId, PathError, schema::Visibility};
 use kubelt_store::Store;
 use tokio::sync::Semaphore;
@@ -68,7 +68,8 @@ impl Content {
         &self.denylists
     }
 
-    pub(crate) fn blocks(&self, within: Within) -> ReachedBlocks {
+    /// The blocks that a reader may have who was let in so far.
+    pub fn blocks(&self, within: Within) -> ReachedBlocks {
         ReachedBlocks::new(self.store.clone(), within, self.denylists.now())
     }
 }
@@ -121,6 +122,17 @@ pub enum Found {
     },
     /// A block that is neither, found by its CID.
     Block(File),
+}
+
+/// Where a path below a CID leads.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// The block it ends in, and those on the way.
+    pub way: Way,
+    /// Who may read it.
+    pub visibility: Visibility,
+    /// Which blocks its reader may have.
+    pub within: Within,
 }
 
 /// Why content could not be found, listed or read.

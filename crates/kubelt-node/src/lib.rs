@@ -34,11 +34,11 @@ pub mod worker;
 mod write;
 
 pub use access::Reader;
-pub use blocks::{BlockError, Within};
+pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
-    Incomplete, MissingBlocks, Stored, Target, Upload, UploadError, Version, content_path,
+    Incomplete, MissingBlocks, Reached, Stored, Target, Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

@@ -8,11 +8,15 @@ mod file;
 mod handmade;
 mod listing;
 mod resolve;
+mod scope;
 mod source;
 mod walk;
+mod way;
 
 pub use file::{FileReader, RangeOutside};
 pub use listing::{Entry, Listing};
 pub use resolve::{Node, NodeKind, resolve, stat};
-pub use source::{Blocks, MissingBlock, ReadError};
+pub use scope::{EntityBytes, Scope, ScopedBlocks};
+pub use source::{Blocks, MissingBlock, ReadError, load};
 pub use walk::{Visit, Walk, WalkError, WalkLimits};
+pub use way::{Way, follow};

@@ -3,6 +3,7 @@
 use cid::Cid;
 
 use super::source::{Blocks, ReadError, is_leaf, load, malformed};
+use super::way::follow;
 use crate::limits::PATH_SEGMENTS_MAX;
 use crate::unixfs::{Kind, Metadata, UnixFsNode, check_name, name_hash};
 
@@ -39,23 +40,15 @@ pub enum NodeKind {
     },
 }
 
-/// Follows `segments` from `root` through directories of both kinds.
-///
-/// Symbolic links are reported, never followed; `.` and `..` are no names.
+/// Follows `segments` from `root` to a file, a directory or a symbolic link; see [`follow`].
 pub fn resolve<B: Blocks>(
     blocks: &B,
     root: &Cid,
     segments: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<Node, ReadError<B::Error>> {
-    let mut cid = *root;
-    for (index, segment) in segments.into_iter().enumerate() {
-        if index == PATH_SEGMENTS_MAX {
-            return Err(ReadError::PathTooLong);
-        }
-        check_name(segment.as_ref())?;
-        cid = entry(blocks, &cid, segment.as_ref(), index)?;
-    }
-    stat(blocks, &cid)
+    let segments: Vec<_> = segments.into_iter().take(PATH_SEGMENTS_MAX + 1).collect();
+    let way = follow(blocks, root, &segments)?;
+    if way.remainder > 0 { Err(ReadError::NotUnixFs(Box::new(way.end))) } else { stat(blocks, &way.end) }
 }
 
 /// What `cid` is, from its root block alone.
@@ -79,11 +72,17 @@ pub fn stat<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Node, ReadError<B::Error
     Ok(Node { cid: *cid, kind, dag_size, metadata: node.data.metadata })
 }
 
-/// One step down: the entry `name` of the directory `cid`, at segment `index` of a path.
-fn entry<B: Blocks>(blocks: &B, cid: &Cid, name: &str, index: usize) -> Result<Cid, ReadError<B::Error>> {
-    if is_leaf(cid)? {
-        return Err(ReadError::NotADirectory(Box::new(*cid)));
-    }
+/// One step down: the entry `name` of the directory `cid`, at segment `index` of a path. The blocks read are added
+/// to `passed`.
+pub(super) fn entry<B: Blocks>(
+    blocks: &B,
+    cid: &Cid,
+    name: &str,
+    index: usize,
+    passed: &mut Vec<Cid>,
+) -> Result<Cid, ReadError<B::Error>> {
+    check_name(name)?;
+    passed.push(*cid);
     let block = load(blocks, cid)?;
     let node = UnixFsNode::decode(&block).map_err(malformed(cid))?;
     match node.data.kind {
@@ -92,7 +91,7 @@ fn entry<B: Blocks>(blocks: &B, cid: &Cid, name: &str, index: usize) -> Result<C
             let found = node.pb.links.iter().find(|link| link.name == Some(name));
             found.map(|link| link.cid).ok_or_else(|| ReadError::NotFound(name.to_owned()))
         }
-        Kind::HamtShard => sharded_entry(blocks, cid, &node, name),
+        Kind::HamtShard => sharded_entry(blocks, cid, &node, name, passed),
         Kind::Symlink => {
             let target = node.symlink_target().to_owned();
             Err(ReadError::ThroughSymlink { target, segments: index })
@@ -106,6 +105,7 @@ fn sharded_entry<B: Blocks>(
     root: &Cid,
     root_node: &UnixFsNode<'_>,
     name: &str,
+    passed: &mut Vec<Cid>,
 ) -> Result<Cid, ReadError<B::Error>> {
     let hash = name_hash(name);
     let mut step = shard_step(root, root_node, name, hash, 0)?;
@@ -117,6 +117,7 @@ fn sharded_entry<B: Blocks>(
         if is_leaf(&shard)? {
             return Err(ReadError::MisplacedEntry(Box::new(shard)));
         }
+        passed.push(shard);
         let block = load(blocks, &shard)?;
         let node = UnixFsNode::decode(&block).map_err(malformed(&shard))?;
         if node.data.kind != Kind::HamtShard || node.data.fanout != root_node.data.fanout {

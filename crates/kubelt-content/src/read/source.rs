@@ -7,7 +7,7 @@ use cid::Cid;
 use thiserror::Error;
 
 use crate::block::{BlockTooLarge, inline_content};
-use crate::codec::{Codec, UnknownCodec};
+use crate::codec::{Codec, CodecError, UnknownCodec};
 use crate::limits;
 use crate::unixfs::{NameProblem, NodeError};
 
@@ -65,6 +65,15 @@ pub enum ReadError<E: std::error::Error + 'static> {
         #[source]
         source: NodeError,
     },
+    /// A block of structured data that is not what its codec says.
+    #[error("block `{cid}` is malformed")]
+    MalformedData {
+        /// The block.
+        cid: Box<Cid>,
+        /// What is wrong with it.
+        #[source]
+        source: CodecError,
+    },
     /// A block holds more or fewer bytes of the file than its parent said.
     #[error("block `{cid}` holds `{found}` bytes of the file where its parent said `{said}`")]
     LyingSize {
@@ -107,7 +116,7 @@ pub enum ReadError<E: std::error::Error + 'static> {
 }
 
 /// A block, from its CID where that holds it.
-pub(super) fn load<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Bytes, ReadError<B::Error>> {
+pub fn load<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Bytes, ReadError<B::Error>> {
     if let Some(content) = inline_content(cid) {
         return Ok(Bytes::copy_from_slice(content));
     }
@@ -120,7 +129,9 @@ pub(super) fn is_leaf<E: std::error::Error>(cid: &Cid) -> Result<bool, ReadError
     match Codec::of(cid)? {
         Codec::Raw => Ok(true),
         Codec::DagPb => Ok(false),
-        Codec::DagCbor | Codec::DagJson | Codec::Json => Err(ReadError::NotUnixFs(Box::new(*cid))),
+        Codec::DagCbor | Codec::DagJson | Codec::Json | Codec::Cbor => {
+            Err(ReadError::NotUnixFs(Box::new(*cid)))
+        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! From a path or a CID to content.
 
 use cid::Cid;
-use kubelt_content::read::{Blocks as _, NodeKind, ReadError, resolve};
+use kubelt_content::{
+    inline_content,
+    read::{NodeKind, ReadError, follow, load, resolve, stat},
+};
 use kubelt_core::{
     CoreId, MapPath,
     schema::{Exit, Visibility},
 };
 
-use super::{Content, ContentError, Entry, File, Found, content_path, upload::UNKNOWN_MEDIA_TYPE};
+use super::{Content, ContentError, Entry, File, Found, Reached, content_path, upload::UNKNOWN_MEDIA_TYPE};
 use crate::{
     access::Reader,
     blocks::Within,
@@ -61,32 +64,51 @@ impl Content {
         cid: &Cid,
         segments: &[String],
     ) -> Result<Found, ContentError> {
-        let (visibility, within) = self.let_in(reader, cid).await?.ok_or(ContentError::NotFound)?;
-        if self.denylists.now().denies_path(cid, &segments.join("/")) {
-            return Err(ContentError::Denied);
+        let Reached { way, visibility, within } = self.reach(reader, cid, segments).await?;
+        if way.remainder > 0 {
+            return Err(ContentError::NotFound);
         }
-        let file = |cid: Cid, size: u64| File {
-            cid,
-            size,
-            media_type: None,
-            visibility,
-            within,
-            op: None,
-            name: segments.last().cloned(),
-        };
-        match resolve(&self.blocks(within), cid, segments) {
+        let cid = way.end;
+        let name = segments.last().cloned();
+        let file = |size: u64| File { cid, size, media_type: None, visibility, within, op: None, name };
+        match stat(&self.blocks(within), &cid) {
             Ok(node) => Ok(match node.kind {
-                NodeKind::File { size } => Found::File(file(node.cid, size)),
-                NodeKind::Directory { .. } => Found::Directory { cid: Some(node.cid), visibility, within },
-                NodeKind::Symlink { target } => Found::File(file(node.cid, target.len() as u64)),
+                NodeKind::File { size } => Found::File(file(size)),
+                NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility, within },
+                NodeKind::Symlink { target } => Found::File(file(target.len() as u64)),
             }),
-            Err(ReadError::NotUnixFs(_)) if segments.is_empty() => {
-                let block = self.blocks(within).block(cid).map_err(ContentError::from)?;
-                let size = block.len();
-                Ok(Found::Block(file(*cid, size as u64)))
+            Err(ReadError::NotUnixFs(_)) => {
+                let block = load(&self.blocks(within), &cid).map_err(ContentError::reading)?;
+                Ok(Found::Block(file(block.len() as u64)))
             }
             Err(error) => Err(ContentError::reading(error)),
         }
+    }
+
+    /// Where `segments` lead below a CID: published content for anybody, and for a session also what its core
+    /// holds at paths that it may read. Whether the last block is there is not said.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
+    pub async fn reach(
+        &self,
+        reader: &Reader,
+        root: &Cid,
+        segments: &[String],
+    ) -> Result<Reached, ContentError> {
+        let is_inline = inline_content(root).is_some();
+        let let_in = if is_inline {
+            Some((Visibility::Public, Within::NOTHING))
+        } else {
+            self.let_in(reader, root).await?
+        };
+        let (visibility, within) = let_in.ok_or(ContentError::NotFound)?;
+        let denied = self.denylists.now();
+        if denied.denies_path(root, &segments.join("/")) || is_inline && denied.denies_cid(root) {
+            return Err(ContentError::Denied);
+        }
+        let way = follow(&self.blocks(within), root, segments).map_err(ContentError::reading)?;
+        Ok(Reached { way, visibility, within })
     }
 
     /// How `reader` is let in to a block, if at all: by a path that names a root which reaches it.

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use kubelt_content::read::{Blocks as _, FileReader, NodeKind, ReadError, stat};
+use cid::Cid;
+use kubelt_content::read::{FileReader, NodeKind, ReadError, load, stat};
 
 use super::{Content, ContentError, File};
-use crate::blocks::ReachedBlocks;
+use crate::blocks::{ReachedBlocks, Within};
 
 /// Gives the bytes of a file one piece after the other; a piece is a slice of a stored block, so nothing
 /// is copied and no more than a block is held.
@@ -24,6 +25,21 @@ enum State {
 }
 
 impl Content {
+    /// Opens the bytes `range` of the block `cid`, whatever it holds; the range must lie within it.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] when the block is missing, or the store fails.
+    pub fn read_block(
+        &self,
+        cid: &Cid,
+        within: Within,
+        range: Range<u64>,
+    ) -> Result<ContentReader, ContentError> {
+        let blocks = self.blocks(within);
+        let bytes = load(&blocks, cid).map_err(ContentError::reading)?;
+        Ok(ContentReader { blocks, state: State::Whole(Some(slice(bytes, &range))) })
+    }
+
     /// Opens the bytes `range` of a file; the range must lie within it.
     ///
     /// # Errors
@@ -35,7 +51,7 @@ impl Content {
             Ok(reader) => {
                 State::File(Box::new(reader.range(range).map_err(|_outside| ContentError::NotFound)?))
             }
-            Err(ReadError::NotUnixFs(_)) => whole(blocks.block(&file.cid)?),
+            Err(ReadError::NotUnixFs(_)) => whole(load(&blocks, &file.cid).map_err(ContentError::reading)?),
             Err(no_file) => match stat(&blocks, &file.cid).map(|node| node.kind) {
                 Ok(NodeKind::Symlink { target }) => whole(Bytes::from(target)),
                 _ => return Err(ContentError::reading(no_file)),
