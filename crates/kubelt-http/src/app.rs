@@ -147,19 +147,20 @@ pub(crate) fn client(extensions: &Extensions) -> IpAddr {
 fn preflight() -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"),
-    );
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static(
-            "authorization, content-type, if-match, if-none-match, if-range, range, idempotency-key",
-        ),
-    );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
     response
 }
+
+/// What pages of other origins may send and see (path gateway specification, "CORS").
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PUT, DELETE");
+const TAKEN_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Type, Range, User-Agent, X-Requested-With, Authorization, If-Match, If-None-Match, If-Range, \
+     Idempotency-Key",
+);
+const SHOWN_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Range, Content-Length, X-Ipfs-Path, X-Ipfs-Roots, X-Chunked-Output, X-Stream-Output, ETag, \
+     Accept-Ranges, X-Request-Id, X-Kubelt-Op, X-Kubelt-Visibility",
+);
 
 /// Headers of every answer.
 fn dress(response: &mut Response, id: &str, signed_in: bool) {
@@ -167,12 +168,9 @@ fn dress(response: &mut Response, id: &str, signed_in: bool) {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(
-            "etag, content-range, accept-ranges, x-request-id, x-kubelt-op, x-kubelt-visibility",
-        ),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, TAKEN_HEADERS);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN_HEADERS);
     // What does not say otherwise is nobody's to keep, and no program: not even an error is. And what was made
     // for somebody who signed in is kept only where anybody would have got the same.
     let may_keep = |value: &HeaderValue| !signed_in || value.as_bytes().starts_with(b"public");

@@ -56,43 +56,58 @@ pub(crate) async fn read_out(mut body: Body) {
     let _too_slow = timeout(REFUSED_TIME_MAX, reading).await;
 }
 
-/// The bytes of a file as a body of known length.
-#[derive(Debug)]
-pub(crate) struct FileBody {
-    reader: ContentReader,
-    left: u64,
+/// Bytes that are read as the client takes them.
+///
+/// Stored blocks are slices of mapped segments, so reading one when the client is ready for it costs no more than
+/// a page fault; handing it to another thread would cost more. Nothing is read ahead.
+pub(crate) trait Pieces: Unpin {
+    /// The next bytes; `None` at the end.
+    fn next(&mut self) -> Option<Result<Bytes, ContentError>>;
 }
 
-impl FileBody {
-    pub(crate) fn new(reader: ContentReader, len: u64) -> Self {
-        Self { reader, left: len }
+impl Pieces for ContentReader {
+    fn next(&mut self) -> Option<Result<Bytes, ContentError>> {
+        Iterator::next(self)
     }
 }
 
-impl http_body::Body for FileBody {
+/// Pieces as a body.
+#[derive(Debug)]
+pub(crate) struct PiecesBody<P> {
+    pieces: P,
+    /// Bytes still to come, where that is known.
+    left: Option<u64>,
+}
+
+impl<P: Pieces> PiecesBody<P> {
+    /// Pieces that have `left` bytes together; as many as they are, if it is `None`.
+    pub(crate) fn new(pieces: P, left: Option<u64>) -> Self {
+        Self { pieces, left }
+    }
+}
+
+impl<P: Pieces> http_body::Body for PiecesBody<P> {
     type Data = Bytes;
     type Error = ContentError;
 
-    /// Stored blocks are slices of mapped segments, so reading one here costs no more than a page fault;
-    /// handing it to another thread would cost more.
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
-        let piece = match self.reader.next() {
+        let piece = match self.pieces.next() {
             None => return Poll::Ready(None),
             Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             Some(Ok(piece)) => piece,
         };
-        self.left = self.left.saturating_sub(piece.len() as u64);
+        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.left == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

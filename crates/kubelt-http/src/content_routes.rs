@@ -17,7 +17,7 @@ use kubelt_node::{Child, ChildKind, Content, Found, Stored, Target};
 use crate::{
     body::{next_bytes, read_out},
     core_routes::{CoreRequest, CoreRoutes},
-    file_response::{Caching, respond},
+    file_response::respond,
     json,
     limits::{JSON_BYTES_MAX, POSSESSION_CIDS_MAX},
     problem::ApiError,
@@ -146,9 +146,7 @@ async fn remove(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, 
 
 async fn read(content: &Content, request: &CoreRequest) -> Result<Response, ApiError> {
     match content.find(&request.reader, &request.core, &request.path).await? {
-        Found::File(file) | Found::Block(file) => {
-            respond(content, &file, &request.method, &request.headers, Caching::Revalidate)
-        }
+        Found::File(file) | Found::Block(file) => respond(content, &file, &request.method, &request.headers),
         Found::Directory { .. } => Err(ApiError::new(
             Code::Conflict,
             "this is a directory; add `?list` to the URL to see what is in it",

@@ -1,26 +1,34 @@
 //! `/ipfs/{cid}[/path]`: published content by its hash, and the answers of every other address that leads to a
 //! root ([`serve`]).
+//!
+//! `format.rs` reads which form is asked for; `unixfs.rs`, `block.rs` and `archive.rs` give one each; `dress.rs`
+//! has the headers that follow from how the address names the content.
 
+mod archive;
+mod block;
+mod dress;
+mod format;
 mod request;
+mod unixfs;
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use kubelt_api::Code;
-use kubelt_content::{Cid, parse_cid};
-use kubelt_node::{Content, ContentError, Found, Sessions, Within};
+use kubelt_content::{Codec, parse_cid};
+use kubelt_node::{Content, Reached, Sessions};
 
-pub(crate) use self::request::{ContentRequest, Lasts, Named, Place};
-use crate::{
-    auth,
-    file_response::{Caching, respond},
-    listing_page::listing_page,
-    path::{encode_segment, segments},
-    problem::ApiError,
+use self::dress::{Nature, dress};
+pub(crate) use self::{
+    archive::{car_response, tar_response},
+    dress::{Disposition, disposition},
+    format::{Format, Wish},
+    request::{ContentRequest, Lasts, Named, Place},
 };
+use crate::{auth, path::segments, problem::ApiError, query::Query};
 
 /// What the gateway uses.
 #[derive(Debug, Clone)]
@@ -42,7 +50,10 @@ async fn by_cid(State(gateway): State<Gateway>, request: Request) -> Result<Resp
         return Err(ApiError::new(Code::BadCid, "the address names no CID"));
     }
     let text = path.remove(0);
-    let root = parse_cid(&text).map_err(|error| ApiError::new(Code::BadCid, error.to_string()))?;
+    let root = match parse_cid(&text) {
+        Ok(root) => root,
+        Err(error) => return Ok(bad_path(request.uri.path(), &error)),
+    };
     let request = ContentRequest {
         named: Named { base: format!("/ipfs/{text}"), place: Place::Path, lasts: Lasts::Forever },
         root,
@@ -68,51 +79,84 @@ pub(crate) async fn serve(gateway: &Gateway, request: ContentRequest) -> Result<
             format!("`{}` does not work here", request.method),
         ));
     }
-    let path = request.path();
-    match gateway.content.find_cid(&request.reader, &request.root, &path).await? {
-        Found::File(file) | Found::Block(file) => {
-            respond(&gateway.content, &file, &request.method, &request.headers, Caching::Immutable)
-        }
-        Found::Directory { .. } if !request.slash => Ok(with_slash(&request)),
-        Found::Directory { cid: Some(directory), within, .. } => {
-            index_or_listing(gateway, &request, path, (&directory, within)).await
-        }
-        Found::Directory { cid: None, .. } => Err(ApiError::not_found()),
-    }
-}
-
-fn with_slash(request: &ContentRequest) -> Response {
-    let path: String =
-        request.segments.iter().map(|segment| format!("/{}", encode_segment(segment))).collect();
-    let base = match request.named.place {
-        Place::Path => request.named.base.as_str(),
-        Place::Subdomain { .. } | Place::DnsLink { .. } => "",
+    let query = Query::first_of_each(&request.query);
+    let wish = Wish::read(&request.headers, &query)?;
+    let answer = async {
+        let path = request.path();
+        let reached = gateway.content.reach(&request.reader, &request.root, &path).await?;
+        let ask =
+            Ask { content: &gateway.content, request: &request, query: &query, wish, reached: &reached };
+        ask.answer(path).await
     };
-    let mut response = StatusCode::FOUND.into_response();
-    if let Ok(target) = HeaderValue::from_str(&format!("{base}{path}/")) {
-        response.headers_mut().insert(header::LOCATION, target);
+    match answer.await {
+        Err(error) if error.is_not_found() && only_if_cached(&request) => Err(ApiError::new(
+            Code::PreconditionFailed,
+            "the content is not here, and `only-if-cached` forbids looking elsewhere",
+        )),
+        answer => answer,
     }
-    response
 }
 
-async fn index_or_listing(
-    gateway: &Gateway,
-    request: &ContentRequest,
-    path: Vec<String>,
-    (directory, within): (&Cid, Within),
-) -> Result<Response, ApiError> {
-    let title = format!("{}/{}", request.named.base, request.segments.join("/"));
-    let mut index = path;
-    index.push("index.html".to_owned());
-    match gateway.content.find_cid(&request.reader, &request.root, &index).await {
-        Ok(Found::File(file)) => {
-            respond(&gateway.content, &file, &request.method, &request.headers, Caching::Immutable)
+fn only_if_cached(request: &ContentRequest) -> bool {
+    let mut values = request.headers.get_all(header::CACHE_CONTROL).iter();
+    values.any(|value| value.as_bytes().windows(14).any(|word| word == b"only-if-cached"))
+}
+
+/// A request whose path was followed.
+#[derive(Debug, Clone, Copy)]
+struct Ask<'a> {
+    content: &'a Content,
+    request: &'a ContentRequest,
+    query: &'a Query,
+    wish: Wish,
+    reached: &'a Reached,
+}
+
+impl Ask<'_> {
+    async fn answer(self, path: Vec<String>) -> Result<Response, ApiError> {
+        let codec = Codec::of(&self.reached.way.end);
+        match (self.wish.format, codec) {
+            (Some(Format::Car(form)), _) => self.car(form),
+            (Some(Format::IpnsRecord), _) => {
+                Err(ApiError::new(Code::BadRequest, "only names (`/ipns/…`) have records"))
+            }
+            (Some(Format::Raw), _) if self.reached.way.remainder == 0 => self.raw(),
+            (_, Ok(Codec::DagCbor | Codec::DagJson)) if self.reached.way.remainder > 0 => Err(ApiError::new(
+                Code::NotImplemented,
+                "the path leads to a value inside a block, and only links are followed; ask for the block",
+            )),
+            (Some(Format::Tar), Ok(Codec::Raw | Codec::DagPb)) => self.tar(),
+            (Some(Format::DagJson | Format::DagCbor), Ok(Codec::Raw | Codec::DagPb))
+            | (Some(Format::Tar), _) => Err(self.mismatch()),
+            (_, Ok(Codec::Raw | Codec::DagPb)) => self.unixfs(path).await,
+            (_, Ok(codec)) => self.structured(codec),
+            (_, Err(unknown)) => Err(ApiError::new(
+                Code::NotAcceptable,
+                format!("{unknown}; ask for the block with `?format=raw`"),
+            )),
         }
-        Ok(_) | Err(ContentError::NotFound) => {
-            let query = crate::query::Query::parse(&request.query)?;
-            let page = gateway.content.list_cid(directory, within, query.get("cursor"), 1_000)?;
-            Ok(listing_page(&title, &page))
-        }
-        Err(error) => Err(error.into()),
     }
+
+    /// A block is given as its codec has it or not at all.
+    fn mismatch(self) -> ApiError {
+        let name = Codec::of(&self.reached.way.end).map_or("of another codec", Codec::name);
+        ApiError::new(
+            Code::NotAcceptable,
+            format!(
+                "the content is {name}, which is not converted; ask for it as it is, or with `?format=raw`"
+            ),
+        )
+    }
+
+    /// Puts on the headers of every answer.
+    fn dressed(self, mut response: Response, nature: Nature) -> Response {
+        dress(&mut response, self.request, &self.reached.way.roots, self.reached.visibility, nature);
+        response
+    }
+}
+
+/// What is no content path, in words that quote it.
+fn bad_path(path: &str, error: &dyn std::error::Error) -> Response {
+    let body = format!("invalid path \"{path}\": {error}\n");
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }

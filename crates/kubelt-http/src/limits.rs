@@ -46,3 +46,11 @@ pub(crate) const PIN_PAGE_DEFAULT: usize = 10;
 pub(crate) const PIN_PAGE_MAX: usize = 1_000;
 /// Pieces of an exported CAR made ahead of the client.
 pub(crate) const CAR_PIECES_AHEAD: usize = 64;
+/// Ranges of one request that are answered as asked, at most.
+pub(crate) const RANGES_MAX: usize = 16;
+/// Blocks read for one CAR, at most; those of the largest DAG that a path may name fit.
+pub(crate) const CAR_BLOCKS_MAX: usize = 2_000_000;
+/// Entries shown on one page of a directory.
+pub(crate) const NAMES_PER_PAGE: usize = 500;
+/// Bytes of a document that are shown on a page, at most; larger ones are had as they are.
+pub(crate) const DOCUMENT_PAGE_BYTES_MAX: usize = 256 * 1_024;

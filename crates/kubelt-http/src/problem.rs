@@ -38,6 +38,11 @@ impl ApiError {
         Self::new(Code::NotFound, "there is nothing here that you may use; if it is yours, sign in first")
     }
 
+    /// Whether this is that answer.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.code == Code::NotFound
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             Code::Unauthorized,

@@ -3,24 +3,24 @@
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
 };
 use kubelt_api::{CoreView, UsageView};
 use kubelt_core::Genesis;
-use kubelt_node::{ChildKind, Children, Found};
+use kubelt_node::{ChildKind, Children, Found, Reached};
 
 use crate::{
     core_routes::{CoreRequest, CoreRoutes},
-    file_response::{Caching, respond},
-    listing_page::listing_page,
+    file_response::{Representation, cache_control, ranged, respond},
+    gateway::{Disposition, Format, Wish, car_response, disposition, tar_response},
+    limits::NAMES_PER_PAGE,
+    page::{Crumb, DirectoryPage, HashLinks, PAGE_POLICY, directory_page},
     path::encode_segment,
     problem::ApiError,
 };
 
 /// The file that stands for its directory.
 const INDEX: &str = "index.html";
-/// Names shown on one page of a directory.
-const NAMES_PER_PAGE: usize = 1_000;
 
 /// Serves `GET` and `HEAD` of `/@core[/path]`.
 pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
@@ -30,9 +30,12 @@ pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest) -> Result<
     if request.path.is_empty() && !wants_html(&request.headers) {
         return describe(routes, request).await;
     }
+    if let Some(response) = exported(routes, request).await? {
+        return Ok(response);
+    }
     match routes.content.find(&request.reader, &request.core, &request.path).await? {
         Found::File(file) | Found::Block(file) => {
-            respond(&routes.content, &file, &request.method, &request.headers, Caching::Revalidate)
+            respond(&routes.content, &file, &request.method, &request.headers)
         }
         Found::Directory { .. } if !request.slash => Ok(with_slash(request)),
         Found::Directory { .. } => directory(routes, request).await,
@@ -55,7 +58,7 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
     index.push(INDEX.to_owned());
     match routes.content.find(&request.reader, &request.core, &index).await {
         Ok(Found::File(file)) => {
-            return respond(&routes.content, &file, &request.method, &request.headers, Caching::Revalidate);
+            return respond(&routes.content, &file, &request.method, &request.headers);
         }
         Ok(_) | Err(kubelt_node::ContentError::NotFound) => {}
         Err(error) => return Err(error.into()),
@@ -63,8 +66,65 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
     let cursor = request.query.get("cursor");
     let page =
         routes.content.list(&request.reader, &request.core, &request.path, cursor, NAMES_PER_PAGE).await?;
-    let title = format!("{}/{}", request.address, request.path.join("/"));
-    Ok(listing_page(&title, &page))
+    let mut href = request.address.clone();
+    let mut crumbs = vec![Crumb { href: href.clone(), text: request.address.clone() }];
+    for segment in &request.path {
+        href.push('/');
+        href.push_str(&encode_segment(segment));
+        crumbs.push(Crumb { href: href.clone(), text: segment.clone() });
+    }
+    let html = directory_page(&DirectoryPage {
+        space: "",
+        crumbs,
+        base: href,
+        has_parent: !request.path.is_empty(),
+        hashes: HashLinks::Gateway(String::new()),
+        cid: None,
+        children: &page,
+        is_later: cursor.is_some(),
+    });
+    let mut response = Html(html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+    Ok(response)
+}
+
+/// The content at a path as blocks or as an archive, where the query asks for it: what `/ipfs/{cid}` gives, but for
+/// whoever may read this path.
+async fn exported(routes: &CoreRoutes, request: &CoreRequest) -> Result<Option<Response>, ApiError> {
+    let wish = Wish::read(&request.headers, &request.query)?;
+    let Some(format) = wish.format.filter(|_| wish.is_explicit) else { return Ok(None) };
+    if !matches!(format, Format::Car(_) | Format::Raw | Format::Tar) {
+        return Ok(None);
+    }
+    let reached = routes.content.reach_path(&request.reader, &request.core, &request.path).await?;
+    let name = request.path.last().map_or("content", String::as_str);
+    let (mut response, extension) = match format {
+        Format::Car(form) => (car_response(&routes.content, &reached, form, &request.method)?, "car"),
+        Format::Tar => (tar_response(&routes.content, &reached, name, &request.method)?, "tar"),
+        _ => (raw(routes, request, &reached)?, "bin"),
+    };
+    let headers = response.headers_mut();
+    let given = request.query.get("filename").map(str::to_owned);
+    let file = given.unwrap_or_else(|| format!("{name}.{extension}"));
+    disposition(headers, Disposition::Attachment, &file);
+    headers.insert(header::CACHE_CONTROL, cache_control(reached.visibility));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Authorization"));
+    Ok(Some(response))
+}
+
+fn raw(routes: &CoreRoutes, request: &CoreRequest, reached: &Reached) -> Result<Response, ApiError> {
+    let (cid, within) = (reached.way.end, reached.within);
+    if reached.way.remainder > 0 {
+        return Err(ApiError::not_found());
+    }
+    let size = routes.content.block_size(&cid, within)?;
+    let media_type = HeaderValue::from_static("application/vnd.ipld.raw");
+    let bytes = Representation { etag: &format!("\"{cid}.raw\""), size, media_type };
+    let content = routes.content.clone();
+    ranged(&request.method, &request.headers, &bytes, move |range| content.read_block(&cid, within, range))
 }
 
 async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {

@@ -34,6 +34,19 @@ impl Query {
         Ok(Self(values))
     }
 
+    /// Reads what can be read, of each name the first value: published programs have queries of their own.
+    pub(crate) fn first_of_each(raw: &str) -> Self {
+        let mut values = BTreeMap::new();
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            if let Ok(Self(pair)) = Self::parse(pair) {
+                for (name, value) in pair {
+                    values.entry(name).or_insert(value);
+                }
+            }
+        }
+        Self(values)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

@@ -1,42 +1,74 @@
 //! Byte ranges and conditions of requests (RFC 9110, sections 13 and 14).
 
+use std::ops::Range;
+
 use axum::http::{HeaderMap, header};
 
+use crate::limits::RANGES_MAX;
+
 /// What part of a representation a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// All of it.
     Whole,
     /// These bytes, `start..end`, not empty.
     Part { start: u64, end: u64 },
+    /// Several such ranges, in the order asked for.
+    Parts(Vec<Range<u64>>),
     /// Bytes that do not exist: answer 416.
     Unsatisfiable,
 }
 
-/// Reads `Range`, heeding `If-Range`. Several ranges, other units and malformed headers are answered with
-/// the whole, as RFC 9110 allows.
+/// Reads `Range`, heeding `If-Range`. Other units and malformed headers are answered with the whole, and so are
+/// ranges that are many or that together exceed it, as RFC 9110 allows.
 pub(crate) fn wanted(headers: &HeaderMap, size: u64, etag: &str) -> Wanted {
     let Some(range) = text(headers, &header::RANGE) else { return Wanted::Whole };
     if text(headers, &header::IF_RANGE).is_some_and(|condition| condition != etag) {
         return Wanted::Whole;
     }
-    let Some(spec) = range.strip_prefix("bytes=").map(str::trim).filter(|spec| !spec.contains(',')) else {
+    let Some(specs) = range.strip_prefix("bytes=") else { return Wanted::Whole };
+    if specs.split(',').count() > RANGES_MAX {
         return Wanted::Whole;
-    };
-    let Some((first, last)) = spec.split_once('-') else { return Wanted::Whole };
+    }
+    let mut parts = Vec::new();
+    for spec in specs.split(',') {
+        match part(spec.trim(), size) {
+            Part::Malformed => return Wanted::Whole,
+            Part::Outside => {}
+            Part::Bytes(range) => parts.push(range),
+        }
+    }
+    match parts.as_slice() {
+        [] => Wanted::Unsatisfiable,
+        [Range { start, end }] => Wanted::Part { start: *start, end: *end },
+        _ if parts.iter().map(|range| range.end - range.start).fold(0, u64::saturating_add) > size => {
+            Wanted::Whole
+        }
+        _ => Wanted::Parts(parts),
+    }
+}
+
+enum Part {
+    Bytes(Range<u64>),
+    Outside,
+    Malformed,
+}
+
+fn part(spec: &str, size: u64) -> Part {
+    let Some((first, last)) = spec.split_once('-') else { return Part::Malformed };
     match (number(first), number(last)) {
         (Some(Some(start)), Some(last)) => {
             let end = last.map_or(size, |last| last.saturating_add(1).min(size));
             if last.is_some_and(|last| last < start) {
-                return Wanted::Whole;
+                return Part::Malformed;
             }
-            if start < end { Wanted::Part { start, end } } else { Wanted::Unsatisfiable }
+            if start < end { Part::Bytes(start..end) } else { Part::Outside }
         }
         (Some(None), Some(Some(suffix))) => match (suffix, size) {
-            (0, _) | (_, 0) => Wanted::Unsatisfiable,
-            _ => Wanted::Part { start: size.saturating_sub(suffix), end: size },
+            (0, _) | (_, 0) => Part::Outside,
+            _ => Part::Bytes(size.saturating_sub(suffix)..size),
         },
-        _ => Wanted::Whole,
+        _ => Part::Malformed,
     }
 }
 
@@ -60,7 +92,10 @@ pub(crate) fn precondition_failed(headers: &HeaderMap, etag: Option<&str>) -> bo
 }
 
 fn matches(tags: &str, etag: &str) -> bool {
-    let plain = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    fn plain(tag: &str) -> &str {
+        let tag = tag.trim();
+        tag.strip_prefix("W/").unwrap_or(tag)
+    }
     tags.trim() == "*" || tags.split(',').any(|tag| plain(tag) == plain(etag))
 }
 
@@ -73,13 +108,13 @@ mod tests {
     use super::{Wanted, not_modified, precondition_failed, wanted};
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    fn with(name: header::HeaderName, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("a header"))])
     }
 
     #[test]
     fn ranges_follow_rfc_9110() {
-        let check = |range, size, expected| {
+        let check = |range: &str, size, expected| {
             assert_eq!(wanted(&with(header::RANGE, range), size, "\"x\""), expected, "{range} of {size}");
         };
         check("bytes=0-0", 10, Wanted::Part { start: 0, end: 1 });
@@ -91,7 +126,13 @@ mod tests {
         check("bytes=-0", 10, Wanted::Unsatisfiable);
         check("bytes=0-", 0, Wanted::Unsatisfiable);
         check("bytes=3-2", 10, Wanted::Whole);
-        check("bytes=0-1,3-4", 10, Wanted::Whole);
+        check("bytes=0-1, 3-4", 10, Wanted::Parts(vec![0..2, 3..5]));
+        check("bytes=6-7,-2,20-", 10, Wanted::Parts(vec![6..8, 8..10]));
+        check("bytes=6-7,20-", 10, Wanted::Part { start: 6, end: 8 });
+        check("bytes=20-,30-", 10, Wanted::Unsatisfiable);
+        check("bytes=0-,0-", 10, Wanted::Whole);
+        check("bytes=0-1,x", 10, Wanted::Whole);
+        check(&format!("bytes={}0-0", "0-0,".repeat(16)), 100, Wanted::Whole);
         check("items=0-1", 10, Wanted::Whole);
         check("bytes=a-b", 10, Wanted::Whole);
     }

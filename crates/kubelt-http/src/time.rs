@@ -1,6 +1,9 @@
 //! Times in answers.
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    OffsetDateTime,
+    format_description::well_known::{Rfc2822, Rfc3339},
+};
 
 /// Milliseconds since the Unix epoch as RFC 3339 text in UTC, to the second.
 pub(crate) fn rfc3339(ms: u64) -> String {
@@ -21,9 +24,15 @@ pub(crate) fn parse_rfc3339_ms(text: &str) -> Option<u64> {
     u64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
+/// Seconds since the Unix epoch as a date of HTTP (RFC 9110, section 5.6.7); none after the year 9999.
+pub(crate) fn http_date(seconds: u64) -> Option<String> {
+    let time = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
+    Some(time.format(&Rfc2822).ok()?.replace("+0000", "GMT"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse_rfc3339_ms, rfc3339, rfc3339_ms};
+    use super::{http_date, parse_rfc3339_ms, rfc3339, rfc3339_ms};
 
     #[test]
     fn milliseconds_come_back() {
@@ -34,6 +43,12 @@ mod tests {
         for text in ["", "2023-11-14", "1969-12-31T23:59:59Z", "yesterday"] {
             assert_eq!(parse_rfc3339_ms(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn dates_of_http_are_in_gmt() {
+        assert_eq!(http_date(784_111_777).as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
+        assert_eq!(http_date(u64::MAX), None);
     }
 
     #[test]

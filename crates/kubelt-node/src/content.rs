@@ -170,7 +170,7 @@ impl From<BlockError> for ContentError {
 
 impl ContentError {
     /// What reading a DAG that is known to be whole can end in.
-    fn reading(error: ReadError<BlockError>) -> Self {
+    pub fn reading(error: ReadError<BlockError>) -> Self {
         match error {
             ReadError::Source(error) => error.into(),
             ReadError::NotFound(_)

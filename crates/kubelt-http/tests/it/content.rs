@@ -192,7 +192,7 @@ async fn a_directory_is_uploaded_as_blocks_and_linked() {
         .json();
     assert_eq!((rest.entries.len(), rest.next), (1, None));
     let page = node.get(&format!("{}/site/", alice.core()), None).await.expect(200).text();
-    assert!(page.contains("b.css") && page.contains("deep/"), "{page}");
+    assert!(page.contains("/site/b.css\">b.css</a>") && page.contains("/site/deep\">deep</a>"), "{page}");
     let view: CoreView = node.get(&alice.core(), None).await.expect(200).json();
     assert_eq!(view.content, ["site/"]);
     assert!(view.usage.is_none());

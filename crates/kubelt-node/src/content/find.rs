@@ -53,6 +53,30 @@ impl Content {
         Err(ContentError::NotFound)
     }
 
+    /// Where `segments` lead in a core's content: below the longest entry that this reader may see.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
+    pub async fn reach_path(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        segments: &[String],
+    ) -> Result<Reached, ContentError> {
+        for taken in (0..=segments.len()).rev() {
+            let (head, rest) = segments.split_at(taken);
+            let Some(entry) = self.entry(reader, core, &content_path(head)?).await? else { continue };
+            match follow(&self.blocks(entry.within), &entry.value.cid, rest) {
+                Ok(way) => return Ok(Reached { way, visibility: entry.visibility, within: entry.within }),
+                Err(error) => match ContentError::reading(error) {
+                    ContentError::NotFound => {}
+                    other => return Err(other),
+                },
+            }
+        }
+        Err(ContentError::NotFound)
+    }
+
     /// What `reader` finds at `segments` below a CID: published content for anybody, and for a session
     /// also what its core holds at paths that it may read.
     ///

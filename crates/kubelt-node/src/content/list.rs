@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use cid::Cid;
-use kubelt_content::read::{Blocks as _, Listing, NodeKind, stat};
+use kubelt_content::{
+    Codec,
+    read::{Blocks as _, Entry as DagEntry, Listing, NodeKind, stat},
+};
 use kubelt_core::{
     CoreId, MapPath, OpId,
     schema::{Exit, Visibility},
@@ -53,7 +56,7 @@ pub struct Child {
 /// A page of a listing.
 #[derive(Debug, Clone)]
 pub struct Children {
-    /// Sorted by name.
+    /// Sorted by name, but for HAMTs listed by their CID.
     pub entries: Vec<Child>,
     /// The name to go on behind, where there is more.
     pub next: Option<String>,
@@ -100,10 +103,11 @@ impl Content {
         Ok(page(children, limit))
     }
 
-    /// What lies in a directory that the reader was already found to be allowed, behind the name `cursor`.
+    /// What lies in a directory that the reader was already found to be allowed, behind the entry `cursor`, in the
+    /// directory's own order: by name, or by hash where it is a HAMT. Of the others nothing is read.
     ///
     /// # Errors
-    /// [`ContentError`] when a block is malformed or the store fails.
+    /// [`ContentError`] when there is no such entry, a block is malformed or the store fails.
     pub fn list_cid(
         &self,
         directory: &Cid,
@@ -111,7 +115,34 @@ impl Content {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Children, ContentError> {
-        Ok(page(self.dag_children(directory, within, cursor, limit + 1)?, limit))
+        let blocks = self.blocks(within);
+        let listing = match cursor {
+            None => Listing::open(&blocks, directory),
+            Some(name) => Listing::after(&blocks, directory, name),
+        };
+        let mut listing = listing.map_err(ContentError::reading)?;
+        let mut entries = Vec::new();
+        while entries.len() <= limit {
+            let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? else { break };
+            if !entry.is_dots() {
+                entries.push(entry);
+            }
+        }
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|entry| entry.name.clone());
+        let child = |entry: DagEntry| {
+            // A leaf is as large as its directory says, or its directory lies: to its readers, and nobody else.
+            match entry.dag_size.filter(|_| Codec::of(&entry.cid) == Ok(Codec::Raw)) {
+                Some(size) => {
+                    let (name, cid, kind) = (entry.name, Some(entry.cid), ChildKind::File { size });
+                    Ok(Child { name, kind, cid, media_type: None, visibility: None })
+                }
+                None => dag_child(&blocks, entry.name, entry.cid),
+            }
+        };
+        let entries = entries.into_iter().map(child).collect::<Result<_, ContentError>>()?;
+        Ok(Children { entries, next })
     }
 
     /// The entries of a directory published as one, at least `count` of those behind `cursor`.

@@ -25,6 +25,14 @@ enum State {
 }
 
 impl Content {
+    /// Bytes of the block `cid`.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] when the block is missing, or the store fails.
+    pub fn block_size(&self, cid: &Cid, within: Within) -> Result<u64, ContentError> {
+        Ok(load(&self.blocks(within), cid).map_err(ContentError::reading)?.len() as u64)
+    }
+
     /// Opens the bytes `range` of the block `cid`, whatever it holds; the range must lie within it.
     ///
     /// # Errors
