@@ -35,6 +35,9 @@ pub enum TarError<E: std::error::Error + 'static> {
     /// A name that no file can have.
     #[error("an entry has a name that cannot be packed")]
     Name,
+    /// Two entries with one path, or one that could be written through a symbolic link that stands elsewhere.
+    #[error("the entry `{0}` could be written over another, or through a symbolic link; it cannot be packed")]
+    Tangled(String),
     /// Deeper than [`TAR_DEPTH_MAX`].
     #[error("the tree is deeper than {TAR_DEPTH_MAX} levels")]
     TooDeep,
@@ -54,6 +57,8 @@ pub struct TarStream {
     file: Option<OpenFile>,
     directories: Vec<Directory>,
     entries: u64,
+    /// Whether there was a symbolic link.
+    has_links: bool,
     ended: bool,
 }
 
@@ -72,9 +77,17 @@ struct Directory {
 
 #[derive(Debug)]
 enum Entries {
-    /// Of one block: where each goes, in reverse order.
-    Plain(Vec<(String, Cid)>),
+    /// Of one block, in reverse order.
+    Plain(Vec<Place>),
     Sharded(Listing),
+}
+
+#[derive(Debug)]
+struct Place {
+    path: String,
+    cid: Cid,
+    /// Its name was a path, and may have led into another directory.
+    wandered: bool,
 }
 
 impl TarStream {
@@ -84,10 +97,9 @@ impl TarStream {
     /// # Errors
     /// [`TarError`] when the root cannot be read, or is neither file, directory nor symbolic link.
     pub fn open<B: Blocks>(blocks: &B, root: &Cid, name: &str) -> Result<Self, TarError<B::Error>> {
-        let mut tar =
-            Self { ready: Vec::new(), file: None, directories: Vec::new(), entries: 0, ended: false };
+        let mut tar = Self::empty();
         let path = place("", name)?;
-        tar.enter(blocks, path, root)?;
+        tar.enter(blocks, Place { path, cid: *root, wandered: false })?;
         Ok(tar)
     }
 
@@ -98,9 +110,20 @@ impl TarStream {
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Bytes>, TarError<B::Error>> {
         let result = self.step(blocks);
         if result.is_err() {
-            *self = Self { ready: Vec::new(), file: None, directories: Vec::new(), entries: 0, ended: true };
+            *self = Self { ended: true, ..Self::empty() };
         }
         result
+    }
+
+    const fn empty() -> Self {
+        Self {
+            ready: Vec::new(),
+            file: None,
+            directories: Vec::new(),
+            entries: 0,
+            has_links: false,
+            ended: false,
+        }
     }
 
     fn step<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Bytes>, TarError<B::Error>> {
@@ -133,18 +156,21 @@ impl TarStream {
             Entries::Plain(entries) => entries.pop(),
             Entries::Sharded(listing) => match listing.next(blocks)? {
                 Some(entry) if entry.is_dots() => return Err(TarError::Outside(entry.name)),
-                Some(entry) => Some((place(&directory.path, &entry.name)?, entry.cid)),
+                Some(entry) => {
+                    let path = place(&directory.path, &entry.name)?;
+                    Some(Place { path, cid: entry.cid, wandered: false })
+                }
                 None => None,
             },
         };
         match next {
-            Some((path, cid)) => self.enter(blocks, path, &cid)?,
+            Some(place) => self.enter(blocks, place)?,
             None => drop(self.directories.pop()),
         }
         Ok(true)
     }
 
-    fn enter<B: Blocks>(&mut self, blocks: &B, path: String, cid: &Cid) -> Result<(), TarError<B::Error>> {
+    fn enter<B: Blocks>(&mut self, blocks: &B, place: Place) -> Result<(), TarError<B::Error>> {
         self.entries += 1;
         if self.entries > TAR_ENTRIES_MAX {
             return Err(TarError::TooManyEntries);
@@ -152,39 +178,43 @@ impl TarStream {
         if self.directories.len() >= TAR_DEPTH_MAX {
             return Err(TarError::TooDeep);
         }
-        match Codec::of(cid).map_err(ReadError::from)? {
-            Codec::Raw => return self.file(blocks, path, cid, Metadata { mode: None, mtime: None }),
-            Codec::DagPb => {}
-            _ => return Err(ReadError::NotUnixFs(Box::new(*cid)).into()),
+        let Place { path, cid, wandered } = place;
+        // Only files may wander, and only where no symbolic link can be in their way: what unpacks the archive would
+        // follow it out of the directory.
+        if wandered && self.has_links {
+            return Err(TarError::Tangled(cut(&path)));
         }
-        let block = load(blocks, cid)?;
-        let malformed = |source| ReadError::Malformed { cid: Box::new(*cid), source };
+        match Codec::of(&cid).map_err(ReadError::from)? {
+            Codec::Raw => return self.file(blocks, path, &cid, Metadata { mode: None, mtime: None }),
+            Codec::DagPb => {}
+            _ => return Err(ReadError::NotUnixFs(Box::new(cid)).into()),
+        }
+        let block = load(blocks, &cid)?;
+        let malformed = |source| ReadError::Malformed { cid: Box::new(cid), source };
         let pb = PbNode::decode(&block).map_err(NodeError::from).map_err(malformed)?;
         let data = pb.data.ok_or(NodeError::NoData).map_err(malformed)?;
         let data = Data::decode(data).map_err(NodeError::from).map_err(malformed)?;
         let metadata = data.metadata;
         match data.kind {
-            Kind::File | Kind::Raw => self.file(blocks, path, cid, metadata),
+            Kind::File | Kind::Raw => self.file(blocks, path, &cid, metadata),
+            Kind::Metadata => Err(malformed(NodeError::Unused).into()),
+            _ if wandered => Err(TarError::Tangled(cut(&path))),
             Kind::Symlink => {
                 let node = UnixFsNode::decode(&block).map_err(malformed)?;
+                self.has_links = true;
                 self.head(&path, &metadata, 0, Type::Symlink(node.symlink_target()));
                 Ok(())
             }
             Kind::Directory => {
-                // Names with slashes are taken as far as they stay inside: old writers made such directories.
-                let mut entries = Vec::with_capacity(pb.links.len());
-                for link in pb.links.iter().rev() {
-                    entries.push((place(&path, link.name.unwrap_or_default())?, link.cid));
-                }
-                self.directory(path, &metadata, Entries::Plain(entries));
+                let entries = plain_entries(&path, &pb)?;
+                self.directory(path, &metadata, entries);
                 Ok(())
             }
             Kind::HamtShard => {
-                let listing = Listing::open(blocks, cid)?;
+                let listing = Listing::open(blocks, &cid)?;
                 self.directory(path, &metadata, Entries::Sharded(listing));
                 Ok(())
             }
-            Kind::Metadata => Err(malformed(NodeError::Unused).into()),
         }
     }
 
@@ -211,10 +241,27 @@ impl TarStream {
     }
 }
 
+/// Where the entries of a directory in one block go. Names with slashes are taken as far as they stay inside: old
+/// writers made such directories.
+fn plain_entries<E: std::error::Error>(path: &str, pb: &PbNode<'_>) -> Result<Entries, TarError<E>> {
+    let mut entries = Vec::with_capacity(pb.links.len());
+    for link in pb.links.iter().rev() {
+        let name = link.name.unwrap_or_default();
+        let wandered = name.contains('/') || matches!(name, "." | "..");
+        entries.push(Place { path: place(path, name)?, cid: link.cid, wandered });
+    }
+    let mut paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
+    paths.sort_unstable();
+    match paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(twice) => Err(TarError::Tangled(cut(twice[0]))),
+        None => Ok(Entries::Plain(entries)),
+    }
+}
+
 /// The path of `name` in the directory at `above`; a name may have slashes and dots, as long as it stays inside the
 /// archive's one root.
 fn place<E: std::error::Error>(above: &str, name: &str) -> Result<String, TarError<E>> {
-    let outside = || TarError::Outside(name.chars().take(256).collect());
+    let outside = || TarError::Outside(cut(name));
     if name.is_empty() || name.contains('\0') {
         return Err(TarError::Name);
     }
@@ -243,6 +290,11 @@ fn load<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Bytes, ReadError<B::Error>> 
         Some(content) => Ok(Bytes::copy_from_slice(content)),
         None => blocks.block(cid).map_err(ReadError::Source),
     }
+}
+
+/// Short enough for a message.
+fn cut(text: &str) -> String {
+    text.chars().take(256).collect()
 }
 
 fn zeros(count: usize) -> Option<Bytes> {

@@ -140,6 +140,34 @@ fn names_may_wander_but_not_leave() {
 }
 
 #[test]
+fn nothing_is_written_over_another_entry_or_through_a_link() {
+    let mut blocks = Blocks::new();
+    let hello = file(&mut blocks, b"hello");
+    let link = symlink(Profile::V1_2025, "/etc", Metadata::default()).expect("short");
+    let link_cid = *link.cid();
+    keep(&mut blocks)(link).expect("never fails");
+    let inner = odd_directory(&mut blocks, &[("passwd", hello)]);
+    let wanderer = odd_directory(&mut blocks, &[("../a/passwd", hello)]);
+    let linking = odd_directory(&mut blocks, &[("s", link_cid)]);
+    for entries in [
+        &[("a", link_cid), ("a", inner)][..],
+        &[("a", hello), ("a", hello)],
+        &[("a", hello), ("./a", hello)],
+        &[("a", link_cid), ("a/passwd", hello)],
+        &[("a", link_cid), ("b", wanderer)],
+        &[("b/../a", link_cid)],
+        &[("b/../a", linking), ("c", inner)],
+        &[("x", odd_directory(&mut blocks, &[("../y", link_cid)])), ("y", inner)],
+    ] {
+        let root = odd_directory(&mut blocks, entries);
+        let refused = pack(&blocks, &root);
+        assert!(matches!(refused, Err(TarError::Tangled(_))), "{entries:?}: {refused:?}");
+    }
+    let apart = odd_directory(&mut blocks, &[("a", link_cid), ("b", inner)]);
+    assert_eq!(names(&pack(&blocks, &apart).expect("packed")).len(), 4);
+}
+
+#[test]
 fn permissions_and_times_are_kept() {
     let mut blocks = Blocks::new();
     let mut data = Data::new(Kind::File);
