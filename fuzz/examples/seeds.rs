@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use kubelt_content::car::{CarWriter, section_len};
+use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
-use kubelt_content::{Block, Codec, Ipld};
+use kubelt_content::{Block, Cid, Codec, Ipld};
 use kubelt_core::schema::ChildCore;
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
@@ -20,6 +22,7 @@ fn main() {
     write("car", "v1", &[&[7], &car(&blocks, 1)[..]].concat());
     write("car", "v2", &[&[255], &car(&blocks, 2)[..]].concat());
     write("unixfs_read", "directory", &forged(&blocks));
+    write("tar", "directory", &forged(&blocks));
     let root = blocks.last().expect("a directory has a root");
     write("ipld_block", "dag-pb", root.data());
     write("ipld_block", "dag-json", br#"{"a":{"/":{"bytes":"AAE"}},"b":[1,-2.5,null,true]}"#);
@@ -29,6 +32,9 @@ fn main() {
     for (name, value) in [("content", entry.to_ipld()), ("child", child.to_ipld()), ("any", value(root))] {
         write("map_value", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
     }
+    ipns(root.cid());
+    let rules = "# one\n/a /b\n/c/:d/* /:d/:splat?e=f 302\r\n/* https://example.com/:splat 404\n";
+    write("redirects", "rules", &[b"/c/d/e\ne=g&h\n", rules.as_bytes()].concat());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 
@@ -55,6 +61,21 @@ fn main() {
 
 fn core_of_nobody() -> CoreId {
     Genesis::Private { root: Account::Eoa([0; 20]) }.id()
+}
+
+/// A record of the key that the target holds, in both generations; a key, and its name.
+fn ipns(root: &Cid) {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let value = format!("/ipfs/{root}/a");
+    let (validity_end, ttl) = (Duration::from_secs(4_000_000_000), Duration::from_secs(300));
+    let new = NewRecord { value: value.as_bytes(), sequence: 3, validity_end, ttl };
+    for (name, generations) in [("both", Generations::V1AndV2), ("second", Generations::V2)] {
+        let record = Record::create(&key, &new, generations).expect("a small record");
+        write("ipns_record", name, record.encode());
+    }
+    write("ipns_record", "key", key.public().encode());
+    write("ipns_record", "name", key.name().to_string().as_bytes());
+    write("ipns_record", "peer", key.name().to_peer_id().as_bytes());
 }
 
 /// A small directory with an empty file, a file, and a nested directory.
