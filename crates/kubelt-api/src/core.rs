@@ -20,6 +20,9 @@ pub struct CoreView {
     pub path: String,
     /// Paths of content that this reader may read, 100 at most.
     pub content: Vec<String>,
+    /// The IPNS name that follows what it publishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipns: Option<String>,
     /// What it uses; only for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
@@ -71,4 +74,16 @@ pub struct StatePage {
     /// Give it as `cursor` for the next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// Where a name leads.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NameView {
+    /// The name: of a key in base36, or of the DNS.
+    pub name: String,
+    /// The content path at the end: `/ipfs/…`.
+    pub path: String,
+    /// How many seconds this may be kept; none where no record says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
 }

@@ -18,7 +18,7 @@ pub use content::{
     CarReceipt, ContentReceipt, ContentVersion, ContentVersions, Listing, ListingEntry, ListingKind,
     Possession, PossessionRequest, Visibility,
 };
-pub use core::{CoreView, Heads, StateEntry, StatePage, UsageView};
+pub use core::{CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
 pub use pins::{PinFailure, PinFailureReason, PinObject, PinResults, PinState};

@@ -67,6 +67,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
         exchange: node.exchange.clone(),
+        ipns: node.ipns.clone(),
         pins: node.pins.clone(),
         rates: rates.clone(),
     };

@@ -14,7 +14,7 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Pins, Reader, Sessions};
+use kubelt_node::{Content, Cores, Exchange, Ipns, Pins, Reader, Sessions};
 
 use crate::{
     app::client,
@@ -34,6 +34,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) sessions: Sessions,
     pub(crate) content: Content,
     pub(crate) exchange: Exchange,
+    pub(crate) ipns: Ipns,
     pub(crate) pins: Pins,
     pub(crate) rates: Rates,
 }

@@ -10,14 +10,14 @@ mod redirects;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::{Request, State},
+    Json, Router,
+    extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{any, get},
 };
-use kubelt_api::Code;
+use kubelt_api::{Code, NameView, Problem};
 use kubelt_content::Cid;
 use kubelt_node::{Ipns, NameRef, Reader, ResolveError, Resolver};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -53,6 +53,7 @@ pub(crate) fn routes(state: Naming) -> Router {
     Router::new()
         .route("/ipns/{*path}", any(by_name))
         .route("/routing/v1/ipns/{name}", any(record::route))
+        .route("/-/resolve/{name}", get(resolve))
         .with_state(state)
 }
 
@@ -89,6 +90,29 @@ pub(crate) async fn at_its_site(State(naming): State<Naming>, request: Request, 
 async fn by_name(State(naming): State<Naming>, request: Request) -> Response {
     let (parts, _body) = request.into_parts();
     naming.path(parts).await.unwrap_or_else(as_text)
+}
+
+/// Says where a name leads.
+#[utoipa::path(get, path = "/-/resolve/{name}", tag = "names",
+    params(("name" = String, Path, description = "an IPNS name or a DNS name")),
+    responses((status = 200, body = NameView), (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json")))]
+pub(crate) async fn resolve(
+    State(naming): State<Naming>,
+    Path(text): Path<String>,
+) -> Result<Json<NameView>, ApiError> {
+    let name = NameRef::parse(&text).map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
+    let resolved = naming.resolver.resolve(&name, &[]).await.map_err(|error| match error {
+        ResolveError::Own(error) => error.into(),
+        ResolveError::Denied => ApiError::new(Code::Gone, error.to_string()),
+        other => ApiError::new(Code::NotFound, crate::problem::chain(&other)),
+    })?;
+    let below: String = resolved.segments.iter().map(|segment| format!("/{segment}")).collect();
+    Ok(Json(NameView {
+        name: name.to_string(),
+        path: format!("/ipfs/{}{below}", resolved.root),
+        ttl_seconds: resolved.ttl.map(|ttl| ttl.as_secs()),
+    }))
 }
 
 impl Naming {

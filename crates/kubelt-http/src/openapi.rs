@@ -17,7 +17,7 @@ use utoipa::{
     },
 };
 
-use crate::{node_routes, session_routes};
+use crate::{naming, node_routes, session_routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,7 +28,8 @@ use crate::{node_routes, session_routes};
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
         core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
-        remove_pin, ipfs,
+        remove_pin, ipfs, ipns,
+        get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),
@@ -38,6 +39,7 @@ use crate::{node_routes, session_routes};
         (name = "log", description = "The signed log of a core and what it adds up to"),
         (name = "cores", description = "Whole cores in and out"),
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
+        (name = "names", description = "IPNS records by delegated routing (Delegated Routing V1 HTTP API), and where names lead"),
         (name = "node", description = "The node itself"),
     )
 )]
@@ -169,3 +171,19 @@ fn remove_pin() {}
 #[utoipa::path(get, path = "/ipfs/{cid}", tag = "content", params(("cid" = String, Path, description = "a CID, and a path below it")),
     responses((status = 200, description = "published content, verified by its hash when it was stored"), (status = 404, body = Problem, content_type = "application/problem+json")))]
 fn ipfs() {}
+
+#[utoipa::path(get, path = "/ipns/{name}", tag = "content",
+    params(("name" = String, Path, description = "an IPNS name or a DNS name with a DNSLink, and a path below it")),
+    responses((status = 200, description = "published content, or with `format=ipns-record` the record of the name"),
+        (status = 404, description = "nothing there"), (status = 502, description = "the name leads nowhere")))]
+fn ipns() {}
+
+#[utoipa::path(get, path = "/routing/v1/ipns/{name}", tag = "names", params(("name" = String, Path)),
+    responses((status = 200, content_type = "application/vnd.ipfs.ipns-record", description = "the best valid record"),
+        (status = 404, description = "none is known here"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn get_record() {}
+
+#[utoipa::path(put, path = "/routing/v1/ipns/{name}", tag = "names", params(("name" = String, Path)),
+    request_body(content_type = "application/vnd.ipfs.ipns-record", description = "a valid record, 10 KiB at most"),
+    responses((status = 200, description = "kept"), (status = 409, description = "a better one is here"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn put_record() {}

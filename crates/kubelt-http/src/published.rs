@@ -145,6 +145,8 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         blocks: usage.blocks,
     });
     let account = summary.account.map(|account| account.to_string());
+    // Where the store takes no writes, a core that had no name yet gets none.
+    let ipns = routes.ipns.name_of(&summary.core).await.ok().map(|name| name.to_string());
     let view = CoreView {
         core: summary.core.to_string(),
         kind: kind.to_owned(),
@@ -152,6 +154,7 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         account,
         name,
         content,
+        ipns,
         usage,
     };
     Ok(([(header::VARY, "Accept, Authorization"), (header::CACHE_CONTROL, "no-cache")], Json(view))

@@ -1,6 +1,7 @@
 //! The accept loop: connections, their limits and an orderly end.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     sync::{
@@ -10,12 +11,21 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{Method, Request, Response, Version},
+};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
 };
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -41,10 +51,10 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         };
         match accepted {
             Ok((stream, peer)) => {
-                let watcher = graceful.watcher();
+                let watchers = [graceful.watcher(), graceful.watcher()];
                 let (builder, router) = (Arc::clone(&builder), router.clone());
                 tokio::spawn(async move {
-                    connection(&builder, stream, peer, router, watcher).await;
+                    connection(&builder, stream, peer, router, watchers).await;
                     drop(slot);
                 });
             }
@@ -68,26 +78,63 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    [watcher, tunnel_watcher]: [Watcher; 2],
 ) {
     // Small answers must not wait for more bytes; the setting is a hint, so failing to set it is no error.
     let _ = stream.set_nodelay(true);
     let begun = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&begun);
+    let tunnel = Arc::new(Mutex::new(None));
+    let (opened, direct) = (Arc::clone(&tunnel), router.clone());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         first.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(Body::new))
+        let opens = request.method() == Method::CONNECT && request.version() <= Version::HTTP_11;
+        if opens {
+            *opened.lock() = Some(hyper::upgrade::on(&mut request));
+        }
+        let router = direct.clone();
+        async move { if opens { Ok(Response::new(Body::empty())) } else { answer(router, request, peer).await } }
     });
-    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     tokio::select! {
-        ended = serving => {
+        ended = watcher.watch(connection) => {
             if let Err(error) = ended {
                 tracing::debug!(%peer, error, "connection ended");
             }
         }
         () = silence(&begun) => tracing::debug!(%peer, "connection ended: it never asked for anything"),
     }
+    let tunnel = tunnel.lock().take();
+    if let Some(tunnel) = tunnel
+        && let Ok(stream) = tunnel.await
+    {
+        // Wherever a client wants to be connected to, here it meets this node, and this node alone: that is how
+        // clients behind a proxy reach hosts of content that no DNS knows.
+        let begun = Arc::new(AtomicBool::new(false));
+        let first = Arc::clone(&begun);
+        let service = hyper::service::service_fn(move |request| {
+            first.store(true, Ordering::Relaxed);
+            answer(router.clone(), request, peer)
+        });
+        let connection = builder.serve_connection(stream, service).into_owned();
+        tokio::select! {
+            ended = tunnel_watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, error, "tunnel ended");
+                }
+            }
+            () = silence(&begun) => tracing::debug!(%peer, "tunnel ended: nobody asked for anything"),
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Result<Response<Body>, Infallible> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.oneshot(request.map(Body::new)).await
 }
 
 /// Resolves when a connection has not made its first request in time. (Afterwards hyper itself limits how

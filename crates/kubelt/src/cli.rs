@@ -9,6 +9,7 @@ mod doctor;
 mod get;
 mod log;
 mod login;
+mod name;
 mod publish;
 mod session;
 mod shell;
@@ -105,6 +106,9 @@ enum Command {
     Versions(content::VersionsArgs),
     /// Show and change the settings of a core
     Config(config::ConfigArgs),
+    /// Show, resolve and bring names
+    #[command(subcommand)]
+    Name(name::NameCommand),
     /// Read the log of a core
     Log(log::LogArgs),
     /// Move whole cores
@@ -154,6 +158,7 @@ impl Command {
             Self::Rm(args) => args.run(caller),
             Self::Versions(args) => args.run(caller),
             Self::Config(args) => args.run(caller),
+            Self::Name(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),
             Self::Verify(args) => args.run(caller),

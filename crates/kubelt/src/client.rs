@@ -110,6 +110,11 @@ impl Client {
             .map_err(|source| ClientError::Unreadable { node: self.node.clone(), source: Box::new(source) })
     }
 
+    fn read_bytes(&self, mut response: Response<Body>, bytes_max: u64) -> Result<Vec<u8>, ClientError> {
+        let read = response.body_mut().with_config().limit(bytes_max).read_to_vec();
+        read.map_err(|source| ClientError::Unreadable { node: self.node.clone(), source: Box::new(source) })
+    }
+
     fn refusal(&self, mut response: Response<Body>) -> ClientError {
         let status = response.status().as_u16();
         let text = |name| response.headers().get(name)?.to_str().ok();

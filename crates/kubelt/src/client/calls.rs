@@ -4,9 +4,10 @@ use std::io::Read;
 
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentVersions, CoreImport, CoreView,
-    EndChallengeRequest, EndRequest, Health, Listing, OpReceipt, OpsPage, Possession, PossessionRequest,
-    SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
+    EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt, OpsPage, Possession,
+    PossessionRequest, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
 };
+use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
 use ureq::http::{Method, header, request};
 
@@ -16,6 +17,9 @@ use crate::limits::PAGE_ENTRIES_MAX;
 
 /// Long bodies are sent once the node wants them: a refusal should be heard before a gigabyte is on its way.
 const FIRST_ASK: &str = "100-continue";
+
+/// The media type of IPNS records.
+const IPNS_RECORD: &str = "application/vnd.ipfs.ipns-record";
 
 /// Bytes to send: where they come from, and how many they are where that is known.
 #[derive(Debug)]
@@ -73,6 +77,26 @@ impl Client {
     /// A core as this reader may know it.
     pub(crate) fn core(&self, core: &CorePlace) -> Result<CoreView, ClientError> {
         self.get_json(&core.published(""))
+    }
+
+    /// Where a name leads.
+    pub(crate) fn resolve(&self, name: &str) -> Result<NameView, ClientError> {
+        self.get_json(&format!("/-/resolve/{}", encode_query(name)))
+    }
+
+    /// The record of an IPNS name.
+    pub(crate) fn record(&self, name: &str) -> Result<Vec<u8>, ClientError> {
+        let request = self.request(Method::GET, &record_path(name)).header(header::ACCEPT, IPNS_RECORD);
+        self.read_bytes(self.send(request, SendBody::none())?, IPNS_RECORD_BYTES_MAX as u64)
+    }
+
+    /// Brings the record of an IPNS name.
+    pub(crate) fn put_record(&self, name: &str, record: &[u8]) -> Result<(), ClientError> {
+        let request = self
+            .request(Method::PUT, &record_path(name))
+            .header(header::CONTENT_TYPE, IPNS_RECORD)
+            .header(header::CONTENT_LENGTH, record.len());
+        self.send(request, SendBody::from_reader(&mut &*record)).map(drop)
     }
 
     /// Writes a file in one stream.
@@ -236,6 +260,10 @@ impl Client {
             None => result,
         }
     }
+}
+
+fn record_path(name: &str) -> String {
+    format!("/routing/v1/ipns/{}", encode_query(name))
 }
 
 fn with_range(request: request::Builder, range: Option<&str>) -> request::Builder {
