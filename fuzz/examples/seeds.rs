@@ -23,6 +23,8 @@ fn main() {
     write("car", "v2", &[&[255], &car(&blocks, 2)[..]].concat());
     write("unixfs_read", "directory", &forged(&blocks));
     write("tar", "directory", &forged(&blocks));
+    // Everything, from byte 0, to no byte; the length of the path stands at the end.
+    write("dag_scope", "directory", &[&[12; 1][..], &[0; 9], &forged(&blocks)[..], &[0; 2]].concat());
     let root = blocks.last().expect("a directory has a root");
     write("ipld_block", "dag-pb", root.data());
     write("ipld_block", "dag-json", br#"{"a":{"/":{"bytes":"AAE"}},"b":[1,-2.5,null,true]}"#);
