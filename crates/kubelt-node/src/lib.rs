@@ -48,7 +48,9 @@ pub use exchange::Exchange;
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use node::{CoreSummary, Node};
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
-pub use resolve::{ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start};
+pub use resolve::{
+    ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
+};
 pub use session::{Session, SessionInfo};
 pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
 pub use write::{SignedOp, Write, WriteError, Written};

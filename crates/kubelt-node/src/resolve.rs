@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use cid::Version;
 use kubelt_content::{Cid, ipns::Name, ipns::Record, parse_cid};
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     ipns::{Ipns, OwnNameError},
     limits::{CONTENT_PATH_SEGMENTS_MAX, NAME_STEPS_MAX},
 };
+
+/// Multicodec of dag-pb.
+const DAG_PB: u64 = 0x70;
 
 /// Resolves names; cheap to clone.
 #[derive(Debug, Clone)]
@@ -216,12 +220,18 @@ impl NameRef {
     /// # Errors
     /// [`ContentPathError::Name`] when it is neither.
     pub fn parse(text: &str) -> Result<Self, ContentPathError> {
-        if let Ok(name) = text.parse() {
+        if let Some(name) = key_name(text) {
             return Ok(Self::Ipns(name));
         }
         let lower = text.to_ascii_lowercase();
         if is_dns_name(&lower) { Ok(Self::Dns(lower)) } else { Err(ContentPathError::Name(text.to_owned())) }
     }
+}
+
+/// The IPNS name in a text: a peer id, or a CID of a key, which old software wrote with the codec of dag-pb.
+pub fn key_name(text: &str) -> Option<Name> {
+    let old = || parse_cid(text).ok().filter(|cid| cid.version() == Version::V1 && cid.codec() == DAG_PB);
+    text.parse().ok().or_else(|| Name::from_hash(old()?.hash()).ok())
 }
 
 impl fmt::Display for NameRef {

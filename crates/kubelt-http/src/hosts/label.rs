@@ -7,7 +7,7 @@
 
 use kubelt_content::{Cid, CidBase, format_cid, ipns::Name, parse_cid};
 
-use kubelt_node::is_dns_name;
+use kubelt_node::{is_dns_name, key_name};
 
 /// Most characters of a label.
 const LABEL_BYTES_MAX: usize = 63;
@@ -35,7 +35,7 @@ pub(crate) fn ipfs_label(cid: &Cid) -> Result<String, LabelError> {
 
 /// The label of what stands behind `/ipns/`: an IPNS name or a DNS name.
 pub(crate) fn ipns_label(text: &str) -> Result<String, LabelError> {
-    if let Ok(name) = text.parse::<Name>() {
+    if let Some(name) = key_name(text) {
         return name_label(&name);
     }
     if !is_dns_name(text) {
@@ -57,7 +57,7 @@ pub(crate) fn read_ipfs_label(label: &str) -> Result<(Cid, bool), LabelError> {
 ///
 /// Over `https` a DNS name must be one label; elsewhere it may be written with its dots.
 pub(crate) fn read_ipns_label(label: &str, https: bool) -> Result<(String, bool), LabelError> {
-    if let Ok(name) = label.parse::<Name>().or_else(|_| label.to_ascii_lowercase().parse()) {
+    if let Some(name) = key_name(label).or_else(|| key_name(&label.to_ascii_lowercase())) {
         let right = name_label(&name)?;
         let is_right = right == label;
         return Ok((right, is_right));
@@ -89,7 +89,7 @@ fn dotted(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kubelt_content::{Cid, parse_cid};
+    use kubelt_content::{Cid, CidBase, format_cid, ipns::Name, parse_cid};
     use proptest::prelude::{prop_assert_eq, proptest};
 
     use super::{LabelError, dotted, inline, ipfs_label, ipns_label, read_ipfs_label, read_ipns_label};
@@ -135,6 +135,10 @@ mod tests {
             Ok(("dnslink.example.org".to_owned(), false))
         );
         assert_eq!(read_ipns_label(NAME, true), Ok((NAME.to_owned(), true)));
+        let old = Cid::new_v1(0x70, *NAME.parse::<Name>().expect("a name").hash());
+        let old = format_cid(&old, CidBase::Base36);
+        assert_eq!(ipns_label(&old).as_deref(), Ok(NAME));
+        assert_eq!(read_ipns_label(&old, false), Ok((NAME.to_owned(), false)));
         assert!(ipns_label("no_dots").is_err());
         assert!(read_ipns_label("nodots", false).is_err());
     }
