@@ -5,6 +5,7 @@ mod cars;
 mod content;
 mod denylists;
 mod exposure;
+mod gateway;
 mod harness;
 mod logs;
 mod naming;
