@@ -22,8 +22,8 @@ pub(crate) fn sign_in(address: &str, person: u64) -> Result<String> {
     Ok(session["token"].as_str().context("a session without a token")?.to_owned())
 }
 
-/// Puts a file at `path` of the person's core; the kernel moves its bytes.
-pub(crate) fn put(address: &str, person: u64, token: &str, path: &str, source: &Path) -> Result<()> {
+/// Puts a file at `path` of the person's core, with its query; the kernel moves its bytes. Gives the receipt.
+pub(crate) fn put(address: &str, person: u64, token: &str, path: &str, source: &Path) -> Result<Value> {
     let mut file = File::open(source).context("the file cannot be read")?;
     let len = file.metadata()?.len();
     let head = format!(
@@ -34,7 +34,33 @@ pub(crate) fn put(address: &str, person: u64, token: &str, path: &str, source: &
     let mut stream = TcpStream::connect(address).context("the node takes no connection")?;
     stream.write_all(head.as_bytes())?;
     io::copy(&mut file, &mut stream).context("the node does not take the file")?;
-    answer(&mut stream).map(drop)
+    answer(&mut stream)
+}
+
+/// Uploads a CAR into the person's core.
+pub(crate) fn post_car(address: &str, person: u64, token: &str, car: &[u8]) -> Result<Value> {
+    let mut stream = TcpStream::connect(address).context("the node takes no connection")?;
+    write!(
+        stream,
+        "POST /@{}/-/car HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/vnd.ipld.car\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        wallet(person).account(),
+        car.len()
+    )?;
+    stream.write_all(car).context("the node does not take the CAR")?;
+    answer(&mut stream)
+}
+
+/// Gives a path of the person's core content that was uploaded, for everybody.
+pub(crate) fn link(address: &str, person: u64, token: &str, path: &str, cid: &str) -> Result<Value> {
+    let mut stream = TcpStream::connect(address).context("the node takes no connection")?;
+    write!(
+        stream,
+        "PUT /@{}/-/content/{path}?cid={cid}&visibility=public HTTP/1.1\r\nhost: {address}\r\n\
+         authorization: Bearer {token}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        wallet(person).account()
+    )?;
+    answer(&mut stream)
 }
 
 fn post(address: &str, path: &str, body: &Value) -> Result<Value> {

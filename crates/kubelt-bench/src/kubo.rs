@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::process::{Server, free_address};
+
 /// The binary.
 #[derive(Debug, Clone)]
 pub(crate) struct Kubo(PathBuf);
@@ -49,7 +51,34 @@ impl Repository<'_> {
         Ok(start.elapsed())
     }
 
+    /// Adds a file; gives its CID.
+    pub(crate) fn add_for_cid(&self, source: &Path) -> Result<String> {
+        let source = source.to_str().context("the file's path is not UTF-8")?;
+        let output = self.output(&["add", "--offline", "--quieter", source])?;
+        Ok(output.trim().to_owned())
+    }
+
+    /// Its gateway, with no network behind it; ends when dropped.
+    pub(crate) fn daemon(&self) -> Result<Server> {
+        let address = free_address()?;
+        let port = address.rsplit_once(':').context("an address without a port")?.1;
+        for (key, value) in [
+            ("Addresses.Gateway", format!("/ip4/127.0.0.1/tcp/{port}")),
+            ("Addresses.API", "/ip4/127.0.0.1/tcp/0".to_owned()),
+        ] {
+            self.run(&["config", key, &value])?;
+        }
+        let mut command = Command::new(&self.kubo.0);
+        command.args(["daemon", "--offline"]).env("IPFS_PATH", &self.dir).env("IPFS_TELEMETRY", "off");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Server::start(command, address)
+    }
+
     fn run(&self, args: &[&str]) -> Result<()> {
+        self.output(args).map(drop)
+    }
+
+    fn output(&self, args: &[&str]) -> Result<String> {
         let output = Command::new(&self.kubo.0)
             .args(args)
             .env("IPFS_PATH", &self.dir)
@@ -60,6 +89,6 @@ impl Repository<'_> {
         if !output.status.success() {
             bail!("`ipfs {}` failed: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
         }
-        Ok(())
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }

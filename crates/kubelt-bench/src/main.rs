@@ -9,10 +9,12 @@
 
 mod args;
 mod cores;
+mod gateway;
 mod http;
 mod import;
 mod kubo;
 mod limits;
+mod load;
 mod machine;
 mod process;
 mod replay;
@@ -50,6 +52,11 @@ const BENCHES: &[Bench] = &[
         name: "replay",
         about: "a core with 100,000 operations: loaded, checked, written to",
         run: replay::run,
+    },
+    Bench {
+        name: "gateway",
+        about: "files of 4 KiB, 1 MiB and 1 GiB by CID, and a large directory",
+        run: gateway::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
 ];

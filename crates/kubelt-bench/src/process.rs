@@ -1,6 +1,7 @@
 //! Processes that are measured: a node as people run it, and this program run again for one task.
 
 use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,13 +48,18 @@ pub(crate) struct RunningNode {
 
 impl RunningNode {
     pub(crate) fn start(data_dir: &Path) -> Result<Self> {
+        Self::start_with(data_dir, None)
+    }
+
+    /// With a file of settings.
+    pub(crate) fn start_with(data_dir: &Path, settings: Option<&Path>) -> Result<Self> {
         let began = Instant::now();
-        let mut child = Command::new(binary()?)
-            .args(["node", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("`kubelt node` does not start")?;
+        let mut command = Command::new(binary()?);
+        command.args(["node", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        if let Some(settings) = settings {
+            command.arg("--config").arg(settings);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().context("`kubelt node` does not start")?;
         let stdout = child.stdout.take().expect("piped above");
         let mut node = Self { child, address: String::new(), ready_after: Duration::ZERO };
         let mut line = String::new();
@@ -63,6 +69,10 @@ impl RunningNode {
         let url = told["listening"].as_str().context("`kubelt node` does not say where it listens")?;
         node.address = url.trim_start_matches("http://").to_owned();
         Ok(node)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn memory(&self) -> Result<Memory> {
@@ -77,6 +87,73 @@ impl Drop for RunningNode {
         let _gone_already = self.child.wait();
     }
 }
+
+/// Another server, running; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens: `127.0.0.1:PORT`.
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// Starts it and waits until it takes connections.
+    pub(crate) fn start(mut command: Command, address: String) -> Result<Self> {
+        let child = command.spawn().context("the server does not start")?;
+        let mut server = Self { child, address };
+        for _ in 0..STARTING_POLLS_MAX {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server has ended: {status}");
+            }
+            if TcpStream::connect(&server.address).is_ok() {
+                return Ok(server);
+            }
+            std::thread::sleep(STARTING_POLL);
+        }
+        bail!("the server takes no connections")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its workers end with it only when it is asked to end.
+        let _gone_already = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _gone_already = self.child.wait();
+    }
+}
+
+const STARTING_POLLS_MAX: usize = 300;
+const STARTING_POLL: Duration = Duration::from_millis(100);
+
+/// An address that was free a moment ago, for servers that cannot choose one themselves.
+pub(crate) fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+/// What the processor has done for a process and its children that still run.
+pub(crate) fn processor_time(pid: u32) -> Result<Duration> {
+    let mut ticks = 0;
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{number}/stat")) else { continue };
+        // The name of a process may hold anything; what follows its last bracket does not.
+        let Some((_, fields)) = text.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let field = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+        if number == pid || field(1) == u64::from(pid) {
+            ticks += field(11) + field(12);
+        }
+    }
+    Ok(Duration::from_millis(ticks * MS_PER_TICK))
+}
+
+/// The kernel counts in hundredths of a second for everybody (`USER_HZ`).
+const MS_PER_TICK: u64 = 10;
 
 /// `kubelt`, built beside this program.
 fn binary() -> Result<PathBuf> {
