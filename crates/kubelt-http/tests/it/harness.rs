@@ -127,6 +127,10 @@ impl TestNode {
         Self { router: router(&node, config), node, clock }
     }
 
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub(crate) fn pass(&self, ms: u64) {
         self.clock.0.fetch_add(ms, Ordering::Relaxed);
     }

@@ -1,6 +1,6 @@
 //! Content by name, and content under hosts of its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use axum::{body::Body, http::Request};
 use kubelt_api::ContentReceipt;
@@ -11,6 +11,11 @@ use kubelt_content::{
     ipns::{Generations, NewRecord, Record, SecretKey},
     parse_cid,
     unixfs::{DirectoryBuilder, Profile},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
 };
 
 use crate::harness::{Answer, Person, TestNode};
@@ -371,4 +376,53 @@ async fn bad_rules_are_told_only_where_they_are_needed() {
         let answer = site.at(&host, "/missing").await.expect(500).text();
         assert!(answer.contains(told), "{answer}");
     }
+}
+
+/// Sends `requests` over one connection and gives all that comes back until the node closes it.
+async fn talk(address: SocketAddr, requests: &[String]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("the node listens");
+    let (mut answer, mut piece) = (Vec::new(), [0; 1_024]);
+    for (i, request) in requests.iter().enumerate() {
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        while i + 1 < requests.len() && !answer.ends_with(b"\r\n\r\n") {
+            let len = stream.read(&mut piece).await.expect("an answer");
+            assert!(len > 0, "the tunnel was not opened: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&piece[..len]);
+        }
+    }
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn the_node_is_a_proxy_to_its_own_content_alone() {
+    let site = Site::new().await;
+    let cid = site.file("hello.txt", "hello").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(kubelt_http::serve(listener, site.node.router(), async {
+        let _stopped = stopped.await;
+    }));
+    let host = format!("{cid}.ipfs.example.com");
+    let last = "Connection: close\r\n\r\n";
+    let absolute = format!("GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\n{last}");
+    let answer = talk(address, &[absolute]).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+    // Wherever a tunnel is said to lead, it leads here.
+    for target in [host.as_str(), "192.0.2.1"] {
+        let connect = format!("CONNECT {target}:80 HTTP/1.1\r\nHost: {target}:80\r\n\r\n");
+        let get = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{last}");
+        let answer = talk(address, &[connect.clone(), get]).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
+        // And a tunnel in a tunnel leads nowhere.
+        let again = format!("CONNECT {target}:80 HTTP/1.1\r\nHost: {host}\r\n{last}");
+        let answer = talk(address, &[connect, again]).await;
+        assert!(
+            !answer.rsplit("\r\n\r\nHTTP/1.1 ").next().is_some_and(|last| last.starts_with('2')),
+            "{answer}"
+        );
+    }
+    stop.send(()).expect("it serves");
+    serving.await.expect("no panic").expect("an orderly end");
 }
