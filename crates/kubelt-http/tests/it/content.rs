@@ -117,7 +117,7 @@ async fn empty_content_and_guarded_writes() {
 }
 
 /// A directory of two files as a CAR, with the root and the blocks.
-fn directory_car() -> (String, Vec<Block>, Vec<u8>) {
+pub(crate) fn directory_car() -> (String, Vec<Block>, Vec<u8>) {
     let mut blocks = Vec::new();
     let mut sink = |block: Block| {
         blocks.push(block);

@@ -4,7 +4,10 @@ use axum::body::Body;
 use kubelt_api::{Code, ContentReceipt};
 use kubelt_content::denylist::Denylist;
 
-use crate::harness::{Person, TestNode};
+use crate::{
+    content::directory_car,
+    harness::{Person, TestNode},
+};
 
 fn deny(node: &TestNode, rules: &str) {
     let mut list = Denylist::default();
@@ -45,6 +48,31 @@ async fn denied_content_is_gone_for_everybody() {
     }
     deny(&node, "");
     node.get(&format!("/ipfs/{}", bad.cid), None).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_denied_path_is_gone_under_every_name_of_its_root() {
+    let (node, alice) = (TestNode::new(), Person::new(1));
+    let token = node.sign_in(&alice).await.token;
+    let (root, _, car) = directory_car();
+    let kind = [("content-type", "application/vnd.ipld.car")];
+    node.call("POST", &format!("{}/-/car", alice.core()), Some(&token), &kind, car).await.expect(201);
+    let link = format!("{}/-/content/site?visibility=public&cid={root}", alice.core());
+    node.put(&link, &token, "").await.expect(201);
+    deny(&node, &format!("/ipfs/{root}/a*\n!/ipfs/{root}/allowed"));
+    let names = [
+        format!("/ipfs/{root}"),
+        format!("{}/site", alice.core()),
+        format!("{}/-/content/site", alice.core()),
+    ];
+    for name in names {
+        for reader in [None, Some(token.as_str())] {
+            let denied = node.get(&format!("{name}/a.txt"), reader).await;
+            denied.expect(410).expect_problem(Code::Gone);
+            node.get(&format!("{name}/b.css"), reader).await.expect(200);
+            node.get(&format!("{name}/allowed"), reader).await.expect(404);
+        }
+    }
 }
 
 #[tokio::test]

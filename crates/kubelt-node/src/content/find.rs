@@ -39,7 +39,10 @@ impl Content {
             let path = content_path(head)?;
             let Some(entry) = self.entry(reader, core, &path).await? else { continue };
             match resolve(&self.blocks(entry.within), &entry.value.cid, rest) {
-                Ok(node) => return Ok(found(&entry, node.cid, node.kind, segments, rest.is_empty())),
+                Ok(node) => {
+                    self.permit(&entry.value.cid, rest)?;
+                    return Ok(found(&entry, node.cid, node.kind, segments, rest.is_empty()));
+                }
                 Err(error) => match ContentError::reading(error) {
                     ContentError::NotFound => {}
                     other => return Err(other),
@@ -67,7 +70,10 @@ impl Content {
             let (head, rest) = segments.split_at(taken);
             let Some(entry) = self.entry(reader, core, &content_path(head)?).await? else { continue };
             match follow(&self.blocks(entry.within), &entry.value.cid, rest) {
-                Ok(way) => return Ok(Reached { way, visibility: entry.visibility, within: entry.within }),
+                Ok(way) => {
+                    self.permit(&entry.value.cid, rest)?;
+                    return Ok(Reached { way, visibility: entry.visibility, within: entry.within });
+                }
                 Err(error) => match ContentError::reading(error) {
                     ContentError::NotFound => {}
                     other => return Err(other),
@@ -127,12 +133,19 @@ impl Content {
             self.let_in(reader, root).await?
         };
         let (visibility, within) = let_in.ok_or(ContentError::NotFound)?;
-        let denied = self.denylists.now();
-        if denied.denies_path(root, &segments.join("/")) || is_inline && denied.denies_cid(root) {
-            return Err(ContentError::Denied);
+        self.permit(root, segments)?;
+        if is_inline {
+            self.permit(root, &[])?;
         }
         let way = follow(&self.blocks(within), root, segments).map_err(ContentError::reading)?;
         Ok(Reached { way, visibility, within })
+    }
+
+    /// Refuses what the operator denies by its path below a CID, by whatever name the reader got there. Blocks that
+    /// are denied for themselves stop where they are read.
+    fn permit(&self, root: &Cid, segments: &[String]) -> Result<(), ContentError> {
+        let denied = self.denylists.now().denies_path(root, &segments.join("/"));
+        if denied { Err(ContentError::Denied) } else { Ok(()) }
     }
 
     /// How `reader` is let in to a block, if at all: by a path that names a root which reaches it.
