@@ -75,7 +75,7 @@ pub(crate) fn car_response(
     // What is missing at the very end of the path is said before anything is sent.
     load(&blocks, &reached.way.end).map_err(ContentError::reading)?;
     let body = if *method == Method::HEAD {
-        Body::empty()
+        unsent()
     } else {
         let (writer, first) = CarWriter::v1(&[reached.way.end]);
         let limits = WalkLimits { blocks_max: CAR_BLOCKS_MAX, ..WalkLimits::default() };
@@ -97,7 +97,7 @@ pub(crate) fn tar_response(
     let blocks = content.blocks(reached.within);
     let tar = TarStream::open(&blocks, &reached.way.end, name).map_err(packing)?;
     let body = if *method == Method::HEAD {
-        Body::empty()
+        unsent()
     } else {
         Body::new(PiecesBody::new(TarPieces { blocks, tar }, None))
     };
@@ -118,6 +118,20 @@ fn streamed(body: Body, kind: &str) -> Response {
     insert(headers, header::CONTENT_TYPE, kind);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("none"));
     response
+}
+
+/// No bytes, of a length that is not said: that of an empty body would be `0`, which GET does not give.
+fn unsent() -> Body {
+    Body::new(PiecesBody::new(Unsent, None))
+}
+
+#[derive(Debug)]
+struct Unsent;
+
+impl Pieces for Unsent {
+    fn next(&mut self) -> Option<Result<Bytes, ContentError>> {
+        None
+    }
 }
 
 #[derive(Debug)]

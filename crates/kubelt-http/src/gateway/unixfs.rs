@@ -40,7 +40,7 @@ impl Ask<'_> {
                 self.file(&node, &end, name)
             }
             NodeKind::Directory { .. } => {
-                if !self.request.slash && self.wish.format.is_none() {
+                if !self.request.slash && self.wish.format != Some(Format::Json) {
                     return Ok(self.with_slash());
                 }
                 if self.wish.format == Some(Format::Json) {
