@@ -9,7 +9,8 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
-const RATES_OFF = '[rates]\nrequests_per_second = 0\nsign_ins_per_minute = 0\nwrites_per_second = 0\n'
+/** No limits, and no name is looked up beyond this machine. */
+const ALWAYS = '[rates]\nrequests_per_second = 0\nsign_ins_per_minute = 0\nwrites_per_second = 0\n[dns]\nlookup = false\n'
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 /** One run of a command must not outlast this, or a check would hang for ever. */
 const COMMAND_MS_MAX = 300_000
@@ -18,7 +19,7 @@ const COMMAND_MS_MAX = 300_000
  * Starts a node and signs in with a new wallet.
  *
  * @param {object} [options]
- * @param {string} [options.settings] more of the settings file (TOML), without `[rates]`
+ * @param {string} [options.settings] more of the settings file (TOML), without `[rates]` and `[dns]`
  * @param {object} [options.env] more of the environment
  * @returns the node:
  *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`
@@ -38,7 +39,7 @@ export async function startNode ({ settings = '', env = {} } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'kubelt-conformance-'))
   const passphrase = join(dir, 'passphrase')
   writeFileSync(passphrase, 'a passphrase\n')
-  writeFileSync(join(dir, 'kubelt.toml'), `${settings}\n${RATES_OFF}`)
+  writeFileSync(join(dir, 'kubelt.toml'), `${settings}\n${ALWAYS}`)
   const around = { ...clean(process.env), ...env, KUBELT_HOME: join(dir, 'config') }
 
   const child = spawn(

@@ -15,7 +15,7 @@ import { writeTrees } from './trees.mjs'
 const checks = new Checks()
 const dir = mkdtempSync(join(tmpdir(), 'kubelt-trees-'))
 const trees = writeTrees(dir)
-const node = await startNode({ settings: process.env.EXTRA ?? '' })
+const node = await startNode()
 try {
   const kubo = await startKubo()
   try {

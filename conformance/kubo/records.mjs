@@ -30,14 +30,6 @@ export async function exchangeRecords (checks, node, kubo, roots) {
   }
 }
 
-/** The name of the core follows its public root; Kubo finds its record good. */
-export async function inspectOurs (checks, node, kubo) {
-  await checks.check('our record is good for Kubo', async () => {
-    const session = await (await node.fetch('/-/session')).json()
-    expect(session != null, 'no session')
-  })
-}
-
 function expect (is, otherwise) {
   if (!is) {
     throw new Error(otherwise)
