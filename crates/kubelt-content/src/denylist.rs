@@ -128,8 +128,7 @@ impl Denylist {
         if self.is_empty() {
             return false;
         }
-        let subject = Subject::Content(cid.hash().to_bytes().into());
-        self.denies(&subject, &[multihash_text(cid)], Some(&format_cid(cid, CidBase::Base32)), path)
+        self.denies(&Subject::Content(cid.hash().to_bytes().into()), path, |hash| spelled(cid, hash))
     }
 
     /// Whether `/ipns/{key}/{path}` is denied.
@@ -137,8 +136,7 @@ impl Denylist {
         if self.is_empty() {
             return false;
         }
-        let subject = Subject::Key(key.hash().to_bytes().into());
-        self.denies(&subject, &[multihash_text(key)], Some(&format_cid(key, CidBase::Base32)), path)
+        self.denies(&Subject::Key(key.hash().to_bytes().into()), path, |hash| spelled(key, hash))
     }
 
     /// Whether `/ipns/{domain}/{path}` is denied.
@@ -147,22 +145,23 @@ impl Denylist {
             return false;
         }
         let domain = domain.to_ascii_lowercase();
-        let text = format!("/ipns/{domain}");
-        self.denies(&Subject::Domain(domain.clone().into()), &[text], Some(&domain), path)
+        self.denies(&Subject::Domain(domain.clone().into()), path, |hash| match hash {
+            Hash::Legacy => domain.clone(),
+            Hash::Sha256 | Hash::Blake3 => format!("/ipns/{domain}"),
+        })
     }
 
-    fn denies(&self, subject: &Subject, modern: &[String], legacy: Option<&str>, path: &str) -> bool {
+    /// Asks the rules about `subject`; `spelled` is how each kind of hashed rule spells it.
+    fn denies(&self, subject: &Subject, path: &str, spelled: impl Fn(Hash) -> String) -> bool {
         let plain = self.plain.get(subject).into_iter().flatten().filter(|rule| rule.matches(path));
         let mut last = plain.map(|rule| rule.verdict).max();
         for hash in &self.hashes {
-            let texts: Vec<String> = match hash {
-                Hash::Legacy => legacy.iter().map(|text| format!("{text}/{path}")).collect(),
-                _ if path.is_empty() => modern.to_vec(),
-                _ => modern.iter().map(|text| format!("{text}/{path}")).collect(),
-            };
-            for text in texts {
-                last = last.max(self.hashed.get(&(*hash, hash.digest(&text))).copied());
+            let mut text = spelled(*hash);
+            if *hash == Hash::Legacy || !path.is_empty() {
+                text.push('/');
+                text.push_str(path);
             }
+            last = last.max(self.hashed.get(&(*hash, hash.digest(&text))).copied());
         }
         last.is_some_and(|verdict| verdict.deny)
     }
@@ -249,8 +248,12 @@ fn hashed_keys(text: &str) -> Option<Vec<(Hash, Box<[u8]>)>> {
     (!keys.is_empty()).then_some(keys)
 }
 
-fn multihash_text(cid: &Cid) -> String {
-    multibase::Base::Base58Btc.encode(cid.hash().to_bytes())
+/// How rules of a kind spell a CID: the old ones with its codec, the others as a multihash.
+fn spelled(cid: &Cid, hash: Hash) -> String {
+    match hash {
+        Hash::Legacy => format_cid(cid, CidBase::Base32),
+        Hash::Sha256 | Hash::Blake3 => multibase::Base::Base58Btc.encode(cid.hash().to_bytes()),
+    }
 }
 
 /// The header, the rules, and how many lines stand before these.
