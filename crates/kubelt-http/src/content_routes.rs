@@ -219,6 +219,6 @@ pub(crate) async fn possession(
         return Err(ApiError::new(Code::TooLarge, format!("ask for {POSSESSION_CIDS_MAX} CIDs at most")));
     }
     let cids = asked.cids.iter().map(|text| cid_of(text)).collect::<Result<Vec<_>, _>>()?;
-    let missing = routes.content.missing(&request.core, &cids)?;
+    let missing = routes.content.missing(&request.core, &cids).await?;
     Ok(Json(Possession { missing: missing.iter().map(ToString::to_string).collect() }).into_response())
 }

@@ -155,7 +155,9 @@ impl From<CommitError> for ApiError {
                     "the node cannot write at the moment: its disk is full or read-only",
                 )
             }
-            CommitError::BlockForgotten => Self::new(Code::Conflict, error.to_string()),
+            CommitError::BlockForgotten | CommitError::Conflict => {
+                Self::new(Code::Conflict, error.to_string())
+            }
             CommitError::Write(_) | CommitError::Sync(_) | CommitError::Unreadable(_) => {
                 tracing::error!(error = %chain(&error), "a write failed");
                 Self::new(Code::Unavailable, "the node could not write to its disk; nothing was changed")

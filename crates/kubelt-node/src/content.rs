@@ -33,13 +33,16 @@ pub use stream::Upload;
 pub use upload::{Stored, Target, UploadError};
 
 pub(crate) use block_sink::BlockSink;
-pub(crate) use link::{Wholeness, how_whole};
+pub(crate) use link::{
+    Wholeness, expect_hidden, expect_not_whole, hide, how_whole, is_shown, linked_at, unmark_whole,
+};
 pub(crate) use upload::UNKNOWN_MEDIA_TYPE;
 
 use crate::{
     StoreError,
     access::Access,
     blocks::{BlockError, ReachedBlocks, Within},
+    collect::{Leases, Stamps},
     cores::{Cores, LoadError},
     denylists::Denylists,
     limits::UPLOADS_MAX,
@@ -56,11 +59,27 @@ pub struct Content {
     access: Arc<Access>,
     uploads: Arc<Semaphore>,
     denylists: Denylists,
+    pub(crate) stamps: Stamps,
+    pub(crate) leases: Leases,
 }
 
 impl Content {
-    pub(crate) fn new(store: Store, cores: Cores, access: Arc<Access>, denylists: Denylists) -> Self {
-        Self { store, cores, access, uploads: Arc::new(Semaphore::new(UPLOADS_MAX)), denylists }
+    pub(crate) fn new(
+        store: Store,
+        cores: Cores,
+        access: Arc<Access>,
+        denylists: Denylists,
+        stamps: Stamps,
+    ) -> Self {
+        Self {
+            store,
+            cores,
+            access,
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            denylists,
+            stamps,
+            leases: Leases::default(),
+        }
     }
 
     /// What the operator does not serve.

@@ -30,6 +30,7 @@ use crate::{
     ipns::Stale,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     session_table::SessionTable,
+    worker::WorkError,
     write::{Batch, Finished, Write, WriteError, Written},
 };
 
@@ -163,6 +164,23 @@ impl Cores {
         let Some(tx) = made else { return Ok(false) };
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Does a transaction while nobody else writes to the core: what `decide` reads stays so until it is committed.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        core: &CoreId,
+        decide: impl FnOnce() -> Result<(Tx, T), WorkError> + Send + 'static,
+    ) -> Result<T, WorkError> {
+        let cell = self.cell(*core);
+        // A task of its own, as for writes.
+        let deciding = tokio::spawn(async move {
+            let _slot = cell.log.lock().await;
+            let (tx, answer) = decide()?;
+            tx.commit().await?;
+            Ok(answer)
+        });
+        deciding.await?
     }
 
     /// Takes the writes that wait for a core and commits them together, until none waits. Between batches others

@@ -13,6 +13,7 @@ mod access;
 mod blocks;
 mod challenge;
 mod clock;
+mod collect;
 mod content;
 mod cores;
 mod denylists;

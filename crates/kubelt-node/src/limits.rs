@@ -123,3 +123,22 @@ pub(crate) const DNSLINK_TTL_MIN: Duration = Duration::from_secs(10);
 pub(crate) const DNSLINK_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long it is kept that a name has none, where the DNS does not say.
 pub(crate) const DNSLINK_TTL_NONE: Duration = Duration::from_secs(60);
+/// How long blocks stay that were brought or asked for and that no path reaches, in milliseconds; so long may an
+/// interrupted upload rest.
+pub(crate) const GRACE_MS: u64 = 60 * 60 * 1_000;
+/// How long after a public name is written its public index is looked at again, in milliseconds.
+pub(crate) const SHOW_AGAIN_MS: u64 = 60 * 1_000;
+/// Most versions of a path that a core's settings can count; beyond there is only `all`.
+pub(crate) const VERSIONS_KEPT_MAX: usize = 1_000;
+/// Blocks that one transaction of the collector takes.
+pub(crate) const COLLECT_BLOCKS: usize = 512;
+/// Possessions that one step of a sweep looks at.
+pub(crate) const SWEEP_BLOCKS: usize = 4_096;
+/// Paths whose versions one step looks at.
+pub(crate) const VERSIONS_PAGE: usize = 256;
+/// The longest that the collector rests before it looks at its queue.
+pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(5);
+/// How often a DAG is walked while blocks of it are taken away.
+pub(crate) const LINK_TRIES_MAX: usize = 4;
+/// Jobs of the collector's queue that are counted.
+pub(crate) const QUEUE_COUNTED_MAX: usize = 10_000;

@@ -8,6 +8,7 @@ use kubelt_store::{Quota, Store, Usage};
 use crate::{
     access::{Access, Reader},
     clock::Clock,
+    collect::{Collector, Stamps},
     content::Content,
     cores::{Cores, LoadError},
     denylists::Denylists,
@@ -21,7 +22,7 @@ use crate::{
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
-    worker::Workers,
+    worker::{Waker, Worker, Workers},
 };
 
 /// The services of a node; cheap to clone.
@@ -64,7 +65,14 @@ impl Node {
             Arc::clone(&stale),
         );
         let access = Arc::new(Access::new(cores.clone(), exposures.clone()));
-        let content = Content::new(store.clone(), cores.clone(), Arc::clone(&access), Denylists::default());
+        let stamps = Stamps::new(Arc::clone(&clock));
+        let content = Content::new(
+            store.clone(),
+            cores.clone(),
+            Arc::clone(&access),
+            Denylists::default(),
+            stamps.clone(),
+        );
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
         let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
@@ -72,7 +80,9 @@ impl Node {
         let denylists = content.denylists().clone();
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
-        let workers = Workers::new([ipns.worker()]);
+        let (leases, waker) = (content.leases.clone(), Waker::default());
+        let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
+        let workers = Workers::new([ipns.worker(), Worker::new("collector", &waker, collector)]);
         let status = Status::new(store, workers.clone());
         Self { status, sessions, cores, content, exchange, pins, workers, ipns, dnslinks, resolver }
     }

@@ -11,17 +11,19 @@ use kubelt_core::{
     Act, Body, CoreId, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, codec,
     limits::VALUE_BYTES_MAX,
     log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
-    schema::{self, ContentEntry, SchemaError},
+    schema::{self, ContentEntry, SchemaError, Visibility},
 };
 use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError};
 
 use crate::{
     StoreError,
     clock::random,
-    content::{PREFIX, Wholeness, how_whole},
+    collect::{Job, VERSIONS, enqueue, keep_of, set_kept},
+    content::{PREFIX, Wholeness, how_whole, is_shown},
     cores::{LoadError, Loaded},
     exposures::Exposures,
     ipns,
+    limits::SHOW_AGAIN_MS,
     names::{Named, set_name},
     session::Session,
     session_table::SessionTable,
@@ -141,6 +143,7 @@ pub(crate) struct Batch<'a> {
     exposure_changed: bool,
     /// Whether what the core's IPNS name points to may change.
     root_changed: bool,
+    versions_changed: bool,
     changed: bool,
 }
 
@@ -170,6 +173,7 @@ impl<'a> Batch<'a> {
             ended: Vec::new(),
             exposure_changed: false,
             root_changed: false,
+            versions_changed: false,
             changed: false,
         }
     }
@@ -260,6 +264,7 @@ impl<'a> Batch<'a> {
         }
         self.exposure_changed |= Exposures::concerns(path);
         self.root_changed |= ipns::concerns(path);
+        self.versions_changed |= path.as_str() == VERSIONS;
     }
 
     /// Opens whatever has become whole at these paths since its operation was taken in.
@@ -276,9 +281,19 @@ impl<'a> Batch<'a> {
     /// Ends the batch: heads, and what content paths open.
     pub(crate) fn finish(mut self) -> Result<Finished, WriteError> {
         if self.changed {
+            let keep = keep_of(&self.tx, &self.core)?;
             for path in std::mem::take(&mut self.touched) {
                 let now = self.opened(&path)?;
                 self.root_changed |= set_name(&mut self.tx, &self.core, &path, now)?;
+                set_kept(&mut self.tx, &self.core, &path, keep, self.now_ms)?;
+                if let Some(named) = now.filter(|named| named.visibility == Visibility::Public) {
+                    let shown = is_shown(self.store, &named.root)?;
+                    let due_ms = self.now_ms + if shown { SHOW_AGAIN_MS } else { 0 };
+                    enqueue(&mut self.tx, due_ms, &Job::Show { core: self.core, root: named.root })?;
+                }
+            }
+            if self.versions_changed {
+                enqueue(&mut self.tx, self.now_ms, &Job::Versions { core: self.core })?;
             }
             self.root_changed |= self.exposure_changed;
             if self.root_changed {

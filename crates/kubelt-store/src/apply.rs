@@ -1,13 +1,13 @@
 //! What mutations add up to: the same code for a commit, for replay and for a rebuild.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use cid::Cid;
 
 use crate::{
     error::IndexError,
-    index::{Batch, Index},
+    index::{Batch, Index, Range},
     keys,
     limits::INLINE_BYTES_MAX,
     mutation::{Count, Mutation, Value},
@@ -18,13 +18,13 @@ use crate::{
 /// Changes of the index on their way: those of a group, and those of the transaction at hand.
 pub(crate) struct Stage<'a> {
     index: &'a dyn Index,
-    group: HashMap<Bytes, Option<Bytes>>,
-    tx: HashMap<Bytes, Option<Bytes>>,
+    group: BTreeMap<Bytes, Option<Bytes>>,
+    tx: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(index: &'a dyn Index) -> Self {
-        Self { index, group: HashMap::new(), tx: HashMap::new() }
+        Self { index, group: BTreeMap::new(), tx: BTreeMap::new() }
     }
 
     /// The value at `key` with all changes so far, as the index holds it.
@@ -33,6 +33,30 @@ impl<'a> Stage<'a> {
             Some(value) => Ok(value.clone()),
             None => self.index.get(key),
         }
+    }
+
+    /// Whether no key begins with `prefix`, with all changes so far.
+    pub(crate) fn is_empty(&self, prefix: &[u8]) -> Result<bool, IndexError> {
+        let range = Range::prefix(prefix);
+        let bounds: (Bound<Bytes>, Bound<Bytes>) = (range.from.clone(), range.to.clone());
+        let added = |rows: &BTreeMap<Bytes, Option<Bytes>>| {
+            rows.range(bounds.clone()).any(|(key, value)| value.is_some() && self.is_there(key))
+        };
+        if added(&self.tx) || added(&self.group) {
+            return Ok(false);
+        }
+        for row in self.index.scan(range, false) {
+            let (key, _value) = row?;
+            if self.tx.get(&key).or_else(|| self.group.get(&key)).is_none_or(Option::is_some) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the changes so far leave a value at `key`.
+    fn is_there(&self, key: &Bytes) -> bool {
+        self.tx.get(key).or_else(|| self.group.get(key)).is_some_and(Option::is_some)
     }
 
     /// The counters at `key` with all changes so far, and without those of the transaction at hand.
@@ -68,6 +92,12 @@ impl<'a> Stage<'a> {
                         self.count(count)?;
                     }
                 }
+                Mutation::Upsert { key, value, count } => {
+                    if self.get(key)?.is_none() {
+                        self.count(count)?;
+                    }
+                    self.set(key, Some(stored(value, payload_at)));
+                }
                 Mutation::Remove { key, count } => {
                     if self.get(key)?.is_some() {
                         self.set(key, None);
@@ -79,9 +109,17 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Replaces a row that still is as it was.
+    pub(crate) fn repoint(&mut self, key: &Bytes, from: &Bytes, to: &Bytes) -> Result<(), IndexError> {
+        if self.get(key)?.as_ref() == Some(from) {
+            self.set(key, Some(to.clone()));
+        }
+        Ok(())
+    }
+
     /// Keeps what the transaction at hand changed.
     pub(crate) fn keep(&mut self) {
-        self.group.extend(self.tx.drain());
+        self.group.append(&mut self.tx);
     }
 
     /// Forgets what the transaction at hand changed.
@@ -111,7 +149,9 @@ impl<'a> Stage<'a> {
             return Ok(());
         }
         let counters = Counters::of_row(self.get(&count.key)?.as_ref()).add(count.add);
-        self.set(&count.key, Some(Stored::inline(&counters.encode())));
+        // No row for nothing: a rebuild from compacted segments may never have counted it.
+        let row = (counters != Counters::default()).then(|| Stored::inline(&counters.encode()));
+        self.set(&count.key, row);
         Ok(())
     }
 }

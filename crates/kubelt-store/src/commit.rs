@@ -70,8 +70,41 @@ pub(crate) struct Request {
     pub(crate) records: Vec<Record>,
     /// Index keys of blocks that it did not bring because they were there.
     pub(crate) needs: Vec<Vec<u8>>,
+    /// What it was made upon: it happens only if these are so before it, and those after it.
+    pub(crate) expects: Expects,
+    /// What the committer is to do for compaction.
+    pub(crate) errand: Option<Errand>,
     /// Cores whose quotas it must keep.
     pub(crate) quotas: Vec<CoreId>,
+}
+
+/// What only the thread that writes may do.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// Ends the segment that is written to.
+    Seal,
+    /// Makes the index durable.
+    Flush,
+    /// Replaces rows of the index that still are as they were. Nothing is written of it: a replay of the segments
+    /// comes to the same.
+    Repoint(Vec<Repoint>),
+}
+
+/// A row of the index that is to point elsewhere.
+#[derive(Debug)]
+pub(crate) struct Repoint {
+    pub(crate) key: Bytes,
+    pub(crate) from: Bytes,
+    pub(crate) to: Bytes,
+}
+
+/// What a transaction rests on, looked at when it is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Expects {
+    /// Keys and their values, as the index holds them, before the transaction.
+    pub(crate) before: Vec<(Vec<u8>, Option<Bytes>)>,
+    /// Prefixes under which the transaction leaves nothing.
+    pub(crate) empty_after: Vec<Vec<u8>>,
 }
 
 /// The thread's state.
@@ -136,6 +169,11 @@ impl Committer {
             self.stop_writing(&error);
             return self.fail(accepted, &CommitError::Index(error));
         }
+        if accepted.iter().any(|one| matches!(one.request.errand, Some(Errand::Flush)))
+            && let Err(error) = self.index.flush()
+        {
+            return self.fail(accepted, &CommitError::Index(error));
+        }
         self.status.groups.fetch_add(1, Ordering::Relaxed);
         self.status.txs.fetch_add(accepted.len() as u64, Ordering::Relaxed);
         accepted.into_iter().for_each(|one| one.answer(Ok(())));
@@ -165,6 +203,9 @@ impl Committer {
         if free < floor {
             return Err(CommitError::NoSpace { free, floor });
         }
+        if pending.iter().any(|one| matches!(one.request.errand, Some(Errand::Seal))) {
+            self.writer.seal();
+        }
         self.writer.prepare(self.options.segment_bytes).map_err(write)
     }
 
@@ -173,6 +214,16 @@ impl Committer {
         for key in &request.needs {
             if stage.get(key).map_err(CommitError::Unreadable)?.is_none() {
                 return Err(CommitError::BlockForgotten);
+            }
+        }
+        for (key, value) in &request.expects.before {
+            if stage.get(key).map_err(CommitError::Unreadable)? != *value {
+                return Err(CommitError::Conflict);
+            }
+        }
+        if let Some(Errand::Repoint(rows)) = &request.errand {
+            for Repoint { key, from, to } in rows {
+                stage.repoint(key, from, to).map_err(CommitError::Unreadable)?;
             }
         }
         for record in &request.records {
@@ -189,6 +240,11 @@ impl Committer {
                 crate::segment::format::Kind::Commit => {
                     stage.mutate(&mutations(head), at).map_err(CommitError::Unreadable)?;
                 }
+            }
+        }
+        for prefix in &request.expects.empty_after {
+            if !stage.is_empty(prefix).map_err(CommitError::Unreadable)? {
+                return Err(CommitError::Conflict);
             }
         }
         request.quotas.iter().try_for_each(|core| self.check_quota(stage, core))

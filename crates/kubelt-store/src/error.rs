@@ -142,6 +142,9 @@ pub enum CommitError {
     /// A block that the transaction counted on was forgotten meanwhile.
     #[error("a block that was already stored was forgotten meanwhile; send the write again")]
     BlockForgotten,
+    /// What the transaction rests on was changed meanwhile.
+    #[error("something that the write rests on was changed meanwhile; send the write again")]
+    Conflict,
     /// The store takes no writes.
     #[error("the store is read-only: {reason}")]
     ReadOnly {

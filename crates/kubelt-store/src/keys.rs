@@ -10,7 +10,9 @@
 //! | key | value |
 //! | --- | --- |
 //! | `B hash` | where the block's bytes lie |
-//! | `P core hash` | the core possesses the block: its size |
+//! | `P core hash` | the core possesses the block: its size, and the stamp of who brought or asked for it last |
+//! | `W hash core` | the same, by block |
+//! | `G core len hash codec root` | the core's root reaches the block |
 //! | `C core` | genesis block |
 //! | `J core login` | login block |
 //! | `H core` | heads |
@@ -20,7 +22,7 @@
 //! | `O core at id 2` | there if the operation is void |
 //! | `E core path 0 at id` | a put that is effective |
 //! | `V core path 0 at id` | a put that is void |
-//! | `R len cid root` | the root reaches the block; CIDv0 is written as the CIDv1 that it is |
+//! | `R len cid root` | the root, which is or was public, reaches the block; CIDv0 is written as the CIDv1 that it is |
 //! | `L root` | all blocks that the root reaches are linked |
 //! | `N len root core path` | the path names the root: visibility |
 //! | `M len namespace key` | node-local records |
@@ -44,6 +46,8 @@ pub(crate) const OP_BODY: u8 = 1;
 pub(crate) const OP_VOID: u8 = 2;
 
 const AT_ID_BYTES: usize = 40;
+/// The codec of plain bytes.
+const RAW: u64 = 0x55;
 
 pub(crate) fn block(cid: &Cid) -> Vec<u8> {
     [b"B", hash(cid).as_slice()].concat()
@@ -51,6 +55,46 @@ pub(crate) fn block(cid: &Cid) -> Vec<u8> {
 
 pub(crate) fn possession(core: &CoreId, cid: &Cid) -> Vec<u8> {
     [b"P", core.digest().as_slice(), &hash(cid)].concat()
+}
+
+/// All possessions of a core.
+pub(crate) fn possessions(core: &CoreId) -> Vec<u8> {
+    of_core(b'P', core)
+}
+
+/// The hash in the key of a possession, as a CID of raw bytes.
+pub(crate) fn hash_in_possession(key: &[u8]) -> Option<Cid> {
+    Some(Cid::new_v1(RAW, cid::multihash::Multihash::from_bytes(key.get(33..)?).ok()?))
+}
+
+/// The hash in the key of a block, as a CID of raw bytes.
+pub(crate) fn hash_in_block(key: &[u8]) -> Option<Cid> {
+    Some(Cid::new_v1(RAW, cid::multihash::Multihash::from_bytes(key.get(1..)?).ok()?))
+}
+
+/// All cores that possess a block.
+pub(crate) fn owners(cid: &Cid) -> Vec<u8> {
+    [b"W", hash(cid).as_slice()].concat()
+}
+
+pub(crate) fn owner(core: &CoreId, cid: &Cid) -> Vec<u8> {
+    [owners(cid).as_slice(), core.digest()].concat()
+}
+
+/// All roots of a core that reach a block's bytes, whatever it is read as.
+pub(crate) fn reachers(core: &CoreId, cid: &Cid) -> Vec<u8> {
+    let hash = hash(cid);
+    [of_core(b'G', core).as_slice(), &[length(&hash)], &hash].concat()
+}
+
+/// All roots of a core that reach a block.
+pub(crate) fn reachers_as(core: &CoreId, cid: &Cid) -> Vec<u8> {
+    let codec = cid.codec().to_be_bytes();
+    [reachers(core, cid).as_slice(), codec.as_slice()].concat()
+}
+
+pub(crate) fn reacher(core: &CoreId, cid: &Cid, root: &Cid) -> Vec<u8> {
+    [reachers_as(core, cid), root.to_bytes()].concat()
 }
 
 pub(crate) fn core(core: &CoreId) -> Vec<u8> {
@@ -105,6 +149,11 @@ pub(crate) fn puts(effective: bool, core: &CoreId, prefix: &str) -> Vec<u8> {
 /// All puts of one path.
 pub(crate) fn puts_of_path(effective: bool, core: &CoreId, path: &MapPath) -> Vec<u8> {
     [puts(effective, core, path.as_str()).as_slice(), &[0]].concat()
+}
+
+/// Behind all effective puts of one path, and before those of the next.
+pub(crate) fn after_puts_of(core: &CoreId, path: &MapPath) -> Vec<u8> {
+    [puts_of_path(true, core, path).as_slice(), &[u8::MAX; AT_ID_BYTES]].concat()
 }
 
 pub(crate) fn put(effective: bool, core: &CoreId, path: &MapPath, at: Hlc, id: &OpId) -> Vec<u8> {

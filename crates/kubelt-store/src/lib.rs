@@ -15,6 +15,7 @@
 
 mod apply;
 mod commit;
+mod compact;
 mod doctor;
 mod error;
 mod index;
@@ -30,6 +31,7 @@ mod tx;
 mod values;
 
 pub use commit::{Mode, ticket::CommitTicket};
+pub use compact::CompactError;
 pub use doctor::{CheckReport, check, rebuild_index};
 pub use error::{CommitError, IndexError, OpenError, QuotaExceeded, ReadError, TxError};
 pub use options::{Options, Quota, Usage};

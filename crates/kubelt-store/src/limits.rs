@@ -37,6 +37,12 @@ pub const REPLAY_BYTES_MAX: u64 = 64 * MIB;
 pub const INDEX_FILES_MAX: usize = 128;
 /// Versions of one path that a scan of the state reads one by one before it jumps to the last.
 pub const SCAN_VERSIONS_MAX: usize = 16;
+/// A segment is compacted once blocks that were forgotten are one byte in so many of it …
+pub const DEAD_SHARE: u64 = 5;
+/// … or so many bytes.
+pub const DEAD_BYTES_MAX: u64 = 16 * MIB;
+/// Rows of the index that one errand of compaction repoints.
+pub const REPOINT_ROWS: usize = 2_048;
 /// Bad records that a report names one by one.
 pub const BAD_RECORDS_MAX: usize = 1_024;
 

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! payload  = version:u8 mutation*
-//! mutation = 1 key value | 2 key | 3 key value count | 4 key count        put, delete, insert, remove
+//! mutation = 1 key value | 2 key | 3 key value count | 4 key count | 5 key value count
+//!            put, delete, insert, remove, upsert
 //! key      = len:u16 bytes      value = len:u32 bytes      count = key 4 * add:i64
 //! ```
 
@@ -23,6 +24,8 @@ pub(crate) enum Mutation {
     Delete { key: Bytes },
     /// If the key is not there, it has the value, and it is counted.
     Insert { key: Bytes, value: Value, count: Count },
+    /// The key has the value, and it is counted if it was not there.
+    Upsert { key: Bytes, value: Value, count: Count },
     /// If the key is there, it is gone, and that is counted.
     Remove { key: Bytes, count: Count },
 }
@@ -83,6 +86,13 @@ impl Payload {
         self.count(count);
     }
 
+    pub(crate) fn upsert(&mut self, key: &[u8], value: &[u8], count: &Count) {
+        self.0.push(5);
+        self.key(key);
+        self.value(value);
+        self.count(count);
+    }
+
     pub(crate) fn remove(&mut self, key: &[u8], count: &Count) {
         self.0.push(4);
         self.key(key);
@@ -123,6 +133,7 @@ pub(crate) fn decode(payload: &Bytes) -> Result<Vec<Mutation>, NotMutations> {
             1 => Mutation::Put { key: from.key()?, value: from.value()? },
             2 => Mutation::Delete { key: from.key()? },
             3 => Mutation::Insert { key: from.key()?, value: from.value()?, count: from.count()? },
+            5 => Mutation::Upsert { key: from.key()?, value: from.value()?, count: from.count()? },
             4 => Mutation::Remove { key: from.key()?, count: from.count()? },
             _ => return Err(NotMutations),
         });

@@ -14,7 +14,10 @@ use crate::{
     mutation,
     segment::{
         disk::SegmentRead,
-        format::{HeaderError, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader},
+        format::{
+            HeaderError, Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader,
+            is_compacted, place,
+        },
         log::Log,
         record::{Pointer, split_block},
         scan::{Found, Scan},
@@ -113,7 +116,7 @@ pub(crate) struct Segment {
 impl Segments {
     pub(crate) fn read(log: &Log, first: u64) -> io::Result<Self> {
         let mut segments = Vec::new();
-        for id in log.disk().list()?.into_iter().filter(|id| *id >= first) {
+        for (id, _replaced) in log.places()?.into_iter().filter(|(id, _)| place(*id) >= place(first)) {
             let file = log.segment(id)?;
             let size = file.size()?;
             let head =
@@ -162,6 +165,9 @@ impl Segments {
     /// How much of the segment at place `i` counts: the next one says so.
     pub(crate) fn limit(&self, i: usize) -> u64 {
         let size = self.0[i].size;
+        if is_compacted(self.0[i].id) {
+            return size;
+        }
         let next = self.0.get(i + 1).and_then(|next| next.header.ok());
         next.map(|next| next.prev_end).filter(|limit| *limit > 0).map_or(size, |limit| limit.min(size))
     }

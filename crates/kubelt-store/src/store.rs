@@ -1,6 +1,7 @@
 //! The handle, and how it opens.
 
 mod blocks;
+mod collect;
 mod cores;
 mod meta;
 mod ops;
@@ -24,6 +25,7 @@ pub use stats::Stats;
 
 use crate::{
     commit::{Committer, Mode, Request, Status, queue::Queue, ticket::CommitTicket},
+    compact::{Compaction, finish_compactions},
     error::{OpenError, ReadError},
     index::{
         Index, Range,
@@ -57,6 +59,7 @@ struct Shared {
     options: Options,
     recovery: Recovery,
     committer: Mutex<Option<JoinHandle<()>>>,
+    compaction: Mutex<Compaction>,
     /// Declared last, so that it is let go last.
     _lock: Option<DirLock>,
 }
@@ -145,7 +148,9 @@ impl Store {
         queue.close();
         let status = Arc::new(Status::new(Mode::ReadOnly { reason: reason.into() }));
         let committer = Mutex::new(None);
+        let compaction = Mutex::default();
         Ok(Self(Arc::new(Shared {
+            compaction,
             log,
             index,
             queue,
@@ -180,7 +185,18 @@ impl Store {
         };
         let thread = std::thread::Builder::new().name("kubelt-commit".to_owned()).spawn(|| committer.run());
         let committer = Mutex::new(Some(thread.map_err(OpenError::Segments)?));
-        Ok(Self(Arc::new(Shared { log, index, queue, status, options, recovery, committer, _lock: lock })))
+        let compaction = Mutex::default();
+        Ok(Self(Arc::new(Shared {
+            compaction,
+            log,
+            index,
+            queue,
+            status,
+            options,
+            recovery,
+            committer,
+            _lock: lock,
+        })))
     }
 
     pub(crate) fn submit(&self, request: Request) -> CommitTicket {
@@ -188,6 +204,18 @@ impl Store {
             return CommitTicket::ready(Err(crate::CommitError::ReadOnly { reason }));
         }
         self.0.queue.submit(request)
+    }
+
+    pub(crate) fn index(&self) -> &dyn Index {
+        &*self.0.index
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    pub(crate) fn compaction(&self) -> &Mutex<Compaction> {
+        &self.0.compaction
     }
 
     /// The value at `key`, wherever it lies.
@@ -218,7 +246,14 @@ impl Store {
     fn resolve(&self, key: &[u8], row: &Bytes) -> Result<Bytes, ReadError> {
         match Stored::decode(row) {
             Some(Stored::Inline(bytes)) => Ok(bytes),
-            Some(Stored::At(pointer)) => self.0.log.read(pointer),
+            // Its segment may have been compacted since the row was read: then the row says where it is now.
+            Some(Stored::At(pointer)) => self.0.log.read(pointer).or_else(|error| {
+                match self.0.index.get(key)?.filter(|now| now != row).as_ref().map(Stored::decode) {
+                    Some(Some(Stored::Inline(bytes))) => Ok(bytes),
+                    Some(Some(Stored::At(pointer))) => self.0.log.read(pointer),
+                    _ => Err(error),
+                }
+            }),
             None => Err(damaged_row(key)),
         }
     }
@@ -239,7 +274,7 @@ struct Recovered {
 /// Replays what the index has not seen and makes ready to write after it.
 fn recover(log: &Arc<Log>, index: &dyn Index) -> Result<Recovered, OpenError> {
     let from = applied(index)?;
-    let active = log.disk().list().map_err(OpenError::Segments)?.last().copied();
+    let active = log.places().map_err(OpenError::Segments)?.last().map(|(id, _replaced)| *id);
     let file = active.map(|id| log.disk().append(id)).transpose().map_err(OpenError::Segments)?;
     if let (Some(id), Some(file)) = (active, &file) {
         // What is replayed from the tail must not be lost after the index has it.
@@ -248,6 +283,7 @@ fn recover(log: &Arc<Log>, index: &dyn Index) -> Result<Recovered, OpenError> {
     }
     let mut replayed_bytes = 0;
     let (recovery, end) = replay(log, index, from, &mut |progress| replayed_bytes = progress.bytes_done)?;
+    finish_compactions(log, index)?;
     let (store, writer) = match end {
         Some((store, end)) => (store, resume(log, store, &end)),
         None => {

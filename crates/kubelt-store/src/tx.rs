@@ -1,6 +1,7 @@
 //! Transactions: what is written together, or not at all.
 
 mod blocks;
+mod collect;
 mod cores;
 mod meta;
 mod ops;
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use kubelt_core::CoreId;
 
 use crate::{
-    commit::{Request, ticket::CommitTicket},
+    commit::{Expects, Request, ticket::CommitTicket},
     error::{ReadError, TxError},
     index::Range,
     limits::{KEY_BYTES_MAX, TX_BYTES_MAX},
@@ -41,6 +42,8 @@ pub struct Tx {
     blocks: Vec<Record>,
     block_lens: HashMap<Vec<u8>, usize>,
     needs: Vec<Vec<u8>>,
+    expects: Expects,
+    stamp: u64,
     quotas: Vec<CoreId>,
     block_bytes: usize,
 }
@@ -54,6 +57,8 @@ impl Tx {
             blocks: Vec::new(),
             block_lens: HashMap::new(),
             needs: Vec::new(),
+            expects: Expects::default(),
+            stamp: 0,
             quotas: Vec::new(),
             block_bytes: 0,
         }
@@ -79,7 +84,13 @@ impl Tx {
         }
         let mut records = self.blocks;
         records.push(Record::commit(self.payload.finish()));
-        self.store.submit(Request { records, needs: self.needs, quotas: self.quotas })
+        self.store.submit(Request {
+            records,
+            needs: self.needs,
+            expects: self.expects,
+            errand: None,
+            quotas: self.quotas,
+        })
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), TxError> {
@@ -110,6 +121,14 @@ impl Tx {
         if absent {
             self.remember(key, Some(value));
         }
+        Ok(())
+    }
+
+    /// Puts a value, and counts it if there was none.
+    fn upsert(&mut self, key: &[u8], value: &[u8], count: &Count) -> Result<(), TxError> {
+        self.check(key, value.len())?;
+        self.payload.upsert(key, value, count);
+        self.remember(key, Some(value));
         Ok(())
     }
 
@@ -152,6 +171,25 @@ impl Tx {
             Some(value) => Ok(value.is_some()),
             None => self.store.has(key),
         }
+    }
+
+    /// The last `count` rows whose keys begin with `prefix`, the last one first.
+    fn last_rows(&self, prefix: &[u8], count: usize) -> Result<Vec<(Bytes, Bytes)>, ReadError> {
+        let range = Range::prefix(prefix);
+        let mut rows = BTreeMap::new();
+        for row in self.store.scan(range.clone(), true) {
+            let (key, value) = row?;
+            if !self.overlay.contains_key(&key) {
+                rows.insert(key, value);
+            }
+            if rows.len() == count {
+                break;
+            }
+        }
+        let bounds: (Bound<Bytes>, Bound<Bytes>) = (range.from, range.to);
+        let own = self.overlay.range(bounds).filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+        rows.extend(own);
+        Ok(rows.into_iter().rev().take(count).collect())
     }
 
     /// The last row whose key begins with `prefix`.

@@ -86,6 +86,17 @@ impl Counters {
     }
 }
 
+/// The row of a possession: `len:u32 stamp:u64`.
+pub(crate) fn encode_possession(len: u32, stamp: u64) -> Vec<u8> {
+    [len.to_le_bytes().as_slice(), &stamp.to_le_bytes()].concat()
+}
+
+/// Size of the block in bytes, and the stamp.
+pub(crate) fn decode_possession(row: &[u8]) -> Option<(u32, u64)> {
+    let (len, stamp) = row.split_first_chunk::<4>()?;
+    Some((u32::from_le_bytes(*len), u64::from_le_bytes(stamp.try_into().ok()?)))
+}
+
 /// The row of an operation: `1 verb_len verb signed`.
 pub(crate) fn encode_op(verb: Verb, signed: &[u8]) -> Vec<u8> {
     let verb = verb.as_str().as_bytes();

@@ -155,7 +155,9 @@ impl Content {
         cid: &Cid,
     ) -> Result<Option<(Visibility, Within)>, ContentError> {
         let mut partial = None;
-        for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX) {
+        let own = reader.session().into_iter().flat_map(|session| session.login.abilities.keys());
+        let own = own.flat_map(|core| self.store.roots_in(core, cid).take(ROOTS_PER_BLOCK_MAX));
+        for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX).chain(own) {
             let root = root?;
             for named in self.store.names_of_root(&root).take(NAMES_PER_ROOT_MAX) {
                 let (core, path, byte) = named?;

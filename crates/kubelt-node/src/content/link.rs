@@ -1,21 +1,24 @@
 //! Linking: when a DAG is whole in a core.
 //!
 //! A DAG is whole in a core when that core possesses every block of it. Only then may a path of the core
-//! open it; the store then notes for each block by which root it is reached, so that a request for any
-//! inner block is answered by looking up, never by walking.
+//! open it; the store then notes for each block by which root of the core it is reached, so that a request for any
+//! inner block is answered by looking up, never by walking. Before a path shows a root to everybody its blocks are
+//! noted a second time, in an index of public roots alone: what strangers ask for costs the same however many private
+//! roots reach it.
 
 use std::fmt;
 
 use cid::Cid;
 use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
 use kubelt_core::CoreId;
-use kubelt_store::{CommitError, Store, TxError};
+use kubelt_store::{CommitError, Store, Tx, TxError};
 
 use super::Content;
 use crate::{
     StoreError,
     blocks::{BlockError, PossessedBlocks},
-    limits::{DAG_BLOCKS_MAX, LINKS_PER_COMMIT, MISSING_TOLD_MAX},
+    collect::lease,
+    limits::{DAG_BLOCKS_MAX, LINK_TRIES_MAX, LINKS_PER_COMMIT, MISSING_TOLD_MAX},
 };
 
 /// Why a DAG is not whole in a core.
@@ -64,8 +67,10 @@ pub(crate) enum Wholeness {
     Partial,
 }
 
-/// Marks of DAGs that are whole, or partial, by core and root.
+/// Marks of DAGs that are whole, or partial, by core and root: which of the two, and the stamp of their linking.
 const WHOLE: &str = "whole";
+/// Roots whose blocks are in the public index: 1, or the stamp of whoever puts them there.
+const SHOWN: &str = "shown";
 
 impl Content {
     /// Walks the DAG of `root` and, where it is whole, notes what it reaches. Durable when it returns.
@@ -86,15 +91,93 @@ impl Content {
     }
 
     async fn note_reach(&self, core: &CoreId, root: &Cid, at_least: Wholeness) -> Result<u64, Incomplete> {
+        // Before anything is looked at: from here on the collector leaves the root alone.
+        let mut tx = self.store.begin();
+        lease(&mut tx, core, root, self.stamps.next())?;
+        tx.commit().await?;
         if how_whole(&self.store, core, root)? == Some(Wholeness::Whole) {
             return Ok(0);
         }
+        let mut tries = 0;
+        loop {
+            let (store, core, root) = (self.store.clone(), *core, *root);
+            let walked = tokio::task::spawn_blocking(move || walk(&store, core, root, at_least)).await;
+            let (blocks, missing) = walked.expect("walking does not panic")?;
+            let found = if missing == 0 { Wholeness::Whole } else { Wholeness::Partial };
+            tries += 1;
+            match self.link_blocks(&core, &root, &blocks, found).await {
+                Ok(()) => return Ok(missing),
+                // A block was taken away since the walk: another walk says whether it is back.
+                Err(Incomplete::Commit(CommitError::BlockForgotten)) if tries < LINK_TRIES_MAX => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Notes that `root` reaches `blocks`, and how much of it `core` has.
+    pub(super) async fn link_blocks(
+        &self,
+        core: &CoreId,
+        root: &Cid,
+        blocks: &[Cid],
+        wholeness: Wholeness,
+    ) -> Result<(), Incomplete> {
+        for (i, piece) in blocks.chunks(LINKS_PER_COMMIT).enumerate() {
+            let mut tx = self.store.begin();
+            if i == 0 {
+                lease(&mut tx, core, root, self.stamps.next())?;
+            }
+            tx.reach(core, root, piece)?;
+            tx.commit().await?;
+        }
+        let mut tx = self.store.begin();
+        let mark = match wholeness {
+            Wholeness::Whole => 1,
+            Wholeness::Partial => 2,
+        };
+        let mark = [&[mark], self.stamps.next().to_be_bytes().as_slice()].concat();
+        tx.put_meta(WHOLE, &whole_key(core, root), Some(&mark))?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Lets anybody find the blocks of `root` by their CIDs, once a public path names it.
+    ///
+    /// # Errors
+    /// [`Incomplete`] when the root is missing in the core or something cannot be read or written.
+    pub(crate) async fn show(&self, core: &CoreId, root: &Cid) -> Result<(), Incomplete> {
+        if is_shown(&self.store, root)? {
+            return Ok(());
+        }
         let (store, core, root) = (self.store.clone(), *core, *root);
-        let walked = tokio::task::spawn_blocking(move || walk(&store, core, root, at_least)).await;
-        let (blocks, missing) = walked.expect("walking does not panic")?;
-        let found = if missing == 0 { Wholeness::Whole } else { Wholeness::Partial };
-        link(&self.store, &core, &root, &blocks, found).await?;
-        Ok(missing)
+        let walk = move || walk(&store, core, root, Wholeness::Partial);
+        let walked = tokio::task::spawn_blocking(walk).await;
+        let (blocks, _missing) = walked.expect("walking does not panic")?;
+        self.show_blocks(&root, &blocks).await
+    }
+
+    pub(super) async fn show_blocks(&self, root: &Cid, blocks: &[Cid]) -> Result<(), Incomplete> {
+        let key = root.to_bytes();
+        for _ in 0..LINK_TRIES_MAX {
+            let mark = self.stamps.next().to_be_bytes();
+            let mut tx = self.store.begin();
+            tx.put_meta(SHOWN, &key, Some(&mark))?;
+            tx.commit().await?;
+            for piece in blocks.chunks(LINKS_PER_COMMIT) {
+                let mut tx = self.store.begin();
+                tx.link(root, piece)?;
+                tx.commit().await?;
+            }
+            let mut tx = self.store.begin();
+            tx.expect_meta(SHOWN, &key, Some(&mark));
+            tx.put_meta(SHOWN, &key, Some(&[1]))?;
+            match tx.commit().await {
+                // Hidden, or shown, by somebody else meanwhile.
+                Err(CommitError::Conflict) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(CommitError::Conflict.into())
     }
 }
 
@@ -108,29 +191,35 @@ pub(crate) fn how_whole(store: &Store, core: &CoreId, root: &Cid) -> Result<Opti
     }))
 }
 
-/// Notes that `root` reaches `blocks`, and how much of it `core` has.
-pub(crate) async fn link(
-    store: &Store,
-    core: &CoreId,
-    root: &Cid,
-    blocks: &[Cid],
-    wholeness: Wholeness,
-) -> Result<(), Incomplete> {
-    let pieces = blocks.chunks(LINKS_PER_COMMIT);
-    for piece in pieces {
-        let mut tx = store.begin();
-        tx.link(root, piece)?;
-        tx.commit().await?;
-    }
-    let mut tx = store.begin();
-    let mark = match wholeness {
-        Wholeness::Whole => 1,
-        Wholeness::Partial => 2,
-    };
-    tx.set_linked(root)?;
-    tx.put_meta(WHOLE, &whole_key(core, root), Some(&[mark]))?;
-    tx.commit().await?;
-    Ok(())
+/// When the DAG of `root` was linked in `core`, as a stamp; none where it is not, or not any more.
+pub(crate) fn linked_at(store: &Store, core: &CoreId, root: &Cid) -> Result<Option<u64>, StoreError> {
+    let mark = store.meta(WHOLE, &whole_key(core, root))?;
+    Ok(mark.map(|mark| mark.get(1..).and_then(|at| at.try_into().ok()).map_or(0, u64::from_be_bytes)))
+}
+
+/// The DAG of `root` is not whole in `core` any more.
+pub(crate) fn unmark_whole(tx: &mut Tx, core: &CoreId, root: &Cid) -> Result<(), TxError> {
+    tx.put_meta(WHOLE, &whole_key(core, root), None)
+}
+
+/// The transaction happens only if the DAG of `root` is not marked as whole in `core`.
+pub(crate) fn expect_not_whole(tx: &mut Tx, core: &CoreId, root: &Cid) {
+    tx.expect_meta(WHOLE, &whole_key(core, root), None);
+}
+
+/// Whether the blocks of `root` are in the public index, or on their way into it.
+pub(crate) fn is_shown(store: &Store, root: &Cid) -> Result<bool, StoreError> {
+    Ok(store.meta(SHOWN, &root.to_bytes())?.is_some())
+}
+
+/// The blocks of `root` are about to leave the public index.
+pub(crate) fn hide(tx: &mut Tx, root: &Cid) -> Result<(), TxError> {
+    tx.put_meta(SHOWN, &root.to_bytes(), None)
+}
+
+/// The transaction happens only if nobody puts the blocks of `root` into the public index.
+pub(crate) fn expect_hidden(tx: &mut Tx, root: &Cid) {
+    tx.expect_meta(SHOWN, &root.to_bytes(), None);
 }
 
 /// The blocks of a DAG that the core has, and how many it lacks.

@@ -8,10 +8,10 @@ use kubelt_content::{
     Block,
     unixfs::{FileBuilder, LeafInfo, Profile},
 };
-use kubelt_core::CoreId;
+use kubelt_core::{CoreId, schema::Visibility};
 use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 
-use super::{BlockSink, Content, Stored, Target, UploadError, Wholeness, link::link};
+use super::{BlockSink, Content, Stored, Target, UploadError, Wholeness};
 use crate::{limits::HASH_LANES_MAX, session::Session};
 
 impl Content {
@@ -102,7 +102,10 @@ impl Upload {
             self.blocks.put(block).await?;
         }
         self.blocks.flush().await?;
-        link(&self.content.store, &self.core, &root.cid, &self.reached, Wholeness::Whole).await?;
+        self.content.link_blocks(&self.core, &root.cid, &self.reached, Wholeness::Whole).await?;
+        if self.target.visibility == Visibility::Public {
+            self.content.show_blocks(&root.cid, &self.reached).await?;
+        }
         self.content.put(&self.session, &self.core, self.target, root.cid, root.size).await
     }
 

@@ -13,7 +13,7 @@ use kubelt_core::{
 };
 use kubelt_store::{CommitError, TxError};
 
-use super::{Content, Incomplete, PREFIX};
+use super::{Content, Incomplete, PREFIX, how_whole};
 use crate::{
     StoreError,
     blocks::PossessedBlocks,
@@ -131,7 +131,16 @@ impl Content {
     ///
     /// # Errors
     /// Only when the store fails.
-    pub fn missing(&self, core: &CoreId, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
+    pub async fn missing(&self, core: &CoreId, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
+        // Whoever asks counts on what is there: it is stamped before it is looked at.
+        let mut tx = self.store.begin();
+        tx.set_stamp(self.stamps.next());
+        let touched = cids.iter().try_for_each(|cid| tx.touch(core, cid).map(drop));
+        if touched.is_ok()
+            && let Err(error) = tx.commit().await
+        {
+            tracing::debug!(%error, "possessions were not stamped; what was asked for may have to be asked for again");
+        }
         let mut missing = Vec::new();
         for cid in cids {
             if !self.store.possesses(core, cid)? {
@@ -159,6 +168,10 @@ impl Content {
                 let made = match entry.partial {
                     true => self.make_partial(core, &entry.cid).await.map(|_missing| ()),
                     false => self.make_whole(core, &entry.cid).await,
+                };
+                let made = match made {
+                    Ok(()) if entry.visibility == Visibility::Public => self.show(core, &entry.cid).await,
+                    other => other,
                 };
                 match made {
                     Ok(()) if named(&self.store, core, &path)?.is_none() => whole.push(path),
@@ -190,6 +203,9 @@ impl Content {
             self.make_partial(core, &cid).await?;
         } else {
             self.make_whole(core, &cid).await?;
+        }
+        if target.visibility == Visibility::Public {
+            self.show(core, &cid).await?;
         }
         let size = match stat(&PossessedBlocks { store: &self.store, core: *core }, &cid) {
             Ok(node) => match node.kind {
@@ -230,8 +246,17 @@ impl Content {
         let media_type = target.media_type.unwrap_or_else(|| UNKNOWN_MEDIA_TYPE.to_owned());
         let mut entry = ContentEntry::new(cid, size, media_type, target.visibility);
         entry.partial = target.partial;
+        let (path, partial) = (target.path.clone(), target.partial);
         let act = Act::Put { path: target.path, value: entry.to_ipld() };
         let written = self.cores.write(*core, Write::Act { session: Arc::clone(session), act }).await?;
+        if how_whole(&self.store, core, &cid)?.is_none() {
+            // Collected between its linking and its naming. Now that it is kept, that cannot happen again.
+            match partial {
+                true => self.make_partial(core, &cid).await.map(drop)?,
+                false => self.make_whole(core, &cid).await?,
+            }
+            self.cores.reopen(core, vec![path]).await?;
+        }
         Ok(Stored { cid, size, op: written.id })
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     StoreError,
     blocks::{ReachedBlocks, Within},
     clock::random,
+    collect::{Job, enqueue},
     content::content_path,
     limits::{OWN_REBUILDS_MAX, OWN_RECORD_LIFE, OWN_RECORD_RENEWED_WITH, OWN_RECORD_TTL},
     names::{self, Door, named, public},
@@ -299,6 +300,7 @@ impl Ipns {
         let own = own_root();
         if let Some(root) = before.root {
             tx.unname_root(&root, core, &own)?;
+            enqueue(&mut tx, 0, &Job::Root { core: *core, root })?;
         }
         let mut root = None;
         let value = match target {
@@ -310,6 +312,7 @@ impl Ipns {
                     let (cid, data) = block.into_parts();
                     tx.put_block(core, &cid, data)?;
                 }
+                tx.reach(core, &cid, &cids)?;
                 tx.link(&cid, &cids)?;
                 tx.name_root(&cid, core, &own, names::public_byte(partial))?;
                 root = Some(cid);

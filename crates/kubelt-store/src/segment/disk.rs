@@ -17,6 +17,12 @@ pub(crate) trait Disk: Send + Sync {
     fn append(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>>;
     /// Opens a segment that nobody writes any more.
     fn read(&self, id: u64) -> io::Result<Arc<dyn SegmentRead>>;
+    /// Makes an empty segment that nobody lists before it is published; what was drafted before is lost.
+    fn draft(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>>;
+    /// Gives a drafted segment its name, durably.
+    fn publish(&self, id: u64) -> io::Result<()>;
+    /// Removes a segment that nothing points to any more.
+    fn remove(&self, id: u64) -> io::Result<()>;
     /// Free space, in bytes.
     fn free_bytes(&self) -> io::Result<u64>;
 }

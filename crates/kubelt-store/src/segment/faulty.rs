@@ -54,6 +54,22 @@ impl FaultyDisk {
         disk
     }
 
+    /// A disk with these segments.
+    pub(crate) fn with(segments: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Self {
+        let disk = Self::default();
+        for (id, bytes) in segments {
+            let segment = disk.create(id).expect("memory has room");
+            segment.write_at(0, &[IoSlice::new(&bytes)]).expect("memory has room");
+        }
+        disk
+    }
+
+    /// All segments by their ids.
+    pub(crate) fn segments(&self) -> std::collections::BTreeMap<u64, Vec<u8>> {
+        let ids = self.inner.list().expect("memory can be listed");
+        ids.into_iter().zip(self.bytes()).collect()
+    }
+
     /// The bytes of all segments.
     pub(crate) fn bytes(&self) -> Vec<Vec<u8>> {
         let read = |id| -> io::Result<Vec<u8>> {
@@ -83,6 +99,19 @@ impl Disk for FaultyDisk {
 
     fn read(&self, id: u64) -> io::Result<Arc<dyn SegmentRead>> {
         self.inner.read(id)
+    }
+
+    fn draft(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        let inner = self.inner.draft(id)?;
+        Ok(Arc::new(FaultySegment { inner, faults: self.faults.clone() }))
+    }
+
+    fn publish(&self, id: u64) -> io::Result<()> {
+        self.inner.publish(id)
+    }
+
+    fn remove(&self, id: u64) -> io::Result<()> {
+        self.inner.remove(id)
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

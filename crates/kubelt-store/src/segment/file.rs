@@ -27,6 +27,10 @@ impl FileDisk {
         Self { dir: dir.into() }
     }
 
+    fn draft_path(&self, id: u64) -> PathBuf {
+        self.dir.join(format!("{id:016x}.draft"))
+    }
+
     fn path(&self, id: u64) -> PathBuf {
         self.dir.join(format!("{id:016x}.seg"))
     }
@@ -71,6 +75,24 @@ impl Disk for FileDisk {
             Ok(map) => Ok(Arc::new(MappedSegment(map))),
             // An empty file, or a file system that maps nothing.
             Err(_unmapped) => Ok(Arc::new(FileSegment(file))),
+        }
+    }
+
+    fn draft(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        let path = self.draft_path(id);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn publish(&self, id: u64) -> io::Result<()> {
+        std::fs::rename(self.draft_path(id), self.path(id))?;
+        sync_dir(&self.dir)
+    }
+
+    fn remove(&self, id: u64) -> io::Result<()> {
+        match std::fs::remove_file(self.path(id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
         }
     }
 

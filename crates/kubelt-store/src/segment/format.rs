@@ -3,13 +3,18 @@
 //! ```text
 //! segment  = header header record*             the header stands there twice, so that one flipped byte
 //!                                              costs nothing
-//! header   = "KUBELT-S" version:u32 0:u32 id:u64 prev_end:u64 store:u64 marker:u64 crc:u32 0:12 bytes
+//! header   = "KUBELT-S" version:u32 as_of:u32 id:u64 prev_end:u64 store:u64 marker:u64 crc:u32 0:12 bytes
 //! record   = marker:u64 len:u32 kind:u8 0:3 bytes payload_crc:u32 header_crc:u32 payload padding
 //! ```
 //! Integers are little-endian, checksums CRC-32 (IEEE); records begin at multiples of eight bytes.
 //! `marker` is random for each segment and never leaves the node: recovery finds the next good record by
 //! it, and nobody can upload a block that recovery would take for a record. `prev_end` is the length of
 //! the segment before this one that counts: what stands after it there was refused to its writers.
+//!
+//! An id is a place in the log (the low 48 bits) and how often that place was compacted (the high 16). A compacted
+//! segment holds what was alive of the one before it, in the same order; of one place the highest id counts, and
+//! lower ones are there only until the index points to them no more. `as_of` is the place that was written
+//! to when it was compacted: what was deleted for good before that has left no trace in it.
 
 /// Version of the segment format.
 pub(crate) const VERSION: u32 = 1;
@@ -27,14 +32,34 @@ const CHECKED_BYTES: usize = 48;
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
-    /// Number of the segment; they grow by one.
+    /// Place in the log, growing by one, and how often it was compacted.
     pub(crate) id: u64,
+    /// The place that was written to when this segment was compacted; 0 if it never was.
+    pub(crate) as_of: u32,
     /// Length of the segment before it that counts; 0 for the first.
     pub(crate) prev_end: u64,
     /// The store it belongs to: a random number.
     pub(crate) store: u64,
     /// What each of its records begins with: a random number.
     pub(crate) marker: u64,
+}
+
+/// Bits of an id that are the segment's place in the log.
+const PLACE_BITS: u32 = 48;
+
+/// The place in the log of the segment with this id.
+pub(crate) const fn place(id: u64) -> u64 {
+    id & ((1 << PLACE_BITS) - 1)
+}
+
+/// Whether the segment with this id was compacted.
+pub(crate) const fn is_compacted(id: u64) -> bool {
+    id >> PLACE_BITS != 0
+}
+
+/// The id of the segment that takes the place of this one; none after too many times.
+pub(crate) fn compacted(id: u64) -> Option<u64> {
+    id.checked_add(1 << PLACE_BITS)
 }
 
 /// Why bytes are not a segment header.
@@ -51,7 +76,7 @@ impl SegmentHeader {
         let mut one = Vec::with_capacity(HEADER_COPY_BYTES);
         one.extend_from_slice(MAGIC);
         one.extend_from_slice(&VERSION.to_le_bytes());
-        one.extend_from_slice(&[0; 4]);
+        one.extend_from_slice(&self.as_of.to_le_bytes());
         for number in [self.id, self.prev_end, self.store, self.marker] {
             one.extend_from_slice(&number.to_le_bytes());
         }
@@ -82,6 +107,7 @@ impl SegmentHeader {
             return Err(HeaderError::Version(version));
         }
         Ok(Self {
+            as_of: u32_at(copy, 12),
             id: u64_at(copy, 16),
             prev_end: u64_at(copy, 24),
             store: u64_at(copy, 32),
@@ -162,7 +188,7 @@ mod tests {
     use super::{HeaderError, Kind, RecordHeader, SegmentHeader};
 
     const HEADER: SegmentHeader =
-        SegmentHeader { id: 7, prev_end: 4_096, store: 11, marker: 0x0102_0304_0506_0708 };
+        SegmentHeader { id: 7, as_of: 9, prev_end: 4_096, store: 11, marker: 0x0102_0304_0506_0708 };
 
     #[test]
     fn a_segment_header_survives_any_flipped_byte() {

@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use super::{
     disk::{Disk, SegmentRead},
+    format::place,
     record::Pointer,
 };
 use crate::error::ReadError;
@@ -24,6 +25,20 @@ impl Log {
 
     pub(crate) fn disk(&self) -> &dyn Disk {
         &*self.disk
+    }
+
+    /// The ids of the segments that count, in the order of the log, each with those that it has replaced and
+    /// that are still there.
+    pub(crate) fn places(&self) -> io::Result<Vec<(u64, Vec<u64>)>> {
+        let mut places: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for id in self.disk.list()? {
+            places.entry(place(id)).or_default().push(id);
+        }
+        let newest = |mut ids: Vec<u64>| {
+            ids.sort_unstable();
+            ids.pop().map(|id| (id, ids))
+        };
+        Ok(places.into_values().filter_map(newest).collect())
     }
 
     /// The bytes at `pointer`, checked against their checksum.

@@ -15,6 +15,7 @@ use super::disk::{Disk, SegmentFile, SegmentRead};
 #[derive(Default)]
 pub(crate) struct MemoryDisk {
     segments: Mutex<BTreeMap<u64, Arc<MemorySegment>>>,
+    drafts: Mutex<BTreeMap<u64, Arc<MemorySegment>>>,
 }
 
 #[derive(Default)]
@@ -37,6 +38,23 @@ impl Disk for MemoryDisk {
 
     fn read(&self, id: u64) -> io::Result<Arc<dyn SegmentRead>> {
         Ok(self.segment(id)?)
+    }
+
+    fn draft(&self, id: u64) -> io::Result<Arc<dyn SegmentFile>> {
+        let segment = Arc::<MemorySegment>::default();
+        self.drafts.lock().insert(id, segment.clone());
+        Ok(segment)
+    }
+
+    fn publish(&self, id: u64) -> io::Result<()> {
+        let draft = self.drafts.lock().remove(&id).ok_or(io::ErrorKind::NotFound)?;
+        self.segments.lock().insert(id, draft);
+        Ok(())
+    }
+
+    fn remove(&self, id: u64) -> io::Result<()> {
+        self.segments.lock().remove(&id);
+        Ok(())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {

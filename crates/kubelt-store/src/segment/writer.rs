@@ -79,6 +79,7 @@ impl Writer {
         let id = before.map_or(0, |before| before.segment + 1);
         let header = SegmentHeader {
             id,
+            as_of: 0,
             prev_end: before.map_or(0, |before| before.offset),
             store,
             marker: random()?,
@@ -110,6 +111,11 @@ impl Writer {
         self.log.set_sealed(self.header.id);
         *self = next;
         Ok(())
+    }
+
+    /// The next group begins another segment.
+    pub(crate) const fn seal(&mut self) {
+        self.given_up = true;
     }
 
     /// Puts a record at the end of `group`; returns where its payload will lie.

@@ -14,9 +14,18 @@ impl Store {
     /// # Errors
     /// [`ReadError::Damaged`] when the bytes are not those that were stored.
     pub fn block(&self, cid: &Cid) -> Result<Option<Bytes>, ReadError> {
-        let Some(location) = self.locate(cid)? else { return Ok(None) };
-        let payload = self.0.log.read(location.payload)?;
-        Ok(Some(payload.slice(usize::from(location.skip)..)))
+        let Some(mut location) = self.locate(cid)? else { return Ok(None) };
+        loop {
+            match self.0.log.read(location.payload) {
+                Ok(payload) => return Ok(Some(payload.slice(usize::from(location.skip)..))),
+                // Its segment may have been compacted since the index was read: then it is elsewhere now.
+                Err(error) => match self.locate(cid)? {
+                    None => return Ok(None),
+                    Some(now) if now != location => location = now,
+                    Some(_same) => return Err(error),
+                },
+            }
+        }
     }
 
     /// A block's size, in bytes, without reading it.

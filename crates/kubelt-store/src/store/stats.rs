@@ -41,8 +41,12 @@ impl Store {
         let ids = disk.list().map_err(failed(0))?;
         let mut segment_bytes = 0;
         for id in &ids {
-            segment_bytes +=
-                self.0.log.segment(*id).and_then(|segment| segment.size()).map_err(failed(*id))?;
+            match self.0.log.segment(*id).and_then(|segment| segment.size()) {
+                Ok(bytes) => segment_bytes += bytes,
+                // Compacted just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(*id)(error)),
+            }
         }
         let [blocks, block_bytes, ..] = self.counters(keys::TOTAL_BLOCKS)?.0;
         let status = &self.0.status;

@@ -5,7 +5,14 @@ use cid::Cid;
 use kubelt_core::CoreId;
 
 use super::Tx;
-use crate::{error::TxError, keys, limits::BLOCK_BYTES_MAX, mutation::Count, segment::record::Record};
+use crate::{
+    error::TxError,
+    keys,
+    limits::BLOCK_BYTES_MAX,
+    mutation::Count,
+    segment::record::Record,
+    values::{decode_possession, encode_possession},
+};
 
 impl Tx {
     /// Stores a block that `core` brought, and that `core` possesses it. The bytes are stored once for all
@@ -46,7 +53,8 @@ impl Tx {
     pub fn dispossess(&mut self, core: &CoreId, cid: &Cid) -> Result<(), TxError> {
         let key = keys::possession(core, cid);
         let Some(len) = self.value(&key)? else { return Ok(()) };
-        let len = <[u8; 4]>::try_from(len.as_ref()).map(u32::from_le_bytes).unwrap_or(0);
+        let len = decode_possession(&len).map_or(0, |(len, _stamp)| len);
+        self.delete(&keys::owner(core, cid))?;
         let count = Count { key: keys::usage(core).into(), add: [0, 0, -1, -i64::from(len)] };
         self.remove(&key, &count)
     }
@@ -90,6 +98,7 @@ impl Tx {
     fn count_possession(&mut self, core: &CoreId, cid: &Cid, len: usize) -> Result<(), TxError> {
         let len = u32::try_from(len).expect("blocks are under `BLOCK_BYTES_MAX`");
         let count = Count { key: keys::usage(core).into(), add: [0, 0, 1, i64::from(len)] };
-        self.insert(&keys::possession(core, cid), &len.to_le_bytes(), &count)
+        self.put(&keys::owner(core, cid), &[])?;
+        self.upsert(&keys::possession(core, cid), &encode_possession(len, self.stamp), &count)
     }
 }

@@ -1,0 +1,332 @@
+//! The worker that takes what is in the queue.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use cid::Cid;
+use kubelt_content::{Codec, links};
+use kubelt_core::{CoreId, MapPath};
+use kubelt_store::{CommitError, Store, Tx};
+
+use super::{
+    Job, Leases, Stamps, end_lease, enqueue, is_leased,
+    keeps::is_kept,
+    leases::expect_none,
+    queue::{self, Queued, count_due},
+};
+use crate::{
+    StoreError,
+    content::{Content, PREFIX, expect_hidden, expect_not_whole, hide, is_shown, linked_at, unmark_whole},
+    cores::Cores,
+    limits::{COLLECT_BLOCKS, COLLECTOR_REST, GRACE_MS, QUEUE_COUNTED_MAX, SWEEP_BLOCKS, VERSIONS_PAGE},
+    worker::{Progress, Step, Stepping, Work, WorkError},
+};
+
+/// Collects what no path names any more.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    store: Store,
+    cores: Cores,
+    content: Content,
+    stamps: Stamps,
+    leases: Leases,
+    job: Option<Running>,
+    /// Blocks that one transaction takes: fewer while writers are faster.
+    batch: usize,
+    /// Whether bytes were forgotten since segments were last looked at.
+    forgot: bool,
+}
+
+/// A job that takes more than one step.
+#[derive(Debug)]
+enum Running {
+    Dead(Dead),
+    Versions { queued: Queued, core: CoreId, after: Option<MapPath> },
+    Sweep { queued: Queued, core: CoreId, after: Option<Cid> },
+}
+
+/// A root that no path keeps.
+#[derive(Debug, Clone)]
+struct Dead {
+    queued: Queued,
+    core: CoreId,
+    root: Cid,
+    linked_at: u64,
+    /// What is left of its blocks; the last one goes first, and no block before those that it links to.
+    blocks: Arc<Vec<Cid>>,
+    left: usize,
+    /// Whether some blocks stay for now because somebody asked for them.
+    loose: bool,
+    /// Whether the public index has its blocks perhaps.
+    shown: bool,
+}
+
+/// What became of a batch.
+enum Taken {
+    Some {
+        left: usize,
+        loose: bool,
+        forgot: bool,
+    },
+    /// A path or an upload has the root again.
+    Alive,
+}
+
+impl Collector {
+    pub(crate) fn new(store: Store, cores: Cores, content: Content, stamps: Stamps, leases: Leases) -> Self {
+        Self { store, cores, content, stamps, leases, job: None, batch: COLLECT_BLOCKS, forgot: true }
+    }
+
+    async fn work(&mut self, progress: &Progress) -> Result<Step, WorkError> {
+        match self.job.take() {
+            Some(Running::Dead(dead)) => {
+                progress.say(format!("takes {} blocks of a root of `{}`", dead.left, dead.core));
+                self.take(dead).await?;
+                return Ok(Step::More);
+            }
+            Some(Running::Versions { queued, core, after }) => {
+                self.look_at_versions(queued, core, after).await?;
+                return Ok(Step::More);
+            }
+            Some(Running::Sweep { queued, core, after }) => {
+                progress.say(format!("sweeps `{core}`"));
+                self.sweep(queued, core, after).await?;
+                return Ok(Step::More);
+            }
+            None => {}
+        }
+        let now_ms = self.stamps.now_ms();
+        progress.waiting(count_due(&self.store, now_ms, QUEUE_COUNTED_MAX)?);
+        let first = queue::first(&self.store)?;
+        let Some(queued) = first.as_ref().filter(|queued| queued.due_ms <= now_ms) else {
+            if std::mem::take(&mut self.forgot) {
+                progress.say("compacts segments");
+                let store = self.store.clone();
+                let compacted = tokio::task::spawn_blocking(move || store.compact()).await?;
+                self.forgot = compacted?;
+                if self.forgot {
+                    return Ok(Step::More);
+                }
+            }
+            progress.say("waits");
+            let due = first.map(|queued| Duration::from_millis(queued.due_ms - now_ms));
+            return Ok(Step::Idle(due.unwrap_or(COLLECTOR_REST).min(COLLECTOR_REST)));
+        };
+        self.begin(queued.clone()).await?;
+        Ok(Step::More)
+    }
+
+    async fn begin(&mut self, queued: Queued) -> Result<(), WorkError> {
+        match queued.job.clone() {
+            Job::Root { core, root } => self.condemn(queued, core, root).await?,
+            Job::Show { core, root } => {
+                if is_kept(&self.store, &core, &root)? {
+                    self.content.show(&core, &root).await?;
+                }
+                self.finish(&queued).await?;
+            }
+            Job::Versions { core } => self.job = Some(Running::Versions { queued, core, after: None }),
+            Job::Sweep { core } => self.job = Some(Running::Sweep { queued, core, after: None }),
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, queued: &Queued) -> Result<(), WorkError> {
+        let mut tx = self.store.begin();
+        queue::done(&mut tx, queued)?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Decides whether a root goes, while nobody else writes to its core.
+    async fn condemn(&mut self, queued: Queued, core: CoreId, root: Cid) -> Result<(), WorkError> {
+        let (store, now_ms) = (self.store.clone(), self.stamps.now_ms());
+        let row = queued.clone();
+        let decide = move || -> Result<(Tx, Option<u64>), WorkError> {
+            let mut tx = store.begin();
+            if is_kept(&store, &core, &root)? {
+                queue::done(&mut tx, &row)?;
+                return Ok((tx, None));
+            }
+            if let Some(until) = is_leased(&store, &core, &root)?.filter(|until| *until > now_ms) {
+                queue::done(&mut tx, &row)?;
+                enqueue(&mut tx, until, &row.job)?;
+                return Ok((tx, None));
+            }
+            end_lease(&mut tx, &core, &root)?;
+            unmark_whole(&mut tx, &core, &root)?;
+            let linked_at = linked_at(&store, &core, &root)?.or(row.linked_at).unwrap_or(0);
+            queue::begun(&mut tx, &row, linked_at)?;
+            Ok((tx, Some(linked_at)))
+        };
+        let linked = linked_at(&self.store, &core, &root)?;
+        let shown = linked.is_none() || is_shown(&self.store, &root)?;
+        let Some(linked_at) = self.cores.alone(&core, decide).await? else { return Ok(()) };
+        let (store, dead) = (self.store.clone(), root);
+        let blocks = tokio::task::spawn_blocking(move || reached(&store, &core, &dead)).await??;
+        let left = blocks.len();
+        let blocks = Arc::new(blocks);
+        let dead = Dead { queued, core, root, linked_at, blocks, left, loose: linked_at == 0, shown };
+        self.job = Some(Running::Dead(dead));
+        Ok(())
+    }
+
+    /// Takes the next blocks of a dead root, or ends it.
+    async fn take(&mut self, dead: Dead) -> Result<(), WorkError> {
+        if dead.left == 0 {
+            let mut tx = self.store.begin();
+            queue::done(&mut tx, &dead.queued)?;
+            if dead.loose {
+                enqueue(&mut tx, self.stamps.now_ms() + GRACE_MS, &Job::Sweep { core: dead.core })?;
+            }
+            return Ok(tx.commit().await?);
+        }
+        let (store, leases, one) = (self.store.clone(), self.leases.clone(), dead.clone());
+        let (batch, now_ms) = (self.batch, self.stamps.now_ms());
+        let made =
+            tokio::task::spawn_blocking(move || make_batch(&store, &leases, &one, batch, now_ms)).await??;
+        match made {
+            (_, Taken::Alive) => self.finish(&dead.queued).await?,
+            (tx, Taken::Some { left, loose, forgot }) => match tx.commit().await {
+                Ok(()) => {
+                    self.batch = (self.batch * 2).min(COLLECT_BLOCKS);
+                    self.forgot |= forgot;
+                    let loose = dead.loose || loose;
+                    self.job = Some(Running::Dead(Dead { left, loose, ..dead }));
+                }
+                Err(CommitError::Conflict) => {
+                    self.batch = (self.batch / 2).max(1);
+                    self.job = Some(Running::Dead(dead));
+                }
+                Err(error) => {
+                    self.job = Some(Running::Dead(dead));
+                    return Err(error.into());
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Looks at the paths of a core whose settings have changed.
+    async fn look_at_versions(
+        &mut self,
+        queued: Queued,
+        core: CoreId,
+        after: Option<MapPath>,
+    ) -> Result<(), WorkError> {
+        let base: MapPath = PREFIX.parse().expect("a plain word is a path");
+        let paths = self.store.paths_put(&core, &base, after.as_ref(), VERSIONS_PAGE)?;
+        let Some(last) = paths.last().cloned() else { return self.finish(&queued).await };
+        self.cores.reopen(&core, paths).await?;
+        self.job = Some(Running::Versions { queued, core, after: Some(last) });
+        Ok(())
+    }
+
+    /// Takes what a core possesses, nothing reaches and nobody has asked for lately.
+    async fn sweep(&mut self, queued: Queued, core: CoreId, after: Option<Cid>) -> Result<(), WorkError> {
+        let (store, leases, now_ms) = (self.store.clone(), self.leases.clone(), self.stamps.now_ms());
+        let made = tokio::task::spawn_blocking(move || -> Result<_, WorkError> {
+            let mut tx = store.begin();
+            let (mut seen, mut taken, mut last) = (0, 0, None);
+            for row in store.possessions(&core, after.as_ref()) {
+                let (cid, stamp) = row?;
+                (seen, last) = (seen + 1, Some(cid));
+                let is_old =
+                    stamp + GRACE_MS <= now_ms && leases.oldest(&core).is_none_or(|since| stamp < since);
+                if is_old && !store.is_reached(&core, &cid, None)? {
+                    tx.collect(&core, &cid, stamp)?;
+                    taken += 1;
+                }
+                if seen == SWEEP_BLOCKS || taken == COLLECT_BLOCKS {
+                    break;
+                }
+            }
+            Ok((tx, taken, last))
+        });
+        let (tx, taken, last) = made.await??;
+        match tx.commit().await {
+            Ok(()) => self.forgot |= taken > 0,
+            // A writer was faster: what is left of this page waits for the next sweep.
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match last {
+            Some(_) => self.job = Some(Running::Sweep { queued, core, after: last }),
+            None => self.finish(&queued).await?,
+        }
+        Ok(())
+    }
+}
+
+impl Work for Collector {
+    fn step<'a>(&'a mut self, progress: &'a Progress) -> Stepping<'a> {
+        Box::pin(self.work(progress))
+    }
+}
+
+/// The blocks that a dead root still reaches, none before those that it links to are gone when they are taken from the
+/// end: every block stands behind one that links to it and that was found before it.
+fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreError> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::from([*root]);
+    let mut stack = vec![*root];
+    while let Some(cid) = stack.pop() {
+        if !store.reaches(core, root, &cid)? {
+            continue;
+        }
+        found.push(cid);
+        let Some(codec) = Codec::of(&cid).ok().filter(|codec| *codec != Codec::Raw) else { continue };
+        let Some(block) = store.block(&cid)? else { continue };
+        for link in links(codec, &block).unwrap_or_default() {
+            if seen.insert(link) {
+                stack.push(link);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn make_batch(
+    store: &Store,
+    leases: &Leases,
+    dead: &Dead,
+    count: usize,
+    now_ms: u64,
+) -> Result<(Tx, Taken), WorkError> {
+    let Dead { core, root, linked_at, blocks, left, shown, .. } = dead;
+    let mut tx = store.begin();
+    if linked_at_any(store, core, root)? || is_leased(store, core, root)?.is_some() {
+        return Ok((tx, Taken::Alive));
+    }
+    expect_none(&mut tx, core, root);
+    expect_not_whole(&mut tx, core, root);
+    let hidden = *shown && store.names_of_root(root).next().transpose()?.is_none();
+    if hidden {
+        tx.expect_unnamed(root);
+        match is_shown(store, root)? {
+            true => hide(&mut tx, root)?,
+            false => expect_hidden(&mut tx, root),
+        }
+    }
+    let from = left.saturating_sub(count);
+    let (mut loose, mut forgot) = (false, false);
+    for cid in &blocks[from..*left] {
+        tx.unreach(core, root, cid)?;
+        if hidden {
+            tx.unlink(root, cid)?;
+        }
+        let Some(stamp) = store.possession_stamp(core, cid)? else { continue };
+        if store.is_reached(core, cid, Some(root))? {
+            continue;
+        }
+        let is_wanted = stamp > *linked_at && stamp + GRACE_MS > now_ms;
+        if is_wanted || leases.oldest(core).is_some_and(|since| stamp >= since) {
+            loose = true;
+            continue;
+        }
+        forgot |= tx.collect(core, cid, stamp)?;
+    }
+    Ok((tx, Taken::Some { left: from, loose, forgot }))
+}
+
+fn linked_at_any(store: &Store, core: &CoreId, root: &Cid) -> Result<bool, StoreError> {
+    Ok(linked_at(store, core, root)?.is_some())
+}

@@ -1,0 +1,122 @@
+//! Taking away what nothing reaches. Whoever does so decides by what was there when he looked; the committer looks
+//! again, and refuses the transaction ([`crate::CommitError::Conflict`]) if a writer was faster.
+
+use bytes::Bytes;
+use cid::Cid;
+use kubelt_core::{CoreId, MapPath};
+
+use super::{Tx, read_put};
+use crate::{
+    error::{ReadError, TxError},
+    keys,
+    values::{Stored, decode_possession, encode_possession},
+};
+
+impl Tx {
+    /// What possessions that this transaction writes are stamped with: a number that grows. By it whoever
+    /// takes possessions away knows which were brought or asked for since.
+    pub const fn set_stamp(&mut self, stamp: u64) {
+        self.stamp = stamp;
+    }
+
+    /// Notes that `root` reaches `blocks` in `core`, all of which the core possesses: where one is taken away before
+    /// the commit, that fails.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large.
+    pub fn reach<'a>(
+        &mut self,
+        core: &CoreId,
+        root: &Cid,
+        blocks: impl IntoIterator<Item = &'a Cid>,
+    ) -> Result<(), TxError> {
+        for block in blocks {
+            let key = keys::possession(core, block);
+            if !self.overlay.get(key.as_slice()).is_some_and(Option::is_some) {
+                self.needs.push(key);
+            }
+            self.put(&keys::reacher(core, block, root), &[])?;
+        }
+        Ok(())
+    }
+
+    /// Stamps a possession anew; `false` where there is none.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large or the index cannot be read.
+    pub fn touch(&mut self, core: &CoreId, cid: &Cid) -> Result<bool, TxError> {
+        let key = keys::possession(core, cid);
+        let Some((len, _old)) = self.value(&key)?.and_then(|row| decode_possession(&row)) else {
+            return Ok(false);
+        };
+        self.needs.push(key.clone());
+        self.put(&key, &encode_possession(len, self.stamp))?;
+        Ok(true)
+    }
+
+    /// `root` reaches the block in `core` no more, and nothing else changes.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large.
+    pub fn unreach(&mut self, core: &CoreId, root: &Cid, block: &Cid) -> Result<(), TxError> {
+        self.delete(&keys::reacher(core, block, root))
+    }
+
+    /// The public index of what `root` reaches loses the block.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large.
+    pub fn unlink(&mut self, root: &Cid, block: &Cid) -> Result<(), TxError> {
+        self.delete(&keys::reach(block, root))
+    }
+
+    /// Takes a possession away if it is stamped `stamp` and no root of the core reaches the block then, and the
+    /// bytes with it if no other core possesses them. Gives whether the bytes go, as it looks now.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large or the index cannot be read.
+    pub fn collect(&mut self, core: &CoreId, cid: &Cid, stamp: u64) -> Result<bool, TxError> {
+        let key = keys::possession(core, cid);
+        let Some((len, _stamp)) = self.value(&key)?.and_then(|row| decode_possession(&row)) else {
+            return Ok(false);
+        };
+        self.expects.before.push((key, Some(Stored::inline(&encode_possession(len, stamp)))));
+        self.expects.empty_after.push(keys::reachers(core, cid));
+        self.dispossess(core, cid)?;
+        let others = self.store.owned_by_others(core, cid)?;
+        if !others {
+            self.expects.empty_after.push(keys::owners(cid));
+            self.forget_block(cid)?;
+        }
+        Ok(!others)
+    }
+
+    /// The transaction happens only if a record of this node has this value, or is not there, until then.
+    pub fn expect_meta(&mut self, namespace: &str, key: &[u8], value: Option<&[u8]>) {
+        self.expects.before.push((keys::meta(namespace, key), value.map(Stored::inline)));
+    }
+
+    /// The transaction happens only if no path of any core names `root` then.
+    pub fn expect_unnamed(&mut self, root: &Cid) {
+        self.expects.empty_after.push(keys::names(root));
+    }
+
+    /// The puts that count at a path, newest first, as the transaction leaves them: the values of the newest
+    /// `count`, none for those that cleared it.
+    ///
+    /// # Errors
+    /// [`TxError::Read`] when they cannot be read.
+    pub fn newest_puts(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        count: usize,
+    ) -> Result<Vec<Option<Bytes>>, TxError> {
+        let rows = self.last_rows(&keys::puts_of_path(true, core, path), count)?;
+        let value = |(_key, row): &(Bytes, Bytes)| -> Result<Option<Bytes>, ReadError> {
+            let (cleared, value) = read_put(row)?;
+            Ok((!cleared).then_some(value))
+        };
+        Ok(rows.iter().map(value).collect::<Result<_, _>>()?)
+    }
+}
