@@ -140,5 +140,7 @@ pub(crate) const VERSIONS_PAGE: usize = 256;
 pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(5);
 /// How often a DAG is walked while blocks of it are taken away.
 pub(crate) const LINK_TRIES_MAX: usize = 4;
+/// How often a root is put into the public index while the collector takes it out.
+pub(crate) const SHOW_TRIES_MAX: usize = 16;
 /// Jobs of the collector's queue that are counted.
 pub(crate) const QUEUE_COUNTED_MAX: usize = 10_000;

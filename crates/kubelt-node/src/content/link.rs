@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
 use kubelt_core::CoreId;
@@ -18,7 +19,7 @@ use crate::{
     StoreError,
     blocks::{BlockError, PossessedBlocks},
     collect::lease,
-    limits::{DAG_BLOCKS_MAX, LINK_TRIES_MAX, LINKS_PER_COMMIT, MISSING_TOLD_MAX},
+    limits::{DAG_BLOCKS_MAX, LINK_TRIES_MAX, LINKS_PER_COMMIT, MISSING_TOLD_MAX, SHOW_TRIES_MAX},
 };
 
 /// Why a DAG is not whole in a core.
@@ -71,6 +72,8 @@ pub(crate) enum Wholeness {
 const WHOLE: &str = "whole";
 /// Roots whose blocks are in the public index: 1, or the stamp of whoever puts them there.
 const SHOWN: &str = "shown";
+/// The mark of a root whose blocks are all in the public index.
+const DONE: u8 = 1;
 
 impl Content {
     /// Walks the DAG of `root` and, where it is whole, notes what it reaches. Durable when it returns.
@@ -146,7 +149,7 @@ impl Content {
     /// # Errors
     /// [`Incomplete`] when the root is missing in the core or something cannot be read or written.
     pub(crate) async fn show(&self, core: &CoreId, root: &Cid) -> Result<(), Incomplete> {
-        if is_shown(&self.store, root)? {
+        if self.store.meta(SHOWN, &root.to_bytes())?.is_some_and(|mark| *mark == [DONE]) {
             return Ok(());
         }
         let (store, core, root) = (self.store.clone(), *core, *root);
@@ -158,11 +161,23 @@ impl Content {
 
     pub(super) async fn show_blocks(&self, root: &Cid, blocks: &[Cid]) -> Result<(), Incomplete> {
         let key = root.to_bytes();
-        for _ in 0..LINK_TRIES_MAX {
-            let mark = self.stamps.next().to_be_bytes();
-            let mut tx = self.store.begin();
-            tx.put_meta(SHOWN, &key, Some(&mark))?;
-            tx.commit().await?;
+        for _ in 0..SHOW_TRIES_MAX {
+            // Who finds the mark of somebody else who is at it shares it.
+            let mark = match self.store.meta(SHOWN, &key)? {
+                Some(mark) if *mark == [DONE] => return Ok(()),
+                Some(mark) => mark,
+                None => {
+                    let mark = Bytes::copy_from_slice(&self.stamps.next().to_be_bytes());
+                    let mut tx = self.store.begin();
+                    tx.expect_meta(SHOWN, &key, None);
+                    tx.put_meta(SHOWN, &key, Some(&mark))?;
+                    match tx.commit().await {
+                        Err(CommitError::Conflict) => continue,
+                        other => other?,
+                    }
+                    mark
+                }
+            };
             for piece in blocks.chunks(LINKS_PER_COMMIT) {
                 let mut tx = self.store.begin();
                 tx.link(root, piece)?;
@@ -170,9 +185,9 @@ impl Content {
             }
             let mut tx = self.store.begin();
             tx.expect_meta(SHOWN, &key, Some(&mark));
-            tx.put_meta(SHOWN, &key, Some(&[1]))?;
+            tx.put_meta(SHOWN, &key, Some(&[DONE]))?;
             match tx.commit().await {
-                // Hidden, or shown, by somebody else meanwhile.
+                // Ended by whoever shares the mark, or taken back by the collector.
                 Err(CommitError::Conflict) => {}
                 other => return Ok(other?),
             }
