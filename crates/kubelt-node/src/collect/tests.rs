@@ -264,9 +264,10 @@ async fn nothing_is_lost_and_everything_is_freed_in_the_end() {
                 assert!(world.store.has_block(&cid).expect("reads"), "block of {n} is gone");
             }
         }
-        for (path, _n) in &named {
+        for path in named.keys() {
             let reader = Reader::Session(Arc::clone(&world.session));
-            let found = world.node.content.find(&reader, &world.session.core, &[path.clone()]).await;
+            let found =
+                world.node.content.find(&reader, &world.session.core, std::slice::from_ref(path)).await;
             assert!(matches!(found, Ok(Found::File(_))), "`{path}` does not open");
         }
     }
@@ -289,7 +290,8 @@ async fn writers_and_the_collector_do_not_hurt_each_other() {
                     last = (writer + round) % 6;
                     world.put(&path, last, Visibility::Public).await;
                     let core = world.session.core;
-                    let found = world.node.content.find(&Reader::Anonymous, &core, &[path.clone()]).await;
+                    let found =
+                        world.node.content.find(&Reader::Anonymous, &core, std::slice::from_ref(&path)).await;
                     assert!(matches!(found, Ok(Found::File(_))), "`{path}` was just written");
                     if round % 3 == 2 {
                         world.remove(&path).await;

@@ -174,7 +174,11 @@ impl Pins {
     async fn gather(&self, core: &CoreId, root: &Cid, reader: &Reader) -> Result<Outcome, UploadError> {
         for _ in 0..PIN_ROUNDS_MAX {
             match self.content.make_whole(core, root).await {
-                Ok(()) => return Ok(Outcome::Whole),
+                Ok(()) => {
+                    // Pins are public unless told otherwise; of one that is not this opens nothing.
+                    self.content.show(core, root).await?;
+                    return Ok(Outcome::Whole);
+                }
                 Err(Incomplete::Missing(_)) => {}
                 Err(Incomplete::Malformed(error)) => {
                     return Ok(Outcome::Failed(format!("the content cannot be pinned: {error}")));
