@@ -259,6 +259,7 @@ impl Pins {
         for piece in walked.await.expect("walking does not panic").chunks(LINKS_PER_COMMIT) {
             let mut tx = self.store.begin();
             tx.enforce_quota(core);
+            tx.set_stamp(self.content.stamps.next());
             for cid in piece {
                 if !self.store.possesses(core, cid)? && tx.possess(core, cid)? {
                     taken += 1;
