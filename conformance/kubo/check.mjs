@@ -8,7 +8,7 @@ import { Checks } from '../checks.mjs'
 import { startNode } from '../node.mjs'
 import { compareCids, exchangeCars } from './cids.mjs'
 import { compareGateways } from './gateways.mjs'
-import { exchangeRecords } from './records.mjs'
+import { exchangeRecords, inspectOurs } from './records.mjs'
 import { startKubo } from './kubo.mjs'
 import { writeTrees } from './trees.mjs'
 
@@ -23,6 +23,7 @@ try {
     await exchangeCars(checks, node, kubo, roots)
     await compareGateways(checks, node, kubo, roots)
     await exchangeRecords(checks, node, kubo, roots)
+    await inspectOurs(checks, node, kubo)
   } finally {
     await kubo.stop()
   }
