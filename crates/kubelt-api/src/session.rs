@@ -18,6 +18,10 @@ pub struct ChallengeRequest {
     /// session, which then lives 24 hours at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_key: Option<String>,
+    /// How long the session is to live, in seconds; what is usual for such a one when absent (24 hours, or 7 days
+    /// where the client holds its key). A session that may only `read` and `put` below `content` may live 366 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life_seconds: Option<u64>,
     /// Heads of the private core that the wallet's side knows; the sign-in then counts as a seal of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<String>,
@@ -76,6 +80,9 @@ pub struct SessionView {
     pub held_by_node: bool,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// What it may do in the account's private core.
+    #[serde(default)]
+    pub abilities: Vec<String>,
 }
 
 /// The sessions of an account on this node.

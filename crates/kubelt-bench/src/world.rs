@@ -44,6 +44,7 @@ impl World {
             abilities: None,
             session_key: None,
             heads: Vec::new(),
+            life_ms: None,
         };
         let challenge = self.node.sessions.challenge(ORIGIN, ask)?;
         let signature = key.sign(challenge.message.as_bytes());

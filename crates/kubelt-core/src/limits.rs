@@ -39,6 +39,9 @@ pub const SIGNATURE_BYTES_MAX: usize = 8 * 1_024;
 pub const LOGIN_LIFE_MS_MAX: u64 = 7 * DAY_MS;
 /// Longest life of a sign-in whose session key a node holds, in milliseconds: 24 hours.
 pub const HELD_LOGIN_LIFE_MS_MAX: u64 = DAY_MS;
+/// Longest life of a sign-in that may only read and write content, whoever holds its key, in milliseconds: 366 days.
+/// Such a sign-in is a token for one program, and cannot reach settings, members or other sign-ins.
+pub const CONTENT_LOGIN_LIFE_MS_MAX: u64 = 366 * DAY_MS;
 /// How long after a login's expiry a seal must be dated before it closes the login, in milliseconds.
 pub const LOGIN_GRACE_MS: u64 = DAY_MS;
 /// How far ahead of its own clock a node lets an operation be dated before it holds it, in milliseconds.

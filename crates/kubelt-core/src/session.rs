@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    ability::{Ability, Verb},
+    ability::{Ability, PathPattern, Verb},
     account::{Account, PublicKey},
     id::{CoreId, LoginId, OpId},
-    limits::{ABILITIES_MAX, HELD_LOGIN_LIFE_MS_MAX, LOGIN_BYTES_MAX, LOGIN_LIFE_MS_MAX, SIGN_IN_HEADS_MAX},
+    limits::{
+        ABILITIES_MAX, CONTENT_LOGIN_LIFE_MS_MAX, HELD_LOGIN_LIFE_MS_MAX, LOGIN_BYTES_MAX, LOGIN_LIFE_MS_MAX,
+        SIGN_IN_HEADS_MAX,
+    },
     login::{BlockRef, Login, Scheme},
     path::MapPath,
     recap::{Recap, RecapError},
@@ -180,7 +183,8 @@ impl CheckedLogin {
         let (recap, heads) = read_resources(message)?;
         let abilities = read_abilities(&recap)?;
         let held_by_node = recap.held_by_node();
-        let (issued_at_ms, not_before_ms, expires_ms) = read_dates(message, held_by_node)?;
+        let (issued_at_ms, not_before_ms, expires_ms) =
+            read_dates(message, life_ms_max(abilities.values().flatten(), held_by_node))?;
         Ok(Self {
             id: login.id(),
             account,
@@ -248,8 +252,23 @@ fn read_abilities(recap: &Recap) -> Result<BTreeMap<CoreId, Vec<Ability>>, Login
     }
 }
 
+/// How long a sign-in with these abilities may live, in milliseconds. One that may only read and write content lives
+/// long; one that may do nothing, as any other.
+pub fn life_ms_max<'a>(abilities: impl IntoIterator<Item = &'a Ability>, held_by_node: bool) -> u64 {
+    let is_content = |ability: &Ability| {
+        let (PathPattern::Below(path) | PathPattern::Exact(path)) = &ability.paths else { return false };
+        matches!(ability.verb, Verb::Read | Verb::Put) && path.prefix() == "content"
+    };
+    let mut abilities = abilities.into_iter().peekable();
+    match (abilities.peek().is_some() && abilities.all(is_content), held_by_node) {
+        (true, _) => CONTENT_LOGIN_LIFE_MS_MAX,
+        (false, true) => HELD_LOGIN_LIFE_MS_MAX,
+        (false, false) => LOGIN_LIFE_MS_MAX,
+    }
+}
+
 /// Issue, begin and end, in milliseconds.
-fn read_dates(message: &Message<'_>, held_by_node: bool) -> Result<(u64, u64, u64), LoginError> {
+fn read_dates(message: &Message<'_>, max_ms: u64) -> Result<(u64, u64, u64), LoginError> {
     let ms = |ms: i64| u64::try_from(ms).map_err(|_cause| LoginError::Dates);
     let issued_at = ms(message.issued_at.ms())?;
     let expires = ms(message.expiration_time.ok_or(LoginError::NoExpiry)?.ms())?;
@@ -260,7 +279,6 @@ fn read_dates(message: &Message<'_>, held_by_node: bool) -> Result<(u64, u64, u6
     if expires <= not_before {
         return Err(LoginError::Dates);
     }
-    let max_ms = if held_by_node { HELD_LOGIN_LIFE_MS_MAX } else { LOGIN_LIFE_MS_MAX };
     let life_ms = expires - issued_at;
     if life_ms > max_ms {
         return Err(LoginError::Life { life_ms, max_ms });

@@ -77,7 +77,8 @@ fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
         .map(|head| head.parse::<OpId>())
         .collect::<Result<_, _>>()
         .map_err(|error| bad(&error))?;
-    Ok(Ask { account, abilities, session_key, heads })
+    let life_ms = request.life_seconds.map(|seconds| seconds.saturating_mul(1_000));
+    Ok(Ask { account, abilities, session_key, heads, life_ms })
 }
 
 /// Opens a session with a signed message.
@@ -124,6 +125,7 @@ pub(crate) async fn list(
             expires: rfc3339(info.expires_ms),
             held_by_node: info.held_by_node,
             current: info.current,
+            abilities: info.abilities.iter().map(ToString::to_string).collect(),
         })
         .collect();
     Ok(Json(SessionList { sessions }))

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{Account, CoreId, LoginId, MapPath, Verb, session::CheckedLogin, sign::SessionKey};
+use kubelt_core::{
+    Ability, Account, CoreId, LoginId, MapPath, Verb, session::CheckedLogin, sign::SessionKey,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -81,6 +83,12 @@ impl Session {
         self.login.expires_ms
     }
 
+    /// Whether it may see and end the other sessions of its account. Ending one is for every session of the account by
+    /// the rules of the log; tokens for one program are not let near it here.
+    pub fn keeps_sessions(&self) -> bool {
+        self.covers(&self.core, Verb::Logout, None)
+    }
+
     /// Whether the sign-in handed this session the ability.
     pub fn covers(&self, core: &CoreId, verb: Verb, path: Option<&MapPath>) -> bool {
         self.login.covers(core, verb, path)
@@ -113,4 +121,6 @@ pub struct SessionInfo {
     pub held_by_node: bool,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// What it may do in the account's private core.
+    pub abilities: Vec<Ability>,
 }

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use kubelt_core::{Account, CheckedLogin, CoreId, Login, LoginId, Unchecked, codec};
+use kubelt_core::{Ability, Account, CheckedLogin, CoreId, Login, LoginId, Unchecked, codec};
 use kubelt_store::{Store, Tx, TxError};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
@@ -80,6 +80,12 @@ impl SessionTable {
         let Some(bytes) = self.store.login(core, id)? else { return Ok(None) };
         let login = Login::decode(&bytes).ok();
         Ok(login.and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid()))
+    }
+
+    /// What the sign-in of a session handed it in its account's core.
+    pub(crate) fn abilities(&self, record: &SessionRecord) -> Vec<Ability> {
+        let login = self.login(&record.core, &record.login).ok().flatten();
+        login.and_then(|mut login| login.abilities.remove(&record.core)).unwrap_or_default()
     }
 
     /// The sessions of an account, in no order.

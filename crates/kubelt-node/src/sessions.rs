@@ -13,6 +13,7 @@ use kubelt_core::{
     Ability, Account, Act, Body, CheckedLogin, Genesis, Header, Login, LoginError, LoginId, OpId, PublicKey,
     SignIn, SignInError as MessageError, SignatureError, Signed, Unchecked, Verb,
     limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
+    session::life_ms_max,
     signature::{scheme_of, verify_signed},
 };
 use kubelt_store::{CommitError, Store, TxError};
@@ -56,6 +57,8 @@ pub struct Ask {
     pub session_key: Option<PublicKey>,
     /// Heads of the private core that the wallet's side knows.
     pub heads: Vec<OpId>,
+    /// How long the session lives, in milliseconds; what is usual for such a one when absent.
+    pub life_ms: Option<u64>,
 }
 
 /// A message to sign.
@@ -179,7 +182,8 @@ impl Sessions {
         let token = Token::generate();
         let held = ask.session_key.is_none();
         let nonce = Challenges::nonce();
-        let life = if held { HELD_SESSION_LIFE } else { SESSION_LIFE };
+        let usual = if held { HELD_SESSION_LIFE } else { SESSION_LIFE };
+        let life_ms = ask.life_ms.unwrap_or_else(|| u64::try_from(usual.as_millis()).expect("days fit"));
         let mut abilities = ask.abilities.unwrap_or_else(all_abilities);
         abilities.sort();
         abilities.dedup();
@@ -188,6 +192,10 @@ impl Sessions {
         }
         if let Some(ability) = abilities.iter().find(|ability| !ability.verb.session_may()) {
             return Err(LoginError::Ability(ability.clone()).into());
+        }
+        let max_ms = life_ms_max(&abilities, held);
+        if life_ms == 0 || life_ms > max_ms {
+            return Err(LoginError::Life { life_ms, max_ms }.into());
         }
         let heads: BTreeSet<OpId> = ask.heads.into_iter().collect();
         if heads.len() > SIGN_IN_HEADS_MAX {
@@ -201,7 +209,7 @@ impl Sessions {
             session: ask.session_key.unwrap_or_else(|| token.session_key().public()),
             nonce: nonce.clone(),
             issued_at_ms: now_ms,
-            expires_ms: now_ms + u64::try_from(life.as_millis()).expect("days fit"),
+            expires_ms: now_ms + life_ms,
             abilities: BTreeMap::from([(core, abilities)]),
             heads: if heads.is_empty() { BTreeMap::new() } else { BTreeMap::from([(core, heads)]) },
             held_by_node: held,
@@ -312,18 +320,20 @@ impl Sessions {
         Ok(session.filter(|session| session.login.valid_at(self.clock.now_ms())))
     }
 
-    /// The sessions of the same account, newest first.
+    /// The sessions of the same account, newest first; for a session that does not look after others, itself alone.
     ///
     /// # Errors
     /// Only when the store fails.
     pub fn list(&self, session: &Session) -> Result<Vec<SessionInfo>, StoreError> {
         let now_ms = self.clock.now_ms();
+        let may_see = |hash: &[u8; 32]| session.keeps_sessions() || *hash == session.token_hash;
         let mut sessions: Vec<_> = self
             .table
             .of(session.account())?
             .into_iter()
-            .filter(|(_, record)| now_ms < record.expires_ms)
+            .filter(|(hash, record)| now_ms < record.expires_ms && may_see(hash))
             .map(|(hash, record)| SessionInfo {
+                abilities: self.table.abilities(&record),
                 id: record.login,
                 created_ms: record.created_ms,
                 expires_ms: record.expires_ms,
@@ -340,6 +350,9 @@ impl Sessions {
     /// # Errors
     /// [`EndError`] when there is no such session, or the logout could not be written.
     pub async fn end(&self, session: &Arc<Session>, id: LoginId) -> Result<(), EndError> {
+        if id != session.id() && !session.keeps_sessions() {
+            return Err(EndError::NotFound);
+        }
         let found = self.table.of(session.account())?.into_iter().find(|(_, record)| record.login == id);
         let (_, record) = found.ok_or(EndError::NotFound)?;
         if session.key.is_none() {

@@ -14,6 +14,7 @@ mod publish;
 mod session;
 mod shell;
 mod target;
+mod token;
 mod verify;
 mod wallet;
 
@@ -87,6 +88,9 @@ enum Command {
     /// List and end sessions
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Make, list and end tokens for programs
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Show who is signed in, and what their core uses
     Whoami,
     /// Upload a file or a whole directory and put it at a path
@@ -149,6 +153,7 @@ impl Command {
             Self::Login(args) => args.run(caller),
             Self::Logout => login::logout(caller),
             Self::Session(command) => command.run(caller),
+            Self::Token(command) => command.run(caller),
             Self::Whoami => login::whoami(caller),
             Self::Publish(args) => args.run(caller),
             Self::Put(args) => args.run(caller),

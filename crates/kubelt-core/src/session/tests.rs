@@ -4,7 +4,7 @@ use super::{CheckedLogin, LoginError, Outcome};
 use crate::{
     Ability, Account, ContractSignatures, ContractVerdict, CoreId, EoaKey, Genesis, Login, MapPath, OpId,
     Scheme, SessionKey, SignIn, SignatureError, Unchecked, Verb,
-    limits::{HELD_LOGIN_LIFE_MS_MAX, LOGIN_LIFE_MS_MAX},
+    limits::{CONTENT_LOGIN_LIFE_MS_MAX, HELD_LOGIN_LIFE_MS_MAX, LOGIN_LIFE_MS_MAX},
     login::BlockRef,
 };
 
@@ -101,6 +101,26 @@ fn lives_are_limited_and_shorter_where_the_node_holds_the_key() {
     let login = CheckedLogin::check(&signed(held(HELD_LOGIN_LIFE_MS_MAX)), &Unchecked).expect("taken");
     assert!(login.valid().expect("valid").held_by_node);
     assert!(matches!(refused(held(HELD_LOGIN_LIFE_MS_MAX + 1)), LoginError::Life { .. }));
+}
+
+#[test]
+fn only_what_is_for_content_alone_lives_long() {
+    let of = |abilities: &[&str], life_ms| {
+        let abilities = abilities.iter().map(|text| text.parse().expect("an ability")).collect();
+        let text = message(|sign_in| {
+            sign_in.held_by_node = true;
+            sign_in.abilities = BTreeMap::from([(core(), abilities)]);
+            sign_in.expires_ms = NOW_MS + life_ms;
+        });
+        CheckedLogin::check(&signed(text), &Unchecked).map(|_taken| ())
+    };
+    let narrow = ["put content/pins/**", "read content/pins/**", "put content/x"];
+    assert_eq!(of(&narrow, CONTENT_LOGIN_LIFE_MS_MAX), Ok(()));
+    assert!(matches!(of(&narrow, CONTENT_LOGIN_LIFE_MS_MAX + 1), Err(LoginError::Life { .. })));
+    for wide in ["put **", "read **", "put config/**", "call functions/x", "logout **", "read contents/**"] {
+        let taken = of(&["put content/pins/**", wide], HELD_LOGIN_LIFE_MS_MAX + 1);
+        assert!(matches!(taken, Err(LoginError::Life { .. })), "{wide}");
+    }
 }
 
 #[test]

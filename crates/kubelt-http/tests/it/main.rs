@@ -13,3 +13,4 @@ mod naming_own;
 mod pins;
 mod privacy;
 mod sign_in;
+mod tokens;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kubelt_content::car::CarSummary;
-use kubelt_core::{Account, CoreId, Genesis, MapPath, OpId};
+use kubelt_core::{Account, CoreId, Genesis, MapPath, OpId, Verb};
 use kubelt_store::{CommitError, TxError};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -112,7 +112,7 @@ impl Exchange {
 
     /// Blocks are taken in only for a core that the account may import.
     async fn open_sink(&self, genesis: &Genesis, session: &Session) -> Result<BlockSink, ImportError> {
-        if !self.may_import(genesis, session.account()).await? {
+        if !self.may_import(genesis, session).await? {
             return Err(ImportError::Forbidden);
         }
         Ok(BlockSink::new(self.content.clone(), genesis.id()))
@@ -121,8 +121,11 @@ impl Exchange {
     /// Whether `account` may import this core: it has a part in the core that is here, or is a signer from
     /// the beginning of one that is not. Nobody fills this node, or a core on it, with what is not theirs;
     /// and the refusal does not tell whether the core is here.
-    async fn may_import(&self, genesis: &Genesis, account: &Account) -> Result<bool, ImportError> {
-        Ok(genesis.root().contains(account) || self.cores.has_part(&genesis.id(), account).await?)
+    async fn may_import(&self, genesis: &Genesis, session: &Session) -> Result<bool, ImportError> {
+        let account = session.account();
+        // A token for one part of a core brings no whole ones.
+        Ok(session.covers(&session.core, Verb::Put, None)
+            && (genesis.root().contains(account) || self.cores.has_part(&genesis.id(), account).await?))
     }
 }
 
@@ -177,7 +180,7 @@ impl CoreImport {
         let core = genesis.id();
         let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
         let known = self.exchange.store.genesis(&core)?.is_some();
-        if !self.exchange.may_import(&genesis, self.session.account()).await? {
+        if !self.exchange.may_import(&genesis, &self.session).await? {
             return Err(ImportError::Forbidden);
         }
         if !known {

@@ -40,7 +40,7 @@ struct LoginView<'a> {
 #[error(
     "the node asks to sign in at another place or for another account than {place} for {account}; nothing was signed. if the node is known by another name, use that with `--node`"
 )]
-struct ForeignMessage {
+pub(super) struct ForeignMessage {
     place: String,
     account: String,
 }
@@ -146,7 +146,11 @@ pub(super) fn whoami(caller: &Caller) -> Result<()> {
 
 /// A wallet signs only what names this node and its own account (EIP-4361), or a node could have it sign in
 /// elsewhere.
-fn check_message(challenge: &Challenge, node: &NodeUrl, account: &Account) -> Result<(), ForeignMessage> {
+pub(super) fn check_message(
+    challenge: &Challenge,
+    node: &NodeUrl,
+    account: &Account,
+) -> Result<(), ForeignMessage> {
     let (place, address) = (node.authority(), account.checksummed().unwrap_or_default());
     let start = format!("{place} wants you to sign in with your Ethereum account:\n{address}\n");
     if challenge.message.starts_with(&start) {

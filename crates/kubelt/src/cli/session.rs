@@ -56,7 +56,7 @@ fn list(caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-fn end(caller: &Caller, args: &EndArgs) -> Result<()> {
+pub(super) fn end(caller: &Caller, args: &EndArgs) -> Result<()> {
     match &args.wallet {
         Some(name) => end_by_wallet(caller, args, name)?,
         None => caller.signed_in()?.0.end_session(Some(&args.id))?,
