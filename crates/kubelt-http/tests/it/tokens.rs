@@ -8,6 +8,7 @@ use crate::harness::{Answer, Person, TestNode};
 
 const DAY_S: u64 = 24 * 60 * 60;
 const CAR: (&str, &str) = ("content-type", "application/vnd.ipld.car");
+const ASKED: &str = r#"{"cid":"bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"}"#;
 const CID: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
 
 async fn ask(node: &TestNode, person: &Person, abilities: &[&str], life_s: u64) -> Answer {
@@ -59,7 +60,7 @@ async fn a_token_for_pins_does_nothing_else() {
         (get, at("/-/car"), ""),
         (get, at("/"), ""),
         (delete, format!("/-/session/{}", full.id), ""),
-        (post, format!("{}/-/pins", Person::new(2).core()), "{}"),
+        (post, format!("{}/-/pins", Person::new(2).core()), ASKED),
         (put, format!("{}/-/content/x", Person::new(2).core()), "x"),
     ] {
         let answer = node.call(method, &path, Some(&narrow), &[], Body::from(body)).await;

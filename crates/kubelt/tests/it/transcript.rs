@@ -178,3 +178,28 @@ fn the_doctor_looks_at_everything() {
     let after = doctor(&["--rebuild-index"]);
     assert_eq!(after, "index well, store well, node note, session note, wallets well");
 }
+
+#[test]
+fn a_token_is_shown_once_and_pins() {
+    let node = Node::start();
+    let ann = Person::signed_in(&node.url);
+    let wallet = ["--wallet", "main", "--passphrase-file", "right"];
+    let made = ann.json(&[&["token", "new", "--for", "pins", "--expires", "30d"][..], &wallet].concat());
+    assert_eq!(made["abilities"], serde_json::json!(["put content/pins/**", "read content/pins/**"]));
+    let endpoint = format!("{}/-/pins", text(&made, "path"));
+    assert_eq!(text(&made, "endpoint"), format!("{}{}/-", node.url, text(&made, "path")));
+    let pins = || {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let request = agent.get(format!("{}{endpoint}", node.url));
+        let answer = request.header("authorization", format!("Bearer {}", text(&made, "token"))).call();
+        answer.expect("the node answers").status().as_u16()
+    };
+    assert_eq!(pins(), 200);
+    let listed = ann.run(&["token", "list"]);
+    assert!(listed.contains("put content/pins/**") && !listed.contains(text(&made, "token")));
+    ann.run(&["token", "end", text(&made, "id")]);
+    assert_eq!(pins(), 401);
+    assert!(ann.json(&["token", "list"])["sessions"].as_array().is_some_and(Vec::is_empty));
+    let long = [&["token", "new", "--for", "read", "--expires", "400d"][..], &wallet].concat();
+    assert!(ann.fails(&long).contains("over the"));
+}
