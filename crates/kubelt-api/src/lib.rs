@@ -21,7 +21,10 @@ pub use content::{
 pub use core::{CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
-pub use pins::{PinFailure, PinFailureReason, PinObject, PinResults, PinState};
+pub use pins::{
+    PinFailure, PinFailureReason, PinObject, PinResults, PinState, RemotePinList, RemotePinService,
+    RemotePinSetting, RemotePinView,
+};
 pub use problem::{Code, Problem};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,

@@ -69,3 +69,56 @@ pub struct PinFailureReason {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
 }
+
+/// Asks the node to deliver published content to a pinning service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemotePinSetting {
+    /// The service's URL before `/pins`.
+    #[schema(example = "https://pins.example/api")]
+    pub endpoint: String,
+    /// Paths of content; what is public at and below each is delivered.
+    pub paths: Vec<String>,
+    /// The access token, kept on this node alone and never shown; the one that is there stays when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// Where a core's published content is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemotePinList {
+    /// Each setting, by name.
+    pub services: Vec<RemotePinService>,
+}
+
+/// One setting, and how far its paths are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemotePinService {
+    /// Its name.
+    pub name: String,
+    /// The service's URL before `/pins`.
+    pub endpoint: String,
+    /// Paths of content.
+    pub paths: Vec<String>,
+    /// Whether this node has a token for it; without one it delivers nothing.
+    pub has_token: bool,
+    /// What is delivered.
+    pub pins: Vec<RemotePinView>,
+}
+
+/// How far one path is at a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemotePinView {
+    /// The path of content.
+    pub path: String,
+    /// Its root.
+    pub cid: String,
+    /// `waiting`, `replacing`, `removing`, or the service's own `queued`, `pinning`, `pinned`, `failed`.
+    pub status: String,
+    /// The id of the pin at the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requestid: Option<String>,
+    /// Why it is not pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

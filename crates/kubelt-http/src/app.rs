@@ -69,6 +69,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         exchange: node.exchange.clone(),
         ipns: node.ipns.clone(),
         pins: node.pins.clone(),
+        remote_pins: node.remote_pins.clone(),
         rates: rates.clone(),
     };
     let about = NodeRoutes {

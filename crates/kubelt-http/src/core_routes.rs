@@ -14,13 +14,13 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Ipns, Pins, Reader, Sessions};
+use kubelt_node::{Content, Cores, Exchange, Ipns, Pins, Reader, RemotePins, Sessions};
 
 use crate::{
     app::client,
     auth, content_routes, log_routes,
     path::{Address, Tail, encode_segment},
-    pin_routes,
+    pin_routes, pinning_routes,
     problem::ApiError,
     published,
     query::Query,
@@ -36,6 +36,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) exchange: Exchange,
     pub(crate) ipns: Ipns,
     pub(crate) pins: Pins,
+    pub(crate) remote_pins: RemotePins,
     pub(crate) rates: Rates,
 }
 
@@ -108,6 +109,7 @@ async fn route(
                 "ops" => log_routes::ops(routes, request, body).await,
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
+                "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),
             }

@@ -25,6 +25,7 @@ mod origin;
 mod page;
 mod path;
 mod pin_routes;
+mod pinning_routes;
 mod problem;
 mod published;
 mod query;

@@ -7,7 +7,8 @@
 
 use kubelt_api::{
     CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure,
-    PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, StatePage,
+    PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, RemotePinList, RemotePinSetting,
+    StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -28,7 +29,7 @@ use crate::{naming, node_routes, session_routes};
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
         core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
-        remove_pin, ipfs, ipns,
+        remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, ipfs, ipns,
         get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -167,6 +168,20 @@ fn replace_pin() {}
     params(("core" = String, Path), ("requestid" = String, Path)),
     responses((status = 202), (status = "4XX", body = PinFailure)))]
 fn remove_pin() {}
+
+#[utoipa::path(get, path = "/@{core}/-/pinning", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = RemotePinList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_remote_pins() {}
+
+#[utoipa::path(put, path = "/@{core}/-/pinning/{name}", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path), ("name" = String, Path)), request_body = RemotePinSetting,
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn set_remote_pin() {}
+
+#[utoipa::path(delete, path = "/@{core}/-/pinning/{name}", tag = "pins", security(("bearer" = [])),
+    params(("core" = String, Path), ("name" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn remove_remote_pin() {}
 
 #[utoipa::path(get, path = "/ipfs/{cid}", tag = "content", params(("cid" = String, Path, description = "a CID, and a path below it")),
     responses((status = 200, description = "published content, verified by its hash when it was stored"), (status = 404, body = Problem, content_type = "application/problem+json")))]

@@ -14,8 +14,8 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, CommitError, ContentError, EndError, Incomplete, LoadError, PinError, SignInError,
-    StoreError, TxError, UploadError, WriteError,
+    ChallengeError, CommitError, ContentError, DeliveryError, EndError, Incomplete, LoadError, PinError,
+    SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -248,6 +248,17 @@ impl From<UploadError> for ApiError {
             UploadError::Car(error) => error.into(),
             UploadError::Load(error) => error.into(),
             UploadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeliveryError> for ApiError {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Setting(_) => Self::new(Code::BadRequest, error.to_string()),
+            DeliveryError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            DeliveryError::Upload(error) => error.into(),
+            DeliveryError::Store(error) => error.into(),
         }
     }
 }

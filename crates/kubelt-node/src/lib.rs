@@ -26,6 +26,7 @@ mod limits;
 mod names;
 mod node;
 mod pins;
+mod remote_pins;
 mod resolve;
 mod session;
 mod session_table;
@@ -49,6 +50,10 @@ pub use exchange::Exchange;
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use node::{CoreSummary, Node};
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
+pub use remote_pins::{
+    Delivered, Delivery, DeliveryError, DeliveryState, PinningClient, RemoteCall, RemoteError, RemotePin,
+    RemotePins, RemoteService,
+};
 pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
 };

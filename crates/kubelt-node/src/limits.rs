@@ -144,3 +144,29 @@ pub(crate) const LINK_TRIES_MAX: usize = 4;
 pub(crate) const SHOW_TRIES_MAX: usize = 16;
 /// Jobs of the collector's queue that are counted.
 pub(crate) const QUEUE_COUNTED_MAX: usize = 10_000;
+/// Pinning services that one core delivers to.
+pub(crate) const REMOTE_SERVICES_MAX: usize = 20;
+/// Paths that one setting of them names.
+pub(crate) const REMOTE_SETTING_PATHS_MAX: usize = 100;
+/// Longest URL of a pinning service, in bytes.
+pub(crate) const REMOTE_ENDPOINT_BYTES_MAX: usize = 1_024;
+/// Longest access token, in bytes.
+pub(crate) const REMOTE_TOKEN_BYTES_MAX: usize = 4 * 1_024;
+/// Public entries that are delivered to one service; those that sort behind them are not.
+pub(crate) const REMOTE_PATHS_MAX: usize = 10_000;
+/// Largest record of how far a path is at a service, in bytes.
+pub(crate) const REMOTE_ROW_BYTES_MAX: usize = 8 * 1_024;
+/// Longest id of a pin at a service, in bytes.
+pub(crate) const REMOTE_ID_BYTES_MAX: usize = 512;
+/// Longest reason of a service that is kept, in characters.
+pub(crate) const REMOTE_REASON_CHARS_MAX: usize = 300;
+/// Calls to one service in one step of the worker.
+pub(crate) const REMOTE_CALLS_PER_STEP_MAX: usize = 20;
+/// How often the worker looks what has changed.
+pub(crate) const REMOTE_LOOK: Duration = Duration::from_secs(2);
+/// How long the node waits before it asks a service again; twice as long after each time.
+pub(crate) const REMOTE_RETRY_MIN: Duration = Duration::from_secs(2);
+/// The longest that it waits then.
+pub(crate) const REMOTE_RETRY_MAX: Duration = Duration::from_secs(60 * 60);
+/// How long after it was found pinned the node asks whether content still is.
+pub(crate) const REMOTE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);

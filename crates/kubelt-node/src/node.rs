@@ -18,6 +18,7 @@ use crate::{
     ipns::{Ipns, Stale},
     names::is_open,
     pins::Pins,
+    remote_pins::RemotePins,
     resolve::Resolver,
     session_table::SessionTable,
     sessions::Sessions,
@@ -42,6 +43,8 @@ pub struct Node {
     pub workers: Workers,
     /// Pins.
     pub pins: Pins,
+    /// Content delivered to the pinning services of others.
+    pub remote_pins: RemotePins,
     /// IPNS records and the names of cores.
     pub ipns: Ipns,
     /// DNSLinks.
@@ -73,8 +76,10 @@ impl Node {
             Denylists::default(),
             stamps.clone(),
         );
-        let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access);
+        let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access));
         let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
+        let remote_pins =
+            RemotePins::new(store.clone(), cores.clone(), content.clone(), access, Arc::clone(&clock));
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
         let denylists = content.denylists().clone();
@@ -82,9 +87,22 @@ impl Node {
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
         let (leases, waker) = (content.leases.clone(), Waker::default());
         let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
-        let workers = Workers::new([ipns.worker(), Worker::new("collector", &waker, collector)]);
+        let workers =
+            Workers::new([ipns.worker(), remote_pins.worker(), Worker::new("collector", &waker, collector)]);
         let status = Status::new(store, workers.clone());
-        Self { status, sessions, cores, content, exchange, pins, workers, ipns, dnslinks, resolver }
+        Self {
+            status,
+            sessions,
+            cores,
+            content,
+            exchange,
+            pins,
+            remote_pins,
+            workers,
+            ipns,
+            dnslinks,
+            resolver,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod log;
 mod login;
 mod name;
 mod publish;
+mod remote_pin;
 mod session;
 mod shell;
 mod target;
@@ -113,6 +114,9 @@ enum Command {
     /// Show, resolve and bring names
     #[command(subcommand)]
     Name(name::NameCommand),
+    /// Deliver what you publish to pinning services
+    #[command(subcommand)]
+    RemotePin(remote_pin::RemotePinCommand),
     /// Read the log of a core
     Log(log::LogArgs),
     /// Move whole cores
@@ -164,6 +168,7 @@ impl Command {
             Self::Versions(args) => args.run(caller),
             Self::Config(args) => args.run(caller),
             Self::Name(command) => command.run(caller),
+            Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),
             Self::Verify(args) => args.run(caller),

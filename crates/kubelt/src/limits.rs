@@ -37,3 +37,8 @@ pub(crate) const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(250);
 pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(15);
 /// Tries of one request before an upload gives up: some two minutes.
 pub(crate) const RETRY_TRIES_MAX: u32 = 12;
+
+/// Longest answer of a pinning service that is read, in bytes.
+pub(crate) const PINNING_ANSWER_BYTES_MAX: u64 = 1_024 * 1_024;
+/// How long one call to a pinning service may take, from the look-up of its name to the end of its answer.
+pub(crate) const PINNING_CALL_TIME_MAX: Duration = Duration::from_secs(30);

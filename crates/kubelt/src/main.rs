@@ -17,6 +17,7 @@ mod keystore;
 mod limits;
 mod node_config;
 mod output;
+mod pinning_client;
 mod private_file;
 mod serve;
 mod txt_lookup;

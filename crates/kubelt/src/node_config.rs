@@ -78,10 +78,20 @@ struct File {
     dns: DnsFile,
     /// From whom the host and the scheme of a request are taken that a proxy passes on.
     forwarded: ForwardedFile,
+    /// How published content is delivered to pinning services.
+    pinning: PinningFile,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
     rates: RatesFile,
+}
+
+/// `[pinning]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PinningFile {
+    /// Whether owners of cores may name services at addresses of this machine and its networks, and by plain http.
+    allow_local: bool,
 }
 
 /// `[dns]`.
@@ -159,6 +169,8 @@ pub(crate) struct NodeConfig {
     pub(crate) dns: Option<DnsServers>,
     /// DNSLinks that are known without asking.
     pub(crate) dnslinks: BTreeMap<String, String>,
+    /// Whether pinning services may be at local addresses.
+    pub(crate) pinning_allow_local: bool,
 }
 
 impl NodeConfig {
@@ -207,6 +219,7 @@ impl NodeConfig {
             gateway,
             dns: file.dns.resolve()?,
             dnslinks,
+            pinning_allow_local: file.pinning.allow_local,
         })
     }
 }

@@ -13,6 +13,7 @@ use tokio::{
 };
 
 pub(crate) use crate::node_config::NodeArgs;
+use crate::pinning_client::HttpPinning;
 use crate::{denylists::DenylistFiles, node_config::NodeConfig, txt_lookup::DnsLookup};
 
 /// Threads for work that blocks: hashing of uploads, walks, exports.
@@ -44,6 +45,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     if let Some(servers) = config.dns {
         node.dnslinks.look_up_by(Arc::new(DnsLookup::new(servers)));
     }
+    node.remote_pins.deliver_by(Arc::new(HttpPinning::new(config.pinning_allow_local)));
     let http = HttpConfig {
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,

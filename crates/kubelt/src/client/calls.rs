@@ -5,7 +5,8 @@ use std::io::Read;
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentVersions, CoreImport, CoreView,
     EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt, OpsPage, Possession,
-    PossessionRequest, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
+    PossessionRequest, RemotePinList, RemotePinSetting, SessionCreated, SessionList, SessionRequest,
+    StateEntry, StatePage, Visibility,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -167,6 +168,29 @@ impl Client {
     pub(crate) fn clear_state(&self, core: &CorePlace, path: &str) -> Result<OpReceipt, ClientError> {
         let response = self.send(self.request(Method::DELETE, &core.state(path)), SendBody::none())?;
         self.read_json(response)
+    }
+
+    /// Where a core's published content is delivered.
+    pub(crate) fn remote_pins(&self, core: &CorePlace) -> Result<RemotePinList, ClientError> {
+        self.get_json(&core.api("pinning"))
+    }
+
+    /// Delivers published content to a pinning service.
+    pub(crate) fn set_remote_pin(
+        &self,
+        core: &CorePlace,
+        name: &str,
+        setting: &RemotePinSetting,
+    ) -> Result<(), ClientError> {
+        let json = serde_json::to_vec(setting).expect("wire types are always JSON");
+        let request = self.request(Method::PUT, &core.api(&format!("pinning/{}", encode_query(name))));
+        self.send(request, SendBody::from_reader(&mut json.as_slice())).map(drop)
+    }
+
+    /// Delivers to a pinning service no more.
+    pub(crate) fn remove_remote_pin(&self, core: &CorePlace, name: &str) -> Result<(), ClientError> {
+        let route = core.api(&format!("pinning/{}", encode_query(name)));
+        self.send(self.request(Method::DELETE, &route), SendBody::none()).map(drop)
     }
 
     /// What lies below a path, one level, every page of it.

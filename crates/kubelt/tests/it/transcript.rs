@@ -203,3 +203,44 @@ fn a_token_is_shown_once_and_pins() {
     let long = [&["token", "new", "--for", "read", "--expires", "400d"][..], &wallet].concat();
     assert!(ann.fails(&long).contains("over the"));
 }
+
+#[test]
+fn one_node_is_the_pinning_service_of_another() {
+    let service = Node::start();
+    let node = Node::start_with("[pinning]\nallow_local = true");
+    let (ann, bob) = (Person::signed_in(&node.url), Person::signed_in(&service.url));
+    ann.write("site/index.html", "delivered");
+    ann.run(&["publish", "site", "--to", "@me/site", "--public"]);
+    // The service has the blocks already: Bob has uploaded the same site for himself.
+    bob.write("site/index.html", "delivered");
+    bob.run(&["publish", "site", "--to", "@me/mine"]);
+    let wallet = ["--wallet", "main", "--passphrase-file", "right"];
+    let made = bob.json(&[&["token", "new", "--for", "pins"][..], &wallet].concat());
+    ann.write("token", text(&made, "token"));
+    let endpoint = text(&made, "endpoint");
+    ann.run(&[
+        "remote-pin",
+        "add",
+        "@me/site",
+        "--service",
+        "bob",
+        "--endpoint",
+        endpoint,
+        "--token-file",
+        "token",
+    ]);
+    let shown = || ann.json(&["remote-pin", "list"])["services"][0].clone();
+    let started = std::time::Instant::now();
+    let state = loop {
+        let state = shown();
+        let pin = &state["pins"][0];
+        if pin["status"] == "pinned" || started.elapsed().as_secs() > 60 {
+            break state;
+        }
+    };
+    assert_eq!(state["pins"][0]["status"], "pinned", "{state}");
+    let listed = ann.run(&["remote-pin", "list"]);
+    assert!(listed.contains("site") && !listed.contains(text(&made, "token")), "{listed}");
+    ann.run(&["remote-pin", "remove", "bob"]);
+    assert!(ann.json(&["remote-pin", "list"])["services"].as_array().is_some_and(Vec::is_empty));
+}
