@@ -75,7 +75,7 @@ async fn a_token_for_pins_does_nothing_else() {
 
     let seen: SessionList = node.get("/-/session", Some(&narrow)).await.expect(200).json();
     assert_eq!(seen.sessions.len(), 1);
-    assert_eq!(seen.sessions[0].abilities, PINS);
+    assert_eq!(seen.sessions[0].abilities, [PINS[1], PINS[0]], "in the order of verbs");
     let all: SessionList = node.get("/-/session", Some(&full.token)).await.expect(200).json();
     assert_eq!(all.sessions.len(), 2);
 }
