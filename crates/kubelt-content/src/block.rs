@@ -64,6 +64,25 @@ impl Block {
         Ok(Self::hash(codec, data))
     }
 
+    /// Names `data` by CIDv1 and a hash function: sha2-256, sha2-512 or blake3.
+    ///
+    /// # Errors
+    /// [`VerifyError`] for other hash functions, and for blocks over [`BLOCK_BYTES_MAX`].
+    pub fn with_hash(codec: u64, hash: u64, data: Bytes) -> Result<Self, VerifyError> {
+        if data.len() > BLOCK_BYTES_MAX {
+            return Err(BlockTooLarge(data.len()).into());
+        }
+        let multihash = match hash {
+            HASH_SHA2_256 => sha2_256(&data),
+            HASH_SHA2_512 => {
+                Multihash::wrap(HASH_SHA2_512, &Sha512::digest(&data)).expect("64 bytes fit in 64")
+            }
+            HASH_BLAKE3 => Code::Blake3_256.digest(&data),
+            other => return Err(VerifyError::UnknownHash(other)),
+        };
+        Ok(Self { cid: Cid::new_v1(codec, multihash), data })
+    }
+
     /// A block that came from elsewhere: `data` is checked against `cid`.
     pub fn checked(cid: Cid, data: Bytes) -> Result<Self, VerifyError> {
         verify(&cid, &data)?;

@@ -3,6 +3,9 @@
 /// Largest block that is made, read or carried in a CAR: 2 MiB, what every transport of the network takes.
 pub const BLOCK_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// Largest leaf of a file that is made: as a node it must fit into a block, too.
+pub const CHUNK_BYTES_MAX: usize = BLOCK_BYTES_MAX - 256;
+
 /// Longest digest that a CID of this crate holds. Longer identity CIDs are refused.
 pub const DIGEST_BYTES_MAX: usize = 64;
 

@@ -20,6 +20,7 @@ use crate::{
     core_routes::{self, CoreRoutes},
     gateway::{self, Gateway},
     hosts::GatewayHosts,
+    kubo::{self, KuboRoutes},
     metrics::Metrics,
     naming::{self, Naming},
     node_routes::{self, NodeRoutes},
@@ -63,6 +64,14 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         public: config.hosts,
         hosts: Arc::new(config.gateway),
     };
+    let kubo = KuboRoutes {
+        sessions: node.sessions.clone(),
+        rpc: node.rpc.clone(),
+        content: node.content.clone(),
+        resolver: node.resolver.clone(),
+        ipns: node.ipns.clone(),
+        rates: rates.clone(),
+    };
     let cores = CoreRoutes {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -83,6 +92,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         .merge(session_routes::routes(sessions))
         .merge(gateway::routes(gateway))
         .merge(naming::routes(naming.clone()))
+        .merge(kubo::routes(kubo))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(core_routes::routes(cores))
         .layer(middleware::from_fn_with_state(naming, naming::at_its_site))

@@ -37,10 +37,20 @@ pub(crate) async fn serve(
         routes.content.may_write(&session, &request.core, &path).await?;
     }
     let mut upload = routes.content.upload_car(request.core).await;
-    while let Some(bytes) = next_bytes(&mut body).await? {
-        if let Err(error) = upload.write(bytes).await {
-            read_out(body).await;
-            return Err(error.into());
+    loop {
+        match next_bytes(&mut body).await {
+            Ok(None) => break,
+            Ok(Some(bytes)) => {
+                if let Err(error) = upload.write(bytes).await {
+                    upload.keep().await?;
+                    read_out(body).await;
+                    return Err(error.into());
+                }
+            }
+            Err(error) => {
+                upload.keep().await?;
+                return Err(error);
+            }
         }
     }
     let taken = upload.finish().await?;

@@ -15,6 +15,7 @@ mod file_response;
 mod gateway;
 mod hosts;
 mod json;
+mod kubo;
 mod limits;
 mod log_routes;
 mod metrics;

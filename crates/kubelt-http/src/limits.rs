@@ -54,3 +54,21 @@ pub(crate) const CAR_BLOCKS_MAX: usize = 2_000_000;
 pub(crate) const NAMES_PER_PAGE: usize = 500;
 /// Bytes of a document that are shown on a page, at most; larger ones are had as they are.
 pub(crate) const DOCUMENT_PAGE_BYTES_MAX: usize = 256 * 1_024;
+/// Longest query of a call of Kubo's RPC, in bytes.
+pub(crate) const KUBO_QUERY_BYTES_MAX: usize = 64 * 1_024;
+/// Arguments of one such call.
+pub(crate) const KUBO_ARGS_MAX: usize = 1_000;
+/// Parts of one multipart body: files and directories of one call.
+pub(crate) const PARTS_MAX: usize = 1_000_000;
+/// Bytes of a multipart body between the content of two parts: a delimiter and the next part's head.
+pub(crate) const PART_HEAD_BYTES_MAX: usize = 64 * 1_024;
+/// Bytes of the names of all parts that wait for their directory.
+pub(crate) const TREE_NAME_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Levels of directories of one call.
+pub(crate) const TREE_DEPTH_MAX: usize = 128;
+/// Entries of a directory that are listed in order of their names; longer ones are streamed.
+pub(crate) const LS_ENTRIES_MAX: usize = 1_000_000;
+/// References listed by one call, repeated ones included.
+pub(crate) const REFS_MAX: usize = 10_000_000;
+/// Blocks looked at for one list of pins.
+pub(crate) const PIN_BLOCKS_MAX: usize = 2_000_000;

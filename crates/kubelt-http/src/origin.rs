@@ -28,6 +28,15 @@ impl Hosts {
             && passed_on.iter().all(|name| !headers.contains_key(*name))
     }
 
+    /// Whether the request may come from a page of this very host, or from no page at all.
+    pub(crate) fn is_own_page(uri: &Uri, headers: &HeaderMap) -> bool {
+        let Some(host) = authority(uri, headers).map(|host| host.as_str().to_ascii_lowercase()) else {
+            return false;
+        };
+        let referers = headers.get_all(header::REFERER).iter();
+        check_asker(headers, &host).is_ok() && referers.into_iter().all(|referer| is_below(referer, &host))
+    }
+
     /// The authority that the request was sent to, when it is one of ours and no other site's page asks.
     pub(crate) fn serving(&self, uri: &Uri, headers: &HeaderMap) -> Result<String, ApiError> {
         let authority = authority(uri, headers)
@@ -58,6 +67,11 @@ fn check_asker(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
         Code::Forbidden,
         "pages of another origin do not sign in here; open this node's own page",
     ))
+}
+
+fn is_below(referer: &HeaderValue, host: &str) -> bool {
+    let page = referer.to_str().ok().and_then(|referer| referer.parse::<Uri>().ok());
+    page.is_some_and(|page| page.authority().is_some_and(|page| page.as_str().eq_ignore_ascii_case(host)))
 }
 
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {

@@ -28,6 +28,7 @@ mod node;
 mod pins;
 mod remote_pins;
 mod resolve;
+mod rpc;
 mod session;
 mod session_table;
 mod sessions;
@@ -57,6 +58,7 @@ pub use remote_pins::{
 pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
 };
+pub use rpc::{Followed, Rpc, RpcBlocks, RpcError, RpcPin, TreeNode, TreeUpload};
 pub use session::{Session, SessionInfo};
 pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
 pub use write::{SignedOp, Write, WriteError, Written};

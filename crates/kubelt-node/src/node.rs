@@ -20,6 +20,7 @@ use crate::{
     pins::Pins,
     remote_pins::RemotePins,
     resolve::Resolver,
+    rpc::Rpc,
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
@@ -39,6 +40,8 @@ pub struct Node {
     pub content: Content,
     /// Logs and whole cores, in and out.
     pub exchange: Exchange,
+    /// What tools of IPFS do.
+    pub rpc: Rpc,
     /// What goes on in the background, once it is started.
     pub workers: Workers,
     /// Pins.
@@ -84,6 +87,7 @@ impl Node {
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
         let denylists = content.denylists().clone();
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
+        let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
         let (leases, waker) = (content.leases.clone(), Waker::default());
         let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
@@ -98,6 +102,7 @@ impl Node {
             exchange,
             pins,
             remote_pins,
+            rpc,
             workers,
             ipns,
             dnslinks,

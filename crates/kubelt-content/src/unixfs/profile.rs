@@ -10,6 +10,7 @@ use super::file::LeafInfo;
 use crate::block::Block;
 use crate::codec::Codec;
 use crate::dag_pb;
+use crate::limits::CHUNK_BYTES_MAX;
 
 /// Every choice that changes the CID of a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,21 @@ impl Profile {
     /// The largest directory that stays one block, as the [`SplitRule`] counts, in every profile.
     pub const DIRECTORY_BYTES: usize = 256 * 1024;
 
-    /// The name of the profile.
+    /// The same profile with leaves of this many bytes; `None` where a block cannot hold them, or for 0.
+    pub const fn with_chunk_bytes(self, chunk_bytes: usize) -> Option<Self> {
+        if chunk_bytes == 0 || chunk_bytes > CHUNK_BYTES_MAX {
+            None
+        } else {
+            Some(Self { chunk_bytes, ..self })
+        }
+    }
+
+    /// The same profile with leaves that are raw blocks, or with leaves that are nodes.
+    pub const fn with_raw_leaves(self, raw_leaves: bool) -> Self {
+        Self { raw_leaves, ..self }
+    }
+
+    /// The name of the profile, or of the one that it was made from.
     pub const fn name(&self) -> &'static str {
         self.name
     }

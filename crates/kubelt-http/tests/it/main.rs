@@ -7,6 +7,8 @@ mod denylists;
 mod exposure;
 mod gateway;
 mod harness;
+mod kubo;
+mod kubo_limits;
 mod logs;
 mod naming;
 mod naming_own;

@@ -1,7 +1,5 @@
 //! CARs on their way in.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::car::{CarDecoder, CarEvent};
@@ -14,7 +12,7 @@ use crate::limits::CAR;
 impl Content {
     /// Begins to take in blocks from a CAR. The caller has asked [`Content::may_upload`].
     pub async fn upload_car(&self, core: CoreId) -> CarUpload {
-        let slot = Arc::clone(&self.uploads).acquire_owned().await.expect("the semaphore is never closed");
+        let slot = self.upload_slot().await;
         let decoder = CarDecoder::new(CAR);
         CarUpload {
             decoder,
@@ -65,6 +63,14 @@ impl CarUpload {
             }
         }
         Ok(())
+    }
+
+    /// Keeps the blocks that came of a CAR that broke off, so that its sender need not send them again.
+    ///
+    /// # Errors
+    /// [`UploadError`] when they could not be committed.
+    pub async fn keep(mut self) -> Result<(), UploadError> {
+        self.blocks.flush().await
     }
 
     /// Ends the CAR; its blocks are durable then.

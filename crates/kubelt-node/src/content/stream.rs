@@ -15,9 +15,14 @@ use super::{BlockSink, Content, Stored, Target, UploadError, Wholeness};
 use crate::{limits::HASH_LANES_MAX, session::Session};
 
 impl Content {
+    /// A place among the uploads that go on at once.
+    pub(crate) async fn upload_slot(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.uploads).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
     /// Begins to take in a stream. The caller has asked [`Content::may_write`].
     pub async fn upload(&self, session: Arc<Session>, core: CoreId, target: Target) -> Upload {
-        let slot = Arc::clone(&self.uploads).acquire_owned().await.expect("the semaphore is never closed");
+        let slot = self.upload_slot().await;
         Upload {
             content: self.clone(),
             session,

@@ -207,18 +207,25 @@ impl Content {
         if target.visibility == Visibility::Public {
             self.show(core, &cid).await?;
         }
-        let size = match stat(&PossessedBlocks { store: &self.store, core: *core }, &cid) {
-            Ok(node) => match node.kind {
-                NodeKind::File { size } => size,
-                NodeKind::Directory { .. } => {
-                    target.media_type = Some(DIRECTORY_MEDIA_TYPE.to_owned());
-                    node.dag_size
-                }
-                NodeKind::Symlink { target } => target.len() as u64,
-            },
-            Err(_not_unixfs) => self.store.block(&cid)?.map_or(0, |block| block.len() as u64),
-        };
+        let (size, media_type) = self.describe(core, &cid)?;
+        target.media_type = media_type.map(str::to_owned).or(target.media_type);
         self.put(session, core, target, cid, size).await
+    }
+
+    /// Bytes of content whose root the core possesses, and the media type of a directory.
+    pub(crate) fn describe(
+        &self,
+        core: &CoreId,
+        cid: &Cid,
+    ) -> Result<(u64, Option<&'static str>), StoreError> {
+        Ok(match stat(&PossessedBlocks { store: &self.store, core: *core }, cid) {
+            Ok(node) => match node.kind {
+                NodeKind::File { size } => (size, None),
+                NodeKind::Directory { .. } => (node.dag_size, Some(DIRECTORY_MEDIA_TYPE)),
+                NodeKind::Symlink { target } => (target.len() as u64, None),
+            },
+            Err(_not_unixfs) => (self.store.block_len(cid)?.map_or(0, u64::from), None),
+        })
     }
 
     /// Clears a path. The caller has asked [`Content::may_write`].
