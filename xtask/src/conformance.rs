@@ -86,8 +86,8 @@ fn judge(
             }
             Err(why) => return Ok(Err(why)),
         },
-        // The suite runs without Kubo, too.
-        "pinning" => {
+        // These run without Kubo, too.
+        "pinning" | "kubo-rpc" => {
             if let Ok(program) = go_programs::kubo(workspace)? {
                 check.env("KUBO", program);
             }
