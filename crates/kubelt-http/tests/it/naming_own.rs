@@ -3,6 +3,7 @@
 use axum::body::Body;
 use kubelt_content::ipns::{Name, Record};
 use kubelt_core::CoreId;
+use kubelt_node::worker::Step;
 
 use crate::harness::{Person, TestNode};
 
@@ -155,4 +156,40 @@ async fn records_are_renewed_before_they_end() {
     assert_eq!(own.read("/a.txt").await.0, 200);
     let name = own.node.node.ipns.name_of(&own.core).await.expect("a name");
     assert_eq!(name, own.name, "a core keeps its name");
+}
+
+#[tokio::test]
+async fn old_public_roots_are_collected_and_the_new_one_stays() {
+    let own = Own::new().await;
+    own.put("site/a.txt", "public", "a").await;
+    let first = String::from_utf8_lossy(own.record().await.expect("published").value()).into_owned();
+    let first = first.trim_start_matches("/ipfs/").to_owned();
+    let missing = async |cid: &str| {
+        let asked = serde_json::json!({ "cids": [cid] });
+        let path = format!("{}/-/possession", own.alice.core());
+        let answer = own.node.post(&path, Some(&own.token), &asked).await.expect(200);
+        !answer.json::<kubelt_api::Possession>().missing.is_empty()
+    };
+    let collect = async || {
+        let collector = own.node.node.workers.get("collector").expect("there is one");
+        // Blocks that nobody brought as a DAG stay for an hour of grace, and are swept then.
+        for _ in 0..2 {
+            own.node.pass(2 * 60 * 60 * 1_000);
+            while collector.step().await.expect("a step") == Step::More {}
+        }
+    };
+    collect().await;
+    assert_eq!(own.read("/site/a.txt").await, (200, "a".to_owned()), "what is named stays");
+    own.put("b.txt", "public", "b").await;
+    own.step().await;
+    collect().await;
+    assert!(missing(&first).await, "nothing names the old root");
+    assert_eq!(own.read("/site/a.txt").await, (200, "a".to_owned()));
+    // The same root again, with its blocks put anew.
+    own.remove("b.txt").await;
+    assert_eq!(own.read("/site/a.txt").await, (200, "a".to_owned()));
+    let again = own.record().await.expect("published");
+    assert_eq!(again.value(), format!("/ipfs/{first}").as_bytes());
+    collect().await;
+    assert_eq!(own.read("/site/a.txt").await, (200, "a".to_owned()));
 }

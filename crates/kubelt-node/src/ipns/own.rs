@@ -121,6 +121,7 @@ pub(crate) fn retire(tx: &mut Tx, core: &CoreId) -> Result<(), TxError> {
     let mut row = tx.meta(ROOTS, core.digest())?.and_then(|row| decode_root(&row)).unwrap_or_default();
     if let Some(root) = row.root.take() {
         tx.unname_root(&root, core, &own_root())?;
+        enqueue(tx, 0, &Job::Root { core: *core, root })?;
     }
     row.generation += 1;
     row.fresh = false;
@@ -206,21 +207,25 @@ impl Ipns {
             };
             let (this, secret) = (self.clone(), Arc::clone(&secret));
             // At last with the writers held up, so that it comes to an end.
-            let committed = if attempt + 1 < OWN_REBUILDS_MAX {
+            let made = if attempt + 1 < OWN_REBUILDS_MAX {
                 let target = tokio::task::spawn_blocking(building).await.expect("building does not panic")?;
                 self.0
                     .cores
                     .commit_alone(&core, move || this.commit(&core, generation, target, &secret))
-                    .await?
+                    .await
             } else {
                 let commit = move || {
                     let generation = this.own_root(&core)?.generation;
                     this.commit(&core, generation, building()?, &secret)
                 };
-                self.0.cores.commit_alone(&core, commit).await?
+                self.0.cores.commit_alone(&core, commit).await
             };
-            if committed {
-                return Ok(());
+            match made {
+                Ok(true) => return Ok(()),
+                // The collector took a block meanwhile that the directory has again: it is put anew.
+                Ok(false)
+                | Err(OwnNameError::Commit(CommitError::BlockForgotten | CommitError::Conflict)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
