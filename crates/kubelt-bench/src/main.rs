@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tables go to the terminal")]
 
 mod args;
+mod collect;
 mod cores;
 mod gateway;
 mod http;
@@ -52,6 +53,11 @@ const BENCHES: &[Bench] = &[
         name: "replay",
         about: "a core with 100,000 operations: loaded, checked, written to",
         run: replay::run,
+    },
+    Bench {
+        name: "collect",
+        about: "a million blocks unpublished: when their bytes are free, and what writers feel of it",
+        run: collect::run,
     },
     Bench {
         name: "gateway",
