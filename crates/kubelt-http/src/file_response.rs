@@ -98,7 +98,8 @@ fn multipart(
 ) -> Response {
     let kind = bytes.media_type.to_str().unwrap_or("application/octet-stream");
     let mut parts = VecDeque::new();
-    let mut len = 0;
+    // A file may say that it has nearly 2^64 bytes; what is around its parts must not go over that.
+    let mut len = 0_u64;
     for range in ranges {
         let (start, end) = (range.start, range.end);
         let head = format!(
@@ -106,11 +107,11 @@ fn multipart(
             end - 1,
             bytes.size
         );
-        len += head.len() as u64 + (end - start);
+        len = len.saturating_add(head.len() as u64).saturating_add(end - start);
         parts.push_back((Bytes::from(head), range));
     }
     let tail = Bytes::from(format!("\r\n--{BOUNDARY}--\r\n"));
-    len += tail.len() as u64;
+    len = len.saturating_add(tail.len() as u64);
     let body = if *method == Method::HEAD {
         Body::empty()
     } else {

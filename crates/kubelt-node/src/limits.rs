@@ -85,6 +85,8 @@ pub(crate) const PIN_TAKES_MAX: usize = 4;
 pub(crate) const PIN_TAKES_REMEMBERED_MAX: usize = 10_000;
 /// Missing blocks of a pin looked for at once.
 pub(crate) const PIN_MISSING_MAX: usize = 10_000;
+/// Pins that an upload looks at before it is answered; others are looked at behind its back.
+pub(crate) const PINS_PER_ARRIVAL_MAX: usize = 100;
 /// Times that a DAG is walked in one look for its blocks.
 pub(crate) const PIN_ROUNDS_MAX: usize = 100;
 /// Cores of which the date of the newest pin is kept in memory.

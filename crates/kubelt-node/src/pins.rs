@@ -161,7 +161,8 @@ impl Pins {
         }
         let pin = self.pin(core, &path, op_ms, &entry)?;
         if matches!(pin.status, PinStatus::Queued | PinStatus::Failed) {
-            self.take(core, path, Reader::Session(Arc::clone(session)));
+            // Whoever looks at a pin of somebody else lends it no eyes.
+            self.take(core, path, Reader::Anonymous);
         }
         Ok(pin)
     }
@@ -230,7 +231,7 @@ impl Pins {
             Some(newest) => newest,
             None => self.newest_ms(core)?,
         };
-        let next = self.clock.now_ms().max(newest + 1);
+        let next = self.clock.now_ms().max(newest.saturating_add(1));
         let mut all = self.shared.newest_ms.lock();
         if all.len() >= PIN_CORES_CACHED_MAX {
             all.clear();

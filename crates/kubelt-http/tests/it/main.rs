@@ -1,6 +1,7 @@
 //! The API as clients meet it, over a store in memory.
 
 mod attacks;
+mod attacks_gateway;
 mod cars;
 mod content;
 mod denylists;

@@ -1,6 +1,6 @@
 //! What lies below a path, and what lay there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cid::Cid;
 use kubelt_content::{
@@ -131,6 +131,7 @@ impl Content {
         let more = entries.len() > limit;
         entries.truncate(limit);
         let next = entries.last().filter(|_| more).map(|entry| entry.name.clone());
+        let mut kinds = HashMap::new();
         let child = |entry: DagEntry| {
             // A leaf is as large as its directory says, or its directory lies: to its readers, and nobody else.
             match entry.dag_size.filter(|_| Codec::of(&entry.cid) == Ok(Codec::Raw)) {
@@ -138,7 +139,7 @@ impl Content {
                     let (name, cid, kind) = (entry.name, Some(entry.cid), ChildKind::File { size });
                     Ok(Child { name, kind, cid, media_type: None, visibility: None })
                 }
-                None => dag_child(&blocks, entry.name, entry.cid),
+                None => known_child(&blocks, &mut kinds, entry.name, entry.cid),
             }
         };
         let entries = entries.into_iter().map(child).collect::<Result<_, ContentError>>()?;
@@ -173,7 +174,10 @@ impl Content {
                 }
             }
         }
-        names.into_iter().map(|(name, cid)| Ok((name.clone(), dag_child(&blocks, name, cid)?))).collect()
+        let mut kinds = HashMap::new();
+        let child =
+            |(name, cid): (String, Cid)| Ok((name.clone(), known_child(&blocks, &mut kinds, name, cid)?));
+        names.into_iter().map(child).collect()
     }
 
     /// The entries of the map one level below `base`, the least `count` of those behind `cursor`, laid over
@@ -296,6 +300,21 @@ impl Content {
         }
         if versions.is_empty() { Err(ContentError::NotFound) } else { Ok(versions) }
     }
+}
+
+/// The same as [`dag_child`], but a block that is listed under many names is read once.
+fn known_child(
+    blocks: &ReachedBlocks,
+    kinds: &mut HashMap<Cid, ChildKind>,
+    name: String,
+    cid: Cid,
+) -> Result<Child, ContentError> {
+    if let Some(kind) = kinds.get(&cid).copied() {
+        return Ok(Child { name, kind, cid: Some(cid), media_type: None, visibility: None });
+    }
+    let child = dag_child(blocks, name, cid)?;
+    kinds.insert(cid, child.kind);
+    Ok(child)
 }
 
 /// An entry of a directory. What its block would tell is left out where the block is missing.

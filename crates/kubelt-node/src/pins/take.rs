@@ -20,7 +20,7 @@ use crate::{
     content::{ContentError, Incomplete, UploadError},
     limits::{
         DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_MISSING_MAX, PIN_RETRY, PIN_ROUNDS_MAX,
-        PIN_TAKES_REMEMBERED_MAX,
+        PIN_TAKES_REMEMBERED_MAX, PINS_PER_ARRIVAL_MAX,
     },
     names::named,
 };
@@ -93,15 +93,23 @@ impl Pins {
             let mut waiting = Vec::new();
             this.each(&from, |path, _, entry| {
                 let opened = named(&this.store, &from, path)?;
-                if opened.is_none_or(|opened| opened.root != entry.cid) && waiting.len() < PIN_MISSING_MAX {
+                let waits = opened.is_none_or(|opened| opened.root != entry.cid);
+                // Without its root nothing that was uploaded makes a pin whole.
+                if waits && waiting.len() < PIN_MISSING_MAX && this.store.possesses(&from, &entry.cid)? {
                     waiting.push(path.clone());
                 }
                 Ok(())
             })?;
             Ok::<_, StoreError>(waiting)
         });
-        for path in waiting.await.expect("looking for pins does not panic")? {
-            self.look(core, &path, &Reader::Anonymous).await;
+        // What is more than a few waits for its turn among the pins of everybody: an upload must not cost the node
+        // thousands of looks.
+        for (i, path) in waiting.await.expect("looking for pins does not panic")?.into_iter().enumerate() {
+            if i < PINS_PER_ARRIVAL_MAX {
+                self.look(core, &path, &Reader::Anonymous).await;
+            } else {
+                self.take(core, path, Reader::Anonymous);
+            }
         }
         Ok(())
     }
