@@ -165,3 +165,37 @@ async fn nobody_is_sent_to_other_hosts() {
         assert!(stays && !to.starts_with("//"), "{host}{path} leads to {to}");
     }
 }
+
+/// Plain cbor has no links: a block of it is whole alone. A path through what looks like one in it must lead nowhere.
+#[tokio::test]
+async fn what_looks_like_a_link_in_plain_cbor_opens_nothing() {
+    let (node, alice, eve) = (TestNode::new(), Person::new(1), Person::new(2));
+    let (alice_token, eve_token) = (node.sign_in(&alice).await.token, node.sign_in(&eve).await.token);
+    let path = format!("{}/-/content/notes/secret.txt", alice.core());
+    let secret: ContentReceipt = node.put(&path, &alice_token, "alice's secret").await.expect(201).json();
+    let secret: Cid = secret.cid.parse().expect("a CID");
+    let value = Ipld::Map([("x".to_owned(), Ipld::Link(secret))].into());
+    let bytes = Codec::DagCbor.encode(&value).expect("a value");
+    for codec in [Codec::Cbor, Codec::Json, Codec::Raw] {
+        let bytes = match codec {
+            Codec::Json => Codec::DagJson.encode(&value).expect("a value"),
+            _ => bytes.clone(),
+        };
+        let block = Block::new(codec, bytes).expect("a small block");
+        publish(&node, &eve, &eve_token, &block, std::slice::from_ref(&block)).await;
+        let below = format!("/ipfs/{}/x", block.cid());
+        for command in
+            ["block/get", "cat", "dag/get", "dag/export", "dag/resolve", "dag/stat", "files/stat", "ls"]
+        {
+            let call = format!("/api/v0/{command}?arg={below}");
+            let answer = node.call("POST", &call, Some(&eve_token), &[], Body::empty()).await;
+            assert!(!answer.text().contains("alice's secret"), "{command} of {codec:?} leads to the secret");
+        }
+        let call = format!("/api/v0/block/get?arg={below}");
+        node.call("POST", &call, Some(&eve_token), &[], Body::empty()).await.expect(500);
+        for token in [None, Some(eve_token.as_str())] {
+            let answer = node.get(&below, token).await;
+            assert!(!answer.text().contains("alice's secret"), "{codec:?} leads to the secret");
+        }
+    }
+}

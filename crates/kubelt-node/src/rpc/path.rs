@@ -108,11 +108,16 @@ fn named(blocks: &RpcBlocks, cid: &Cid, name: &str) -> Result<Option<Cid>, RpcEr
 
 /// The link that the path leads to inside of a block, and how many segments that took; none where it ends inside.
 fn inside(blocks: &RpcBlocks, cid: &Cid, segments: &[String]) -> Result<Option<(Cid, usize)>, RpcError> {
-    let mut value = Codec::of(cid)?.decode(&load(blocks, cid)?)?;
+    let codec = Codec::of(cid)?;
+    let mut value = codec.decode(&load(blocks, cid)?)?;
     for (taken, name) in segments.iter().enumerate() {
         value = step(value, name).ok_or_else(|| no_link(name, cid))?;
         if let Ipld::Link(next) = value {
-            return Ok(Some((next, taken + 1)));
+            // Only links that a walk of the DAG sees: what nobody walked to may be what others keep private.
+            return match codec {
+                Codec::DagPb | Codec::DagCbor | Codec::DagJson => Ok(Some((next, taken + 1))),
+                Codec::Raw | Codec::Json | Codec::Cbor => Err(no_link(name, cid)),
+            };
         }
     }
     Ok(None)
