@@ -37,7 +37,7 @@ use crate::{
 
 /// Where the settings stand in a core's map.
 const SETTINGS: &str = "config/pinning";
-/// Access tokens, by core and name.
+/// Access tokens, by core and name: the endpoint that one was given for, a zero byte, and the token.
 const SECRETS: &str = "remote-pin-token";
 /// How far each path is, by core, name, a zero byte and the path.
 const ROWS: &str = "remote-pin";
@@ -244,8 +244,9 @@ impl RemotePins {
         self.put(session, core, path, value).await?;
         if let Some(token) = token {
             let mut tx = self.0.store.begin();
-            tx.put_meta(SECRETS, &secret_key(core, name), Some(token.as_bytes()))
-                .map_err(UploadError::from)?;
+            // Bound to where it was meant for: whoever else may write settings does not learn it by another endpoint.
+            let secret = [delivery.endpoint.as_bytes(), &[0], token.as_bytes()].concat();
+            tx.put_meta(SECRETS, &secret_key(core, name), Some(&secret)).map_err(UploadError::from)?;
             tx.commit().await.map_err(UploadError::from)?;
         }
         self.0.paused.lock().remove(&secret_key(core, name));
@@ -282,7 +283,8 @@ impl RemotePins {
         self.0.content.may_write(session, core, &path).await?;
         let mut states = Vec::new();
         for (name, delivery) in self.settings(core)? {
-            let has_token = self.0.store.meta(SECRETS, &secret_key(core, &name))?.is_some();
+            let secret = self.0.store.meta(SECRETS, &secret_key(core, &name))?;
+            let has_token = secret.is_some_and(|secret| token_for(&secret, &delivery).is_some());
             let pins = self.rows(core, &name)?.into_iter().collect();
             states.push(DeliveryState { name, delivery, has_token, pins });
         }
@@ -411,6 +413,12 @@ fn read(value: &[u8]) -> Option<Delivery> {
     let delivery = Delivery { endpoint, paths: paths.into_iter().map(text).collect::<Option<_>>()? };
     // Another node, or `kubelt config`, may have written anything.
     check(&delivery, None).ok().map(|()| delivery)
+}
+
+/// The token of a secret, where it was given for this endpoint.
+fn token_for(secret: &[u8], delivery: &Delivery) -> Option<String> {
+    let token = secret.strip_prefix(delivery.endpoint.as_bytes())?.strip_prefix(&[0])?;
+    Some(String::from_utf8_lossy(token).into_owned())
 }
 
 fn setting_path(name: &str) -> Result<MapPath, DeliveryError> {

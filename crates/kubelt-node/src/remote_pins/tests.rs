@@ -247,6 +247,21 @@ async fn a_token_goes_with_its_setting_and_is_in_no_map() {
     assert_eq!(scene.calls(), calls);
 }
 
+/// Who may write settings but does not know the token gets it by no other endpoint.
+#[tokio::test]
+async fn a_token_goes_to_no_other_endpoint() {
+    let scene = Scene::new().await;
+    let core = scene.session.core;
+    scene.put("site/a", b"one", Visibility::Public).await;
+    scene.set().await;
+    let elsewhere = delivery("https://evil.example", &["site"]);
+    scene.node.remote_pins.set(&scene.session, &core, "one", &elsewhere, None).await.expect("set");
+    scene.step().await;
+    assert_eq!(scene.calls(), 0);
+    let listed = scene.node.remote_pins.list(&scene.session, &core).await.expect("listed");
+    assert!(!listed[0].has_token);
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused() {
     assert!(check(&delivery("http://127.0.0.1:4747/@0xab/-", &["site"]), Some("t")).is_ok());

@@ -7,7 +7,7 @@ use kubelt_core::{CoreId, codec};
 
 use super::{
     Delivered, PinningClient, ROWS, RemoteCall, RemoteError, RemotePin, RemotePins, RemoteService, SECRETS,
-    row_key,
+    row_key, token_for,
 };
 use crate::{
     StoreError,
@@ -49,13 +49,13 @@ impl RemotePins {
     async fn deliver(&self, client: &Arc<dyn PinningClient>) -> Result<(u64, u64), UploadError> {
         let (mut done, mut left) = (0, 0);
         let secrets = self.0.store.meta_scan(SECRETS, &[], None).collect::<Result<Vec<_>, _>>()?;
-        for (key, token) in secrets {
+        for (key, secret) in secrets {
             let Some((core, name)) = read_key(&key) else { continue };
-            let token = String::from_utf8_lossy(&token).into_owned();
             let Some(delivery) = self.setting(&core, &name)? else {
                 self.forget(&core, &name).await?;
                 continue;
             };
+            let Some(token) = token_for(&secret, &delivery) else { continue };
             let jobs = self.due(&core, &name, &delivery)?;
             let count = jobs.len() as u64;
             if self.is_paused(&key) {
