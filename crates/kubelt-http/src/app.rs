@@ -68,6 +68,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         sessions: node.sessions.clone(),
         rpc: node.rpc.clone(),
         content: node.content.clone(),
+        pins: node.pins.clone(),
         resolver: node.resolver.clone(),
         ipns: node.ipns.clone(),
         rates: rates.clone(),

@@ -30,7 +30,7 @@ use axum::{
 };
 use kubelt_content::{Cid, CidBase, format_cid};
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Followed, Ipns, Resolver, Rpc, Session, Sessions};
+use kubelt_node::{Content, Followed, Ipns, Pins, Resolver, Rpc, Session, Sessions};
 
 use self::{answer::KuboError, args::Args};
 use crate::{auth, origin::Hosts, rate::Rates};
@@ -41,6 +41,7 @@ pub(crate) struct KuboRoutes {
     pub(crate) sessions: Sessions,
     pub(crate) rpc: Rpc,
     pub(crate) content: Content,
+    pub(crate) pins: Pins,
     pub(crate) resolver: Resolver,
     pub(crate) ipns: Ipns,
     pub(crate) rates: Rates,

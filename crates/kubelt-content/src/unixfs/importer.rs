@@ -13,6 +13,14 @@ pub struct Importer {
     profile: Profile,
     builder: FileBuilder,
     chunk: BytesMut,
+    only: Option<Only>,
+}
+
+/// A file of which no more than one leaf has come, which is to carry the metadata if it stays the only one.
+#[derive(Debug)]
+struct Only {
+    metadata: Metadata,
+    leaf: Option<Bytes>,
 }
 
 impl Importer {
@@ -24,7 +32,14 @@ impl Importer {
     /// An empty file whose root carries permissions or a time.
     pub fn with_metadata(profile: Profile, metadata: Metadata) -> Self {
         let builder = FileBuilder::with_metadata(profile, metadata);
-        Self { profile, builder, chunk: BytesMut::new() }
+        Self { profile, builder, chunk: BytesMut::new(), only: None }
+    }
+
+    /// The same, but where the file has one leaf, and that is a node, it carries the metadata itself, as Kubo has it.
+    pub fn with_metadata_in_leaf(profile: Profile, metadata: Metadata) -> Self {
+        let carries = !profile.has_raw_leaves() && !metadata.is_empty();
+        let only = carries.then_some(Only { metadata, leaf: None });
+        Self { only, ..Self::with_metadata(profile, metadata) }
     }
 
     /// Appends bytes, in pieces of any size.
@@ -55,10 +70,27 @@ impl Importer {
             let chunk = self.chunk.split().freeze();
             self.leaf(chunk, sink)?;
         }
+        if let Some(Only { metadata, leaf }) = self.only {
+            let (block, leaf) = self.profile.leaf_with(leaf.unwrap_or_default(), metadata);
+            sink(block)?;
+            return Ok(FileRoot { cid: leaf.cid, size: leaf.size, dag_size: leaf.dag_size });
+        }
         self.builder.finish(sink)
     }
 
     fn leaf<E>(&mut self, chunk: Bytes, sink: &mut impl FnMut(Block) -> Result<(), E>) -> Result<(), E> {
+        match self.only.take() {
+            Some(Only { metadata, leaf: None }) => {
+                self.only = Some(Only { metadata, leaf: Some(chunk) });
+                return Ok(());
+            }
+            Some(Only { leaf: Some(first), .. }) => self.push(first, sink)?,
+            None => {}
+        }
+        self.push(chunk, sink)
+    }
+
+    fn push<E>(&mut self, chunk: Bytes, sink: &mut impl FnMut(Block) -> Result<(), E>) -> Result<(), E> {
         let (block, leaf) = self.profile.leaf(chunk);
         sink(block)?;
         self.builder.push(&leaf, sink)

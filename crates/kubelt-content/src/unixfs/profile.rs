@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::data::{Data, Kind};
+use super::data::{Data, Kind, Metadata};
 use super::file::LeafInfo;
 use crate::block::Block;
 use crate::codec::Codec;
@@ -91,6 +91,11 @@ impl Profile {
         Self { raw_leaves, ..self }
     }
 
+    /// Whether leaves are raw blocks.
+    pub const fn has_raw_leaves(&self) -> bool {
+        self.raw_leaves
+    }
+
     /// The name of the profile, or of the one that it was made from.
     pub const fn name(&self) -> &'static str {
         self.name
@@ -116,6 +121,11 @@ impl Profile {
     /// # Panics
     /// When `chunk` has more than [`Profile::chunk_bytes`] bytes.
     pub fn leaf(&self, chunk: Bytes) -> (Block, LeafInfo) {
+        self.leaf_with(chunk, Metadata::default())
+    }
+
+    /// As `leaf`; a leaf that is a node carries the metadata.
+    pub(super) fn leaf_with(&self, chunk: Bytes, metadata: Metadata) -> (Block, LeafInfo) {
         assert!(chunk.len() <= self.chunk_bytes, "a chunk is no larger than the profile says");
         let size = chunk.len() as u64;
         let block = if self.raw_leaves {
@@ -124,6 +134,7 @@ impl Profile {
             let mut data = Data::new(Kind::File);
             data.data = (!chunk.is_empty()).then_some(&chunk[..]);
             data.file_size = Some(size);
+            data.metadata = metadata;
             self.node(&[], &data)
         };
         let info = LeafInfo { cid: *block.cid(), size, dag_size: block.data().len() as u64 };

@@ -69,7 +69,7 @@ async fn take_in(
     let mut count = 0_usize;
     while let Some(mut part) = parts.next().await? {
         count += 1;
-        let metadata = wanted.metadata_of(part.metadata);
+        let (metadata, said) = (wanted.metadata_of(part.metadata), part.metadata);
         let path = part.path.clone();
         let node = match part.kind {
             PartKind::Directory => {
@@ -90,8 +90,10 @@ async fn take_in(
         };
         tree.add(&path, node)?;
         if !wanted.silent {
-            let finished = Finished { path, node, metadata };
-            tell(lines, added(&finished, part_name(&finished.path, &node), wanted.cids)).await?;
+            // As in Kubo, whose client says what it has of a file that stands for itself.
+            let said = if wanted.wrap || path.contains('/') { Metadata::default() } else { said };
+            let finished = Finished { path, node };
+            tell(lines, added(&finished, &said, part_name(&finished.path, &node), wanted.cids)).await?;
         }
     }
     if count == 0 {
@@ -108,7 +110,8 @@ async fn take_in(
     }
     drop(upload);
     for directory in directories.iter().filter(|_| !wanted.silent) {
-        tell(lines, added(directory, directory.path.clone(), wanted.cids)).await?;
+        let none = Metadata::default();
+        tell(lines, added(directory, &none, directory.path.clone(), wanted.cids)).await?;
     }
     Ok(())
 }
@@ -150,13 +153,13 @@ async fn tell(lines: &Lines, value: Value) -> Result<(), KuboError> {
     lines.send(Ok(line(&value))).await.map_err(|_gone| KuboError::failed("the client is gone"))
 }
 
-fn added(finished: &Finished, name: String, cids: Cids) -> Value {
-    let Finished { node, metadata, .. } = finished;
+fn added(finished: &Finished, said: &Metadata, name: String, cids: Cids) -> Value {
+    let node = finished.node;
     let mut value = json!({ "Name": name, "Hash": cids.text(&node.cid), "Size": node.dag_size.to_string() });
-    if let Some(mode) = metadata.mode {
+    if let Some(mode) = said.mode {
         value["Mode"] = format!("0{mode:o}").into();
     }
-    if let Some(mtime) = metadata.mtime {
+    if let Some(mtime) = said.mtime {
         value["Mtime"] = mtime.seconds.into();
         if mtime.nanoseconds > 0 {
             value["MtimeNsecs"] = mtime.nanoseconds.into();
@@ -250,6 +253,8 @@ fn metadata(args: &Args) -> Result<Metadata, KuboError> {
     {
         return Err(KuboError::failed("option \"mtime-nsecs\" is below 1e9 and needs \"mtime\""));
     }
+    // A time of 0 is none, as in Kubo.
+    let seconds = seconds.filter(|seconds| *seconds != 0);
     let mtime = seconds.map(|seconds| Mtime { seconds, nanoseconds: nanoseconds.unwrap_or(0) });
     Ok(Metadata { mode: mode.filter(|mode| *mode != 0), mtime })
 }

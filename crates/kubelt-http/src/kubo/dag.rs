@@ -20,6 +20,7 @@ use super::{
     block::{codec, hash},
     multipart::Parts,
 };
+use crate::problem::ApiError;
 
 pub(super) async fn put(call: &Call, body: Body) -> Result<Response, KuboError> {
     call.count_write()?;
@@ -167,6 +168,8 @@ pub(super) async fn import(call: &Call, body: Body) -> Result<Response, KuboErro
     if files == 0 {
         return Err(KuboError::bad("argument \"path\" is required"));
     }
+    // Pins of the core may have waited for them.
+    call.routes.pins.blocks_came(&call.core).await.map_err(ApiError::from)?;
     let mut answers = Vec::new();
     let mut seen = HashSet::new();
     for root in roots.into_iter().filter(|root| pin_roots && seen.insert(*root)) {
@@ -191,7 +194,10 @@ async fn take_in(call: &Call, parts: &mut Parts) -> Result<Imported, KuboError> 
         imported.files += 1;
         let mut upload = call.routes.content.upload_car(call.core).await;
         while let Some(piece) = part.chunk().await? {
-            upload.write(piece).await?;
+            if let Err(error) = upload.write(piece).await {
+                upload.keep().await?;
+                return Err(error.into());
+            }
         }
         let taken = upload.finish().await?;
         imported.roots.extend(taken.roots);

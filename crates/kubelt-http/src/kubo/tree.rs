@@ -26,7 +26,6 @@ enum Node {
 pub(super) struct Finished {
     pub(super) path: String,
     pub(super) node: TreeNode,
-    pub(super) metadata: Metadata,
 }
 
 impl Tree {
@@ -117,7 +116,7 @@ async fn build(
         made.push((name, node));
     }
     let node = upload.directory(made, metadata).await?;
-    each.push(Finished { path, node, metadata });
+    each.push(Finished { path, node });
     Ok(node)
 }
 

@@ -121,3 +121,26 @@ async fn bad_cars_publish_nothing() {
         assert!(answer.status.is_client_error(), "`{to}`: {}", answer.text());
     }
 }
+
+#[tokio::test]
+async fn blocks_of_a_car_that_breaks_off_stay() {
+    let (node_, alice) = (TestNode::new(), Person::new(1));
+    let token = node_.sign_in(&alice).await.token;
+    let (leaf, other) = (raw("a leaf"), raw("another leaf"));
+    let root = node(&[&leaf, &other]);
+    let whole = car(false, &[*root.cid()], &[&root, &leaf, &other]);
+    let upload = format!("{}/-/car?to=dag", alice.core());
+    let ends_early = Body::from(whole[..whole.len() - 3].to_vec());
+    let mut lying = whole.clone();
+    *lying.last_mut().expect("bytes") ^= 1;
+    for body in [ends_early, Body::from(lying)] {
+        node_.call("POST", &upload, Some(&token), &CAR, body).await.expect_problem(Code::BadCar);
+        let cids = [&root, &leaf, &other].map(|block| block.cid().to_string());
+        let asked = serde_json::json!({ "cids": cids });
+        let path = format!("{}/-/possession", alice.core());
+        let lacks: kubelt_api::Possession = node_.post(&path, Some(&token), &asked).await.expect(200).json();
+        assert_eq!(lacks.missing, [other.cid().to_string()]);
+    }
+    let rest = car(false, &[*root.cid()], &[&other]);
+    node_.call("POST", &upload, Some(&token), &CAR, rest).await.expect(201);
+}

@@ -102,6 +102,9 @@ async fn trees_have_the_cids_of_kubo() {
         let rows = add(&node, &token, options, &[file("b.bin", &zeros)]).await;
         assert_eq!(hash(&rows[0]), expected, "{options}");
     }
+    let rows = add(&node, &token, "mode=0640", &[file("a.txt", b"hello\n"), file("e", b"")]).await;
+    assert_eq!(hash(&rows[0]), "QmVR77of3sjWiFGMUAsYfD9xCjrPvkoBKJo4zkWC6XUzz8", "one leaf carries its mode");
+    assert_eq!(hash(&rows[1]), "QmQLgxypSNGNFTuUPGCecq6dDEjb6hNB5xSyVmP3cEuNtq");
     let only = add(&node, &token, "only-hash=true", &[file("x", b"only hashed")]).await;
     call(&node, &token, &format!("block/get?arg={}", hash(&only[0])), Vec::new()).await.expect(500);
 }

@@ -76,10 +76,10 @@ impl CarUpload {
     /// Ends the CAR; its blocks are durable then.
     ///
     /// # Errors
-    /// [`UploadError::Car`] when the CAR breaks off.
+    /// [`UploadError::Car`] when the CAR breaks off; the blocks before were taken in.
     pub async fn finish(mut self) -> Result<CarTaken, UploadError> {
-        let summary = self.decoder.finish()?;
         self.blocks.flush().await?;
+        let summary = self.decoder.finish()?;
         Ok(CarTaken { roots: self.roots, blocks: summary.blocks, bytes: self.taken })
     }
 }

@@ -55,7 +55,7 @@ impl Rpc {
 impl TreeUpload {
     /// Begins a file.
     pub fn open(&mut self, metadata: Metadata) {
-        self.file = Some(Importer::with_metadata(self.profile, metadata));
+        self.file = Some(Importer::with_metadata_in_leaf(self.profile, metadata));
     }
 
     /// Appends bytes to the file that was begun.
