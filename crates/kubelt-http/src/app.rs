@@ -56,14 +56,14 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
     let sessions =
         SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
-    let naming = Naming {
+    let naming = Arc::new(Naming {
         gateway: gateway.clone(),
         resolver: node.resolver.clone(),
         ipns: node.ipns.clone(),
         rates: rates.clone(),
         public: config.hosts,
         hosts: Arc::new(config.gateway),
-    };
+    });
     let kubo = KuboRoutes {
         sessions: node.sessions.clone(),
         rpc: node.rpc.clone(),
@@ -91,8 +91,8 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
     };
     node_routes::routes(about)
         .merge(session_routes::routes(sessions))
-        .merge(gateway::routes(gateway))
-        .merge(naming::routes(naming.clone()))
+        .merge(gateway::routes(Arc::new(gateway)))
+        .merge(naming::routes(Arc::clone(&naming)))
         .merge(kubo::routes(kubo))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(core_routes::routes(cores))

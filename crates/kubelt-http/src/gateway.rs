@@ -11,6 +11,8 @@ mod format;
 mod request;
 mod unixfs;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -24,6 +26,7 @@ use kubelt_node::{Content, Reached, Sessions};
 use self::dress::{Nature, dress};
 pub(crate) use self::{
     archive::{car_response, tar_response},
+    block::block_file,
     dress::{Disposition, disposition},
     format::{Format, Wish},
     request::{ContentRequest, Lasts, Named, Place},
@@ -37,11 +40,11 @@ pub(crate) struct Gateway {
     pub(crate) content: Content,
 }
 
-pub(crate) fn routes(state: Gateway) -> Router {
+pub(crate) fn routes(state: Arc<Gateway>) -> Router {
     Router::new().route("/ipfs/{*path}", axum::routing::any(by_cid)).with_state(state)
 }
 
-async fn by_cid(State(gateway): State<Gateway>, request: Request) -> Result<Response, ApiError> {
+async fn by_cid(State(gateway): State<Arc<Gateway>>, request: Request) -> Result<Response, ApiError> {
     let (request, _body) = request.into_parts();
     let reader = auth::reader(&gateway.sessions, &request.headers)?;
     let raw = request.uri.path().strip_prefix("/ipfs/").unwrap_or_default();

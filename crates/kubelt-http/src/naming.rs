@@ -49,7 +49,7 @@ pub(crate) struct Naming {
     pub(crate) hosts: Arc<GatewayHosts>,
 }
 
-pub(crate) fn routes(state: Naming) -> Router {
+pub(crate) fn routes(state: Arc<Naming>) -> Router {
     Router::new()
         .route("/ipns/{*path}", any(by_name))
         .route("/routing/v1/ipns/{name}", any(record::route))
@@ -58,7 +58,7 @@ pub(crate) fn routes(state: Naming) -> Router {
 }
 
 /// Sends a request to the site that it was made for.
-pub(crate) async fn at_its_site(State(naming): State<Naming>, request: Request, next: Next) -> Response {
+pub(crate) async fn at_its_site(State(naming): State<Arc<Naming>>, request: Request, next: Next) -> Response {
     let peer = client(request.extensions());
     let site = match naming.hosts.site(peer, request.uri(), request.headers()) {
         Ok(site) => site,
@@ -87,7 +87,7 @@ pub(crate) async fn at_its_site(State(naming): State<Naming>, request: Request, 
 }
 
 /// `/ipns/{name}[/path]` on the path gateway.
-async fn by_name(State(naming): State<Naming>, request: Request) -> Response {
+async fn by_name(State(naming): State<Arc<Naming>>, request: Request) -> Response {
     let (parts, _body) = request.into_parts();
     naming.path(parts).await.unwrap_or_else(as_text)
 }
@@ -98,7 +98,7 @@ async fn by_name(State(naming): State<Naming>, request: Request) -> Response {
     responses((status = 200, body = NameView), (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub(crate) async fn resolve(
-    State(naming): State<Naming>,
+    State(naming): State<Arc<Naming>>,
     Path(text): Path<String>,
 ) -> Result<Json<NameView>, ApiError> {
     let name = NameRef::parse(&text).map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;

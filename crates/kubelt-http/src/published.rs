@@ -12,7 +12,7 @@ use kubelt_node::{ChildKind, Children, Found, Reached};
 use crate::{
     core_routes::{CoreRequest, CoreRoutes},
     file_response::{Representation, cache_control, ranged, respond},
-    gateway::{Disposition, Format, Wish, car_response, disposition, tar_response},
+    gateway::{Disposition, Format, Wish, block_file, car_response, disposition, tar_response},
     limits::NAMES_PER_PAGE,
     page::{Crumb, DirectoryPage, HashLinks, PAGE_POLICY, directory_page},
     path::encode_segment,
@@ -116,15 +116,14 @@ async fn exported(routes: &CoreRoutes, request: &CoreRequest) -> Result<Option<R
 }
 
 fn raw(routes: &CoreRoutes, request: &CoreRequest, reached: &Reached) -> Result<Response, ApiError> {
-    let (cid, within) = (reached.way.end, reached.within);
     if reached.way.remainder > 0 {
         return Err(ApiError::not_found());
     }
-    let size = routes.content.block_size(&cid, within)?;
+    let file = block_file(&routes.content, reached)?;
     let media_type = HeaderValue::from_static("application/vnd.ipld.raw");
-    let bytes = Representation { etag: &format!("\"{cid}.raw\""), size, media_type };
+    let bytes = Representation { etag: &format!("\"{}.raw\"", file.cid), size: file.size, media_type };
     let content = routes.content.clone();
-    ranged(&request.method, &request.headers, &bytes, move |range| content.read_block(&cid, within, range))
+    ranged(&request.method, &request.headers, &bytes, move |range| content.read(&file, range))
 }
 
 async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {

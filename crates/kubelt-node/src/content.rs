@@ -19,6 +19,7 @@ mod upload;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::read::{ReadError, Way};
 use kubelt_core::{MapPath, OpId, PathError, schema::Visibility};
@@ -123,6 +124,8 @@ pub struct File {
     pub op: Option<OpId>,
     /// Its last name on the way here, from which a media type can be guessed.
     pub name: Option<String>,
+    /// All its bytes, where they stand in one block that was read already.
+    pub block: Option<Bytes>,
 }
 
 /// What a path leads to.

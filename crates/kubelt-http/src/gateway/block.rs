@@ -4,8 +4,8 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use kubelt_content::{Codec, read::load};
-use kubelt_node::ContentError;
+use kubelt_content::Codec;
+use kubelt_node::{Content, ContentError, File, Reached};
 
 use super::{
     Ask,
@@ -17,6 +17,22 @@ use crate::{
     page::{self, document_page},
     problem::ApiError,
 };
+
+/// The block at the end of a way, to be read like a file.
+pub(crate) fn block_file(content: &Content, reached: &Reached) -> Result<File, ContentError> {
+    let (cid, within) = (reached.way.end, reached.within);
+    let block = content.block(&cid, within)?;
+    Ok(File {
+        cid,
+        size: block.len() as u64,
+        media_type: None,
+        visibility: reached.visibility,
+        within,
+        op: None,
+        name: None,
+        block: Some(block),
+    })
+}
 
 impl Ask<'_> {
     /// The block itself.
@@ -54,14 +70,11 @@ impl Ask<'_> {
     }
 
     fn bytes(self, etag: &str, kind: &str) -> Result<Response, ApiError> {
-        let (cid, within) = (self.reached.way.end, self.reached.within);
-        let size = self.content.block_size(&cid, within)?;
+        let file = block_file(self.content, self.reached)?;
         let media_type = HeaderValue::from_str(kind).expect("a media type of this file");
-        let bytes = Representation { etag, size, media_type };
+        let bytes = Representation { etag, size: file.size, media_type };
         let content = self.content.clone();
-        ranged(&self.request.method, &self.request.headers, &bytes, move |range| {
-            content.read_block(&cid, within, range)
-        })
+        ranged(&self.request.method, &self.request.headers, &bytes, move |range| content.read(&file, range))
     }
 
     /// Names the answer as the query says, or by its CID.
@@ -78,7 +91,7 @@ impl Ask<'_> {
         if let Some(response) = conditional(&self.request.headers, &etag)? {
             return Ok(self.dressed(response, Nature::Page));
         }
-        let block = load(&self.content.blocks(self.reached.within), &cid).map_err(ContentError::reading)?;
+        let block = self.content.block(&cid, self.reached.within)?;
         let (space, crumbs, gateway) = self.crumbs();
         let mut response = self.page(document_page(&space, &crumbs, &gateway, &cid, codec, &block));
         insert(response.headers_mut(), header::ETAG, &etag);

@@ -5,9 +5,11 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
+use bytes::Bytes;
 use kubelt_content::{
-    Cid,
+    Cid, Codec,
     read::{Node, NodeKind, stat},
+    unixfs::Metadata,
 };
 use kubelt_node::{ChildKind, Children, ContentError, File, Within};
 use serde_json::json;
@@ -33,11 +35,11 @@ impl Ask<'_> {
     /// The file, link or directory at the end of `path`.
     pub(super) async fn unixfs(self, path: Vec<String>) -> Result<Response, ApiError> {
         let end = self.reached.way.end;
-        let node = self.node(&end)?;
+        let (node, block) = self.node(&end)?;
         match &node.kind {
             NodeKind::File { .. } | NodeKind::Symlink { .. } => {
                 let name = path.last().map(String::as_str);
-                self.file(&node, &end, name)
+                self.file(&node, block, &end, name)
             }
             NodeKind::Directory { .. } => {
                 if !self.request.slash && self.wish.format != Some(Format::Json) {
@@ -47,25 +49,32 @@ impl Ask<'_> {
                     return self.listing_json();
                 }
                 match self.index(path).await? {
-                    Some(index) => self.file(&index, &end, Some(INDEX)),
+                    Some((index, block)) => self.file(&index, block, &end, Some(INDEX)),
                     None => self.listing(),
                 }
             }
         }
     }
 
-    fn node(self, cid: &Cid) -> Result<Node, ApiError> {
+    /// What a block is; with it the block itself, where that is all of a file: most files are small.
+    fn node(self, cid: &Cid) -> Result<(Node, Option<Bytes>), ApiError> {
+        if Codec::of(cid) == Ok(Codec::Raw) {
+            let block = self.content.block(cid, self.reached.within)?;
+            let size = block.len() as u64;
+            let (kind, metadata) = (NodeKind::File { size }, Metadata::default());
+            return Ok((Node { cid: *cid, kind, dag_size: size, metadata }, Some(block)));
+        }
         let blocks = self.content.blocks(self.reached.within);
-        Ok(stat(&blocks, cid).map_err(ContentError::reading)?)
+        Ok((stat(&blocks, cid).map_err(ContentError::reading)?, None))
     }
 
     /// The index page of a directory, if it has one.
-    async fn index(self, mut path: Vec<String>) -> Result<Option<Node>, ApiError> {
+    async fn index(self, mut path: Vec<String>) -> Result<Option<(Node, Option<Bytes>)>, ApiError> {
         path.push(INDEX.to_owned());
         match self.content.reach(&self.request.reader, &self.request.root, &path).await {
             Ok(reached) => {
-                let node = self.node(&reached.way.end)?;
-                Ok(Some(node).filter(|node| matches!(node.kind, NodeKind::File { .. })))
+                let found = self.node(&reached.way.end)?;
+                Ok(Some(found).filter(|(node, _)| matches!(node.kind, NodeKind::File { .. })))
             }
             Err(ContentError::NotFound) => Ok(None),
             Err(error) => Err(error.into()),
@@ -73,7 +82,13 @@ impl Ask<'_> {
     }
 
     /// The bytes of a file; `tagged` names it in its entity tag.
-    fn file(self, node: &Node, tagged: &Cid, name: Option<&str>) -> Result<Response, ApiError> {
+    fn file(
+        self,
+        node: &Node,
+        block: Option<Bytes>,
+        tagged: &Cid,
+        name: Option<&str>,
+    ) -> Result<Response, ApiError> {
         let file = File {
             cid: node.cid,
             size: match &node.kind {
@@ -86,6 +101,7 @@ impl Ask<'_> {
             within: self.reached.within,
             op: None,
             name: self.query.get("filename").or(name).map(str::to_owned),
+            block,
         };
         let etag = format!("\"{tagged}\"");
         let bytes =

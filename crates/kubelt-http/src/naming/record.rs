@@ -1,5 +1,7 @@
 //! IPNS records themselves: for trustless clients, and by delegated routing (Delegated Routing V1 HTTP API).
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, Bytes},
     extract::{Path, Request, State},
@@ -48,7 +50,7 @@ pub(super) async fn serve(
 
 /// `GET` and `PUT /routing/v1/ipns/{name}`.
 pub(super) async fn route(
-    State(naming): State<Naming>,
+    State(naming): State<Arc<Naming>>,
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {

@@ -100,7 +100,8 @@ impl Content {
         }
         let cid = way.end;
         let name = segments.last().cloned();
-        let file = |size: u64| File { cid, size, media_type: None, visibility, within, op: None, name };
+        let file =
+            |size: u64| File { cid, size, media_type: None, visibility, within, op: None, name, block: None };
         match stat(&self.blocks(within), &cid) {
             Ok(node) => Ok(match node.kind {
                 NodeKind::File { size } => Found::File(file(size)),
@@ -208,6 +209,7 @@ fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry:
         within,
         op: Some(entry.op),
         name: segments.last().cloned(),
+        block: None,
     };
     match kind {
         NodeKind::File { size } => Found::File(file(size)),

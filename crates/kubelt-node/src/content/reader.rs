@@ -25,27 +25,12 @@ enum State {
 }
 
 impl Content {
-    /// Bytes of the block `cid`.
+    /// The block `cid` itself, whatever it holds.
     ///
     /// # Errors
     /// [`ContentError::NotFound`] when the block is missing, or the store fails.
-    pub fn block_size(&self, cid: &Cid, within: Within) -> Result<u64, ContentError> {
-        Ok(load(&self.blocks(within), cid).map_err(ContentError::reading)?.len() as u64)
-    }
-
-    /// Opens the bytes `range` of the block `cid`, whatever it holds; the range must lie within it.
-    ///
-    /// # Errors
-    /// [`ContentError::NotFound`] when the block is missing, or the store fails.
-    pub fn read_block(
-        &self,
-        cid: &Cid,
-        within: Within,
-        range: Range<u64>,
-    ) -> Result<ContentReader, ContentError> {
-        let blocks = self.blocks(within);
-        let bytes = load(&blocks, cid).map_err(ContentError::reading)?;
-        Ok(ContentReader { blocks, state: State::Whole(Some(slice(bytes, &range))) })
+    pub fn block(&self, cid: &Cid, within: Within) -> Result<Bytes, ContentError> {
+        load(&self.blocks(within), cid).map_err(ContentError::reading)
     }
 
     /// Opens the bytes `range` of a file; the range must lie within it.
@@ -54,6 +39,10 @@ impl Content {
     /// [`ContentError`] when a block is malformed or the store fails.
     pub fn read(&self, file: &File, range: Range<u64>) -> Result<ContentReader, ContentError> {
         let blocks = self.blocks(file.within);
+        if let Some(block) = &file.block {
+            let state = State::Whole(Some(slice(block.clone(), &range)));
+            return Ok(ContentReader { blocks, state });
+        }
         let whole = |bytes| State::Whole(Some(slice(bytes, &range)));
         let state = match FileReader::open(&blocks, &file.cid) {
             Ok(reader) => {
