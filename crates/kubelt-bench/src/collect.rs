@@ -48,7 +48,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         taken as f64 / 1e6,
         start.elapsed().as_secs_f64()
     );
-    let alone = writers(&runtime, &world, &session, |began| Ok(began.elapsed() < ALONE))?;
+    let alone = writers(&runtime, &world, &session, |began, _writes| Ok(began.elapsed() < ALONE))?;
+    // Writers go on writing while bytes are freed: theirs are not counted.
+    let write_bytes = (world.store.stats()?.segment_bytes - full.segment_bytes) / alone.len().max(1) as u64;
+    let before = before + world.store.stats()?.segment_bytes - full.segment_bytes;
     runtime.block_on(async {
         world.node.workers.start().await;
         world.node.content.remove(&session, &session.core, content_path(&path())?).await?;
@@ -56,13 +59,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })?;
     let start = Instant::now();
     let (mut forgotten, mut freed) = (None, None);
-    let beside = writers(&runtime, &world, &session, |_began| {
+    let beside = writers(&runtime, &world, &session, |_began, writes| {
         let stats = world.store.stats()?;
         let took = start.elapsed();
         if stats.blocks == 0 {
             forgotten.get_or_insert(took);
         }
-        if stats.segment_bytes.saturating_sub(before) as f64 <= taken as f64 * LEFT_MAX {
+        let left = stats.segment_bytes.saturating_sub(before + write_bytes * writes);
+        if left as f64 <= taken as f64 * LEFT_MAX {
             freed.get_or_insert(took);
         }
         ensure!(took < PATIENCE, "{stats:?} is left after {PATIENCE:?}");
@@ -142,11 +146,11 @@ fn writers(
     runtime: &Runtime,
     world: &World,
     session: &Arc<Session>,
-    mut go_on: impl FnMut(Instant) -> Result<bool>,
+    mut go_on: impl FnMut(Instant, u64) -> Result<bool>,
 ) -> Result<Vec<Duration>> {
     let began = Instant::now();
     let mut took = Vec::new();
-    while go_on(began)? {
+    while go_on(began, took.len() as u64)? {
         for _ in 0..20 {
             let start = Instant::now();
             runtime.block_on(world.put(session, took.len() as u64))?;

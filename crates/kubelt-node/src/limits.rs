@@ -132,14 +132,15 @@ pub(crate) const GRACE_MS: u64 = 60 * 60 * 1_000;
 pub(crate) const SHOW_AGAIN_MS: u64 = 60 * 1_000;
 /// Most versions of a path that a core's settings can count; beyond there is only `all`.
 pub(crate) const VERSIONS_KEPT_MAX: usize = 1_000;
-/// Blocks that one transaction of the collector takes.
-pub(crate) const COLLECT_BLOCKS: usize = 512;
+/// Blocks that one transaction of the collector takes: looking at them once more takes the committer about 15 µs each,
+/// for which writers wait.
+pub(crate) const COLLECT_BLOCKS: usize = 128;
 /// Possessions that one step of a sweep looks at.
 pub(crate) const SWEEP_BLOCKS: usize = 4_096;
 /// Paths whose versions one step looks at.
 pub(crate) const VERSIONS_PAGE: usize = 256;
 /// The longest that the collector rests before it looks at its queue.
-pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(5);
+pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(1);
 /// How often a DAG is walked while blocks of it are taken away.
 pub(crate) const LINK_TRIES_MAX: usize = 4;
 /// How often a root is put into the public index while the collector takes it out.

@@ -262,18 +262,22 @@ impl Work for Collector {
     }
 }
 
-/// The blocks that a dead root still reaches, none before those that it links to are gone when they are taken from the
-/// end: every block stands behind one that links to it and that was found before it.
+/// The blocks that a dead root still reaches, in an order in which they can be taken from the end: every block stands
+/// behind one that links to it. Leaves are sorted by their hashes, as the rows about them are in the index, which
+/// makes taking many of them several times faster.
 fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreError> {
-    let mut found = Vec::new();
+    let (mut found, mut leaves) = (Vec::new(), Vec::new());
     let mut seen = HashSet::from([*root]);
     let mut stack = vec![*root];
     while let Some(cid) = stack.pop() {
         if !store.reaches(core, root, &cid)? {
             continue;
         }
+        let Some(codec) = Codec::of(&cid).ok().filter(|codec| *codec != Codec::Raw) else {
+            leaves.push(cid);
+            continue;
+        };
         found.push(cid);
-        let Some(codec) = Codec::of(&cid).ok().filter(|codec| *codec != Codec::Raw) else { continue };
         let Some(block) = store.block(&cid)? else { continue };
         for link in links(codec, &block).unwrap_or_default() {
             if seen.insert(link) {
@@ -281,6 +285,8 @@ fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreEr
             }
         }
     }
+    leaves.sort_unstable_by(|a, b| a.hash().digest().cmp(b.hash().digest()));
+    found.append(&mut leaves);
     Ok(found)
 }
 

@@ -1,6 +1,9 @@
 //! The segment that takes another's place.
 
-use std::io::{self, IoSlice};
+use std::{
+    collections::HashSet,
+    io::{self, IoSlice},
+};
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,7 +15,7 @@ use crate::{
     limits::WRITE_BYTES_MAX,
     mutation::{self, Mutation, Payload},
     segment::{
-        disk::SegmentFile,
+        disk::{SegmentFile, SegmentRead},
         format::{Kind, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, compacted},
         log::Log,
         record::{Pointer, Record, split_block},
@@ -61,6 +64,7 @@ pub(super) fn idle_bytes(log: &Log, index: &dyn Index, id: u64) -> Result<u64, C
     let size = file.size()?;
     let head = file.read_at(0, usize::try_from(size.min(SEGMENT_HEADER_BYTES)).map_err(io::Error::other)?)?;
     let Ok(header) = SegmentHeader::decode(&head) else { return Ok(0) };
+    let gone = gone(index, &*file, header, size)?;
     let mut scan = Scan::new(&*file, header.marker, SEGMENT_HEADER_BYTES, size);
     let mut idle = 0;
     while let Some(found) = scan.next()? {
@@ -68,7 +72,7 @@ pub(super) fn idle_bytes(log: &Log, index: &dyn Index, id: u64) -> Result<u64, C
             continue;
         };
         for one in mutation::decode(&payload).unwrap_or_default() {
-            if !matters(index, &one, true)? {
+            if !matters(&gone, &one, true) {
                 let mut bytes = Payload::new();
                 again(&mut bytes, &one);
                 idle += bytes.len() as u64;
@@ -94,6 +98,7 @@ pub(super) fn rewrite(
     let file = log.disk().draft(id)?;
     let mut draft = Draft { file: &*file, marker: new.marker, buffer: BytesMut::new(), written: 0 };
     draft.buffer.extend_from_slice(&new.encode());
+    let gone = gone(index, &*old, header, limit)?;
     let mut scan = Scan::new(&*old, header.marker, SEGMENT_HEADER_BYTES, limit);
     let mut is_open = false;
     while let Some(found) = scan.next()? {
@@ -102,7 +107,8 @@ pub(super) fn rewrite(
         match record.kind {
             Kind::Block => {
                 let Some((cid, _skip)) = split_block(&payload) else { return Ok(None) };
-                if lies_at(index, &keys::block(&cid), at)? {
+                let key = keys::block(&cid);
+                if !gone.contains(key.as_slice()) && lies_at(index, &key, at)? {
                     draft.record(Kind::Block, record.crc, &payload)?;
                     is_open = true;
                 }
@@ -111,7 +117,7 @@ pub(super) fn rewrite(
                 let Ok(mutations) = mutation::decode(&payload) else { return Ok(None) };
                 let mut kept = Payload::new();
                 for one in &mutations {
-                    if matters(index, one, is_clean)? {
+                    if matters(&gone, one, is_clean) {
                         again(&mut kept, one);
                     }
                 }
@@ -136,16 +142,58 @@ fn lies_at(index: &dyn Index, key: &[u8], at: Pointer) -> Result<bool, IndexErro
     Ok(Location::decode(&row).is_some_and(|location| location.payload == at))
 }
 
+/// The keys in the records of a segment, of tables whose rows come and go, that are not there now. Looked up in
+/// their order, which is several times faster than in that of the segment.
+fn gone(
+    index: &dyn Index,
+    file: &dyn SegmentRead,
+    header: SegmentHeader,
+    limit: u64,
+) -> Result<HashSet<Bytes>, CompactError> {
+    let mut keys: Vec<Bytes> = Vec::new();
+    let mut scan = Scan::new(file, header.marker, SEGMENT_HEADER_BYTES, limit);
+    while let Some(found) = scan.next()? {
+        let Found::Good { header, payload, .. } = found else { continue };
+        match header.kind {
+            Kind::Block => {
+                keys.extend(split_block(&payload).map(|(cid, _skip)| Bytes::from(keys::block(&cid))))
+            }
+            Kind::Commit => {
+                let mutations = mutation::decode(&payload).unwrap_or_default();
+                let own = mutations.iter().map(|one| parts(one).0).filter(|key| comes_and_goes(key));
+                keys.extend(own.cloned());
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let mut gone = HashSet::new();
+    for key in keys {
+        if index.get(&key)?.is_none() {
+            gone.insert(key);
+        }
+    }
+    Ok(gone)
+}
+
+fn comes_and_goes(key: &[u8]) -> bool {
+    key.first().is_some_and(|table| TABLES.contains(table))
+}
+
 /// Whether a rebuild would miss it.
-fn matters(index: &dyn Index, mutation: &Mutation, is_clean: bool) -> Result<bool, IndexError> {
-    let (key, sets) = match mutation {
+fn matters(gone: &HashSet<Bytes>, mutation: &Mutation, is_clean: bool) -> bool {
+    let (key, sets) = parts(mutation);
+    !(gone.contains(key) && (sets || is_clean))
+}
+
+/// The key of a mutation, and whether it sets it.
+fn parts(mutation: &Mutation) -> (&Bytes, bool) {
+    match mutation {
         Mutation::Put { key, .. } | Mutation::Insert { key, .. } | Mutation::Upsert { key, .. } => {
             (key, true)
         }
         Mutation::Delete { key } | Mutation::Remove { key, .. } => (key, false),
-    };
-    let may_go = key.first().is_some_and(|table| TABLES.contains(table)) && (sets || is_clean);
-    Ok(!may_go || index.get(key)?.is_some())
+    }
 }
 
 fn again(payload: &mut Payload, mutation: &Mutation) {
