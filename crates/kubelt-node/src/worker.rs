@@ -1,7 +1,7 @@
 //! Background work: named, visible to the operator, stepped by hand in tests.
 //!
 //! A [`Worker`] does its work in steps. [`Workers::start`] gives each of them a task that steps it until the node
-//! stops; a node that nobody starts does nothing by itself, and tests call [`Workers::step`]. An error is shown and
+//! stops; a node that nobody starts does nothing by itself, and tests call `Worker::step`. An error is shown and
 //! tried again later; a panic stops the node ([`Workers::broken`]), since half-done work must not go on unseen.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};

@@ -45,7 +45,7 @@ pub enum Incomplete {
 /// The first blocks that a DAG lacks, and whether there are more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingBlocks {
-    /// [`MISSING_TOLD_MAX`] at most.
+    /// Ten at most.
     pub cids: Vec<Cid>,
     /// Whether others were not named.
     pub more: bool,
