@@ -42,13 +42,14 @@ pub(crate) async fn serve(
             Ok(None) => break,
             Ok(Some(bytes)) => {
                 if let Err(error) = upload.write(bytes).await {
-                    upload.keep().await?;
+                    // Why the CAR was refused is what its sender should hear, though nothing could be kept.
+                    let _not_kept = upload.keep().await;
                     read_out(body).await;
                     return Err(error.into());
                 }
             }
             Err(error) => {
-                upload.keep().await?;
+                let _not_kept = upload.keep().await;
                 return Err(error);
             }
         }
