@@ -18,6 +18,8 @@ use crate::{StoreError, clock::Clock, limits::GRACE_MS};
 
 /// Roots that are being linked, or were linked and are not named yet: by core and root, the stamp.
 const LEASES: &str = "lease";
+/// Before every stamp.
+const EVERYTHING: u64 = 0;
 
 /// Stamps of possessions: milliseconds since the Unix epoch, and always greater than the one before.
 #[derive(Debug, Clone)]
@@ -44,11 +46,11 @@ impl Stamps {
     }
 }
 
-/// Uploads that run; they end with the process.
+/// Uploads and exports that run; they end with the process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leases(Arc<Mutex<HashMap<CoreId, Vec<u64>>>>);
 
-/// An upload that runs: what its core has stamped since stays.
+/// An upload that runs, or an export: what its core has stamped since stays.
 #[derive(Debug)]
 pub(crate) struct Lease {
     leases: Leases,
@@ -64,6 +66,13 @@ impl Leases {
         let since = stamps.next();
         running.entry(core).or_default().push(since);
         Lease { leases: self.clone(), core, since }
+    }
+
+    /// Begins an export: no block that the core possesses goes before it ends. A root that is found whole under this
+    /// lease stays readable, for a root loses its mark of being whole before it loses its first block.
+    pub(crate) fn hold(&self, core: CoreId) -> Lease {
+        self.0.lock().entry(core).or_default().push(EVERYTHING);
+        Lease { leases: self.clone(), core, since: EVERYTHING }
     }
 
     /// Since when the oldest upload of the core runs.

@@ -221,6 +221,29 @@ async fn what_is_never_named_goes_when_its_time_is_over() {
     world.check(&BTreeSet::new());
 }
 
+#[tokio::test]
+async fn an_export_that_runs_keeps_what_it_will_read() {
+    let world = World::new().await;
+    let (core, reader) = (world.session.core, Reader::Session(Arc::clone(&world.session)));
+    world.put("a", 1, Visibility::Private).await;
+    let mut export = world.node.exchange.export(&reader, &core).await.expect("opens");
+    // As far as the last operation, so that what is to be read is decided.
+    let mut pieces = Vec::from_iter(export.by_ref().take(16));
+    world.remove("a").await;
+    world.collect().await;
+    assert!(!world.read(&reader, &blocks_of(1)[0]).await, "no path leads there any more");
+    pieces.extend(export.by_ref());
+    let file = pieces.into_iter().collect::<Result<Vec<_>, _>>().expect("nothing is cut short").concat();
+    for cid in blocks_of(1) {
+        let bytes = world.store.block(&cid).expect("reads").expect("is held");
+        assert!(file.windows(bytes.len()).any(|part| part == bytes), "`{cid}` is in the file");
+    }
+    drop(export);
+    world.tick(3 * GRACE_MS);
+    world.collect().await;
+    world.check(&BTreeSet::new());
+}
+
 /// Random steps against a model, seeded.
 #[tokio::test]
 async fn nothing_is_lost_and_everything_is_freed_in_the_end() {

@@ -16,6 +16,7 @@ use super::{Manifest, ManifestOp, ManifestPage};
 use crate::{
     access::Reader,
     blocks::{BlockError, Within},
+    collect::Lease,
     content::{Wholeness, how_whole},
     cores::LoadError,
     disclosure::{Disclosure, Shown, VisibleOps},
@@ -56,6 +57,8 @@ pub struct CoreExport {
     roots: Vec<Cid>,
     /// Whether blocks may be missing below some root.
     partial: bool,
+    /// What keeps the collector from blocks that are still to be read.
+    _lease: Lease,
 }
 
 #[derive(Debug)]
@@ -93,6 +96,7 @@ impl CoreExport {
         disclosure: Disclosure,
         heads: Vec<kubelt_core::OpId>,
     ) -> Result<Self, ExportError> {
+        let lease = exchange.content.leases.hold(core);
         let mut pages = Vec::new();
         let mut page = ManifestPage::default();
         let mut logins = HashMap::new();
@@ -123,6 +127,7 @@ impl CoreExport {
             logins: HashSet::new(),
             roots: Vec::new(),
             partial: false,
+            _lease: lease,
         };
         export.emit(&manifest);
         for page in &pages {
