@@ -79,6 +79,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         exchange: node.exchange.clone(),
         ipns: node.ipns.clone(),
         pins: node.pins.clone(),
+        identity: node.identity.clone(),
         remote_pins: node.remote_pins.clone(),
         rates: rates.clone(),
     };

@@ -14,7 +14,7 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Ipns, Pins, Reader, RemotePins, Sessions};
+use kubelt_node::{Content, Cores, Exchange, Identity, Ipns, Pins, Reader, RemotePins, Sessions};
 
 use crate::{
     app::client,
@@ -36,6 +36,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) exchange: Exchange,
     pub(crate) ipns: Ipns,
     pub(crate) pins: Pins,
+    pub(crate) identity: Identity,
     pub(crate) remote_pins: RemotePins,
     pub(crate) rates: Rates,
 }

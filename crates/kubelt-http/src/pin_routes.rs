@@ -36,7 +36,7 @@ pub(crate) async fn serve(
     if writes {
         routes.rates.write(session.account())?;
     }
-    let delegates = vec![delegate(&request.headers, &pins.peer_id().await?)];
+    let delegates = vec![delegate(&request.headers, &routes.identity.key().await?.peer_id())];
     match (request.method.clone(), request.path.as_slice()) {
         (Method::GET, []) => {
             let page = pins.list(session, core, filter(&request.query)?).await?;

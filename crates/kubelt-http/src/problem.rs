@@ -14,8 +14,8 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, CommitError, ContentError, DeliveryError, EndError, Incomplete, LoadError, PinError,
-    SignInError, StoreError, TxError, UploadError, WriteError,
+    ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError, Incomplete, LoadError,
+    PinError, SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -259,6 +259,16 @@ impl From<DeliveryError> for ApiError {
             DeliveryError::NotFound => Self::new(Code::NotFound, error.to_string()),
             DeliveryError::Upload(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IdentityError> for ApiError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Store(error) => error.into(),
+            IdentityError::Tx(error) => error.into(),
+            IdentityError::Commit(error) => error.into(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     dnslink::DnsLinks,
     exchange::Exchange,
     exposures::Exposures,
+    identity::Identity,
     ipns::{Ipns, Stale},
     names::is_open,
     pins::Pins,
@@ -32,6 +33,8 @@ use crate::{
 pub struct Node {
     /// How the node is.
     pub status: Status,
+    /// The node's own key.
+    pub identity: Identity,
     /// Sign-in and sessions.
     pub sessions: Sessions,
     /// Cores, and writes to them.
@@ -93,9 +96,11 @@ impl Node {
         let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
         let workers =
             Workers::new([ipns.worker(), remote_pins.worker(), Worker::new("collector", &waker, collector)]);
+        let identity = Identity::new(store.clone());
         let status = Status::new(store, workers.clone());
         Self {
             status,
+            identity,
             sessions,
             cores,
             content,

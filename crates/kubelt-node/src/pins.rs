@@ -6,7 +6,6 @@
 //! whether they are visible on it to whoever pins, and takes possession of those that are (`take.rs`).
 
 mod list;
-mod peer;
 mod record;
 mod take;
 
@@ -23,7 +22,7 @@ use kubelt_content::{
 use kubelt_core::{Act, CoreId, MapPath, Verb, codec, limits::VALUE_BYTES_MAX, schema::Visibility};
 use kubelt_store::Store;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 pub use list::{PinFilter, PinPage, TextMatch};
 pub use record::{NewPin, Pin, PinLimit, PinStatus};
@@ -67,7 +66,6 @@ struct Shared {
     takes: Mutex<HashMap<(CoreId, MapPath), take::Take>>,
     slots: Semaphore,
     running: AtomicU64,
-    peer_id: OnceCell<String>,
 }
 
 /// Why a pin was not made, changed or shown.
@@ -107,7 +105,6 @@ impl Pins {
             takes: Mutex::default(),
             slots: Semaphore::new(PIN_TAKES_MAX),
             running: AtomicU64::new(0),
-            peer_id: OnceCell::new(),
         };
         Self { store, cores, content, clock, shared: Arc::new(shared) }
     }

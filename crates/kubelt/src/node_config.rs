@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
+use kubelt_net::{Multiaddr, NetConfig};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
@@ -53,6 +54,24 @@ pub(crate) struct NodeArgs {
     /// Read DNSLinks from this JSON file: an object of names and paths, or one under `domains`
     #[arg(long, env = "KUBELT_DNSLINK_FILE", hide_env_values = true, value_name = "FILE")]
     dnslink_file: Option<PathBuf>,
+    /// Listen for peers here, `/ip4/0.0.0.0/tcp/4748`; may be given several times [default: nowhere]
+    #[arg(
+        long,
+        env = "KUBELT_P2P_LISTEN",
+        hide_env_values = true,
+        value_name = "MULTIADDR",
+        value_delimiter = ','
+    )]
+    p2p_listen: Vec<Multiaddr>,
+    /// Connect to this peer at the start, `/ip4/…/p2p/12D3…`; may be given several times [default: nobody]
+    #[arg(
+        long,
+        env = "KUBELT_BOOTSTRAP",
+        hide_env_values = true,
+        value_name = "MULTIADDR",
+        value_delimiter = ','
+    )]
+    bootstrap: Vec<Multiaddr>,
     /// Read settings from this TOML file
     #[arg(long, env = "KUBELT_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -80,10 +99,22 @@ struct File {
     forwarded: ForwardedFile,
     /// How published content is delivered to pinning services.
     pinning: PinningFile,
+    /// How the node takes part in the network of peers.
+    network: NetworkFile,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
     rates: RatesFile,
+}
+
+/// `[network]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NetworkFile {
+    /// Addresses to listen at.
+    listen: Vec<Multiaddr>,
+    /// Peers to connect to at the start, with their ids.
+    bootstrap: Vec<Multiaddr>,
 }
 
 /// `[pinning]`.
@@ -171,6 +202,7 @@ pub(crate) struct NodeConfig {
     pub(crate) dnslinks: BTreeMap<String, String>,
     /// Whether pinning services may be at local addresses.
     pub(crate) pinning_allow_local: bool,
+    pub(crate) network: NetConfig,
 }
 
 impl NodeConfig {
@@ -184,7 +216,7 @@ impl NodeConfig {
             None => default_data_dir()?,
         };
         let listen = args.listen.or(file.listen);
-        let public_hosts = if args.public_host.is_empty() { file.public_hosts } else { args.public_host };
+        let public_hosts = first_given(args.public_host, file.public_hosts);
         check_hosts(&public_hosts)?;
         let gateway = GatewayHosts {
             subdomains: if args.gateway_host.is_empty() {
@@ -208,7 +240,7 @@ impl NodeConfig {
             data_dir,
             listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
             public_hosts,
-            denylists: if args.denylist.is_empty() { file.denylists } else { args.denylist },
+            denylists: first_given(args.denylist, file.denylists),
             quota: Quota { ops, op_bytes, blocks, block_bytes },
             rates: RateLimits {
                 requests_per_second,
@@ -220,6 +252,10 @@ impl NodeConfig {
             dns: file.dns.resolve()?,
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
+            network: NetConfig {
+                listen: first_given(args.p2p_listen, file.network.listen),
+                bootstrap: first_given(args.bootstrap, file.network.bootstrap),
+            },
         })
     }
 }
@@ -237,6 +273,11 @@ impl DnsFile {
         let servers = self.servers.iter().map(server).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(Some(if servers.is_empty() { DnsServers::System } else { DnsServers::These(servers) }))
     }
+}
+
+/// The flags' values, or those of the file where there is no flag.
+fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
+    if flags.is_empty() { file } else { flags }
 }
 
 fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Ins
 
 use anyhow::Context as _;
 use kubelt_http::{Hosts, HttpConfig, router, serve};
+use kubelt_net::{Net, NetConfig};
 use kubelt_node::{Node, SystemClock};
 use kubelt_store::{Mode, Options, Store};
 use tokio::{
@@ -55,8 +56,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .await
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
+    let net = connect(&node, &config.network).await?;
     let stopped = stopped()?;
-    announce(address, &config.data_dir, json, began);
+    announce(address, net.as_ref(), &config.data_dir, json, began);
     node.workers.start().await;
     let mut broken = None;
     let stop = async {
@@ -77,6 +79,17 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     Ok(())
 }
 
+/// The node's network; none where the disk is read-only and the node never had a key.
+async fn connect(node: &Node, config: &NetConfig) -> anyhow::Result<Option<Net>> {
+    match node.identity.key().await {
+        Ok(key) => Ok(Some(Net::start(key, config).await?)),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the node has no key: it stays alone");
+            Ok(None)
+        }
+    }
+}
+
 /// Says what opening the store met.
 fn report(store: &Store) {
     let recovery = store.recovery();
@@ -95,12 +108,17 @@ fn report(store: &Store) {
 
 /// Says where the node is and what to do next.
 #[allow(clippy::print_stdout, reason = "this is what the command prints")]
-fn announce(address: SocketAddr, data_dir: &Path, json: bool, began: Instant) {
+fn announce(address: SocketAddr, net: Option<&Net>, data_dir: &Path, json: bool, began: Instant) {
     let took = began.elapsed();
+    let peer = net.map(|net| net.id().to_string());
+    let peer_addresses: Vec<String> =
+        net.map(Net::addresses).unwrap_or_default().iter().map(ToString::to_string).collect();
     if json {
         let line = serde_json::json!({
             "listening": format!("http://{address}"),
             "data_dir": data_dir,
+            "peer": peer,
+            "peer_addresses": peer_addresses,
             "ready_ms": took.as_secs_f64() * 1_000.0,
             "pid": std::process::id(),
         });
@@ -109,6 +127,9 @@ fn announce(address: SocketAddr, data_dir: &Path, json: bool, began: Instant) {
     }
     println!("kubelt {} is ready at http://{address} ({} ms)", env!("CARGO_PKG_VERSION"), took.as_millis());
     println!("data: {}", data_dir.display());
+    for address in &peer_addresses {
+        println!("peers: {address}");
+    }
     println!();
     println!("Next, in another terminal:");
     println!("  kubelt wallet new main                                make a wallet for development");

@@ -1,0 +1,39 @@
+//! The protocols that this node speaks over libp2p.
+
+use libp2p::{connection_limits, identify, identity::PublicKey, ping, swarm::NetworkBehaviour};
+
+use crate::limits::{
+    CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PENDING_INCOMING_MAX,
+    CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX,
+};
+
+/// What the node calls itself to peers (identify).
+const AGENT: &str = concat!("kubelt/", env!("CARGO_PKG_VERSION"));
+/// The family of protocols that IPFS nodes share (identify).
+const FAMILY: &str = "ipfs/0.1.0";
+
+/// All protocols, one field each.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    // First, so that a connection that is over a limit reaches no other protocol.
+    limits: connection_limits::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) ping: ping::Behaviour,
+}
+
+impl Behaviour {
+    pub(crate) fn new(key: PublicKey) -> Self {
+        let limits = connection_limits::ConnectionLimits::default()
+            .with_max_established(Some(CONNECTIONS_MAX))
+            .with_max_established_incoming(Some(CONNECTIONS_INCOMING_MAX))
+            .with_max_pending_incoming(Some(CONNECTIONS_PENDING_INCOMING_MAX))
+            .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_OUTGOING_MAX))
+            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+        let identify = identify::Config::new(FAMILY.to_owned(), key).with_agent_version(AGENT.to_owned());
+        Self {
+            limits: connection_limits::Behaviour::new(limits),
+            identify: identify::Behaviour::new(identify),
+            ping: ping::Behaviour::default(),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A node's place among peers: libp2p, and what is spoken over it.
+//!
+//! This crate translates between peers and the use cases of `kubelt-node`, and holds no rules: what a peer may have is
+//! decided there. It is the only one that knows libp2p.
+//!
+//! Start at [`Net`], the handle that the rest of the node has; `swarm.rs` is the task behind it, and `behaviour.rs` the
+//! list of the protocols.
+
+mod behaviour;
+mod config;
+mod limits;
+mod net;
+mod swarm;
+
+pub use config::NetConfig;
+pub use libp2p::{Multiaddr, PeerId, multiaddr};
+pub use net::{Net, NetError, Peer};
+
+#[cfg(test)]
+mod tests;

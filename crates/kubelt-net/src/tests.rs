@@ -1,0 +1,40 @@
+use kubelt_node::NodeKey;
+
+use crate::{Net, NetConfig, NetError};
+
+async fn listening(seed: u8) -> Net {
+    let listen = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"];
+    let listen = listen.map(|address| address.parse().expect("an address")).to_vec();
+    let config = NetConfig { listen, ..NetConfig::default() };
+    Net::start(&NodeKey::from_seed([seed; 32]), &config).await.expect("starts")
+}
+
+#[tokio::test]
+async fn two_nodes_meet_over_every_transport() {
+    let key = NodeKey::from_seed([1; 32]);
+    let server = listening(1).await;
+    assert_eq!(server.id().to_string(), key.peer_id());
+    let addresses = server.addresses();
+    assert_eq!(addresses.len(), 2);
+    for (seed, address) in (2..).zip(addresses) {
+        let client =
+            Net::start(&NodeKey::from_seed([seed; 32]), &NetConfig::default()).await.expect("starts");
+        let met = client.connect(address).await.expect("connects");
+        assert_eq!(met, server.id());
+        assert!(client.peers().iter().any(|peer| peer.id == met));
+    }
+}
+
+#[tokio::test]
+async fn who_answers_with_another_key_is_not_connected() {
+    let (server, other) = (listening(1).await, NodeKey::from_seed([9; 32]).peer_id());
+    let client = Net::start(&NodeKey::from_seed([2; 32]), &NetConfig::default()).await.expect("starts");
+    for address in server.addresses() {
+        let text = address.to_string().replace(&server.id().to_string(), &other);
+        let refused = client.connect(text.parse().expect("an address")).await;
+        assert!(matches!(refused, Err(NetError::Connect { .. })), "{refused:?}");
+        assert!(client.peers().is_empty());
+    }
+    let nobody = "/ip4/127.0.0.1/tcp/1".parse().expect("an address");
+    assert!(matches!(client.connect(nobody).await, Err(NetError::NoPeer(_))));
+}
