@@ -13,19 +13,29 @@ use kubelt_content::unixfs::{DirectoryBuilder, Profile};
 use kubelt_content::{Block, Cid, Codec};
 
 use crate::args::Args;
+use crate::floor;
 use crate::http;
 use crate::kubo::Kubo;
-use crate::load::{load, once};
+use crate::load::{Ask, load, once};
 use crate::machine::incompressible;
 use crate::process::{RunningNode, Server, free_address, processor_time};
 use crate::report::{Aim, Table};
 use crate::rounds::{Contender, Rates, Work, measure, median};
+use crate::slow;
 
 const PERSON: u64 = 1;
 /// How long each contender is asked in a round.
 const TURN: Duration = Duration::from_secs(2);
 const DIRECTORY_ENTRIES: usize = 100_000;
 const FIRST_PAGE_MS_MAX: f64 = 50.0;
+
+/// Who is asked: nginx, the node, the bare library, the node in a way that it keeps no answers for, Kubo.
+const NAMES: [&str; 4] = ["nginx", "kubelt", "bare axum, from memory", "kubelt, every answer made anew"];
+const KUBO: &str = "Kubo";
+/// A header that the node does not know, so that it answers from no memory.
+const UNKNOWN_HEADER: &str = "x-unknown: 1\r\n";
+/// Below this a file is small: requests count, not bytes.
+const SMALL_BYTES: usize = 1 << 16;
 
 /// A file to serve: its name, its size, what is demanded of it.
 struct Case {
@@ -54,7 +64,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         &settings,
         "[rates]\nrequests_per_second = 0\nsign_ins_per_minute = 0\nwrites_per_second = 0\n",
     )?;
-    let node = RunningNode::start_with(&dir.join("store"), Some(&settings))?;
+    let start = || RunningNode::start_with(&dir.join("store"), Some(&settings));
+    let node = start()?;
     let token = http::sign_in(&node.address, PERSON)?;
     let files = dir.join("files");
     std::fs::create_dir(&files)?;
@@ -73,39 +84,57 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             kubo_cids.push(kubo.add_for_cid(&path)?);
         }
     }
+    // A part of the file lies in the segment that is written to.
+    slow::measure(&node, &format!("/ipfs/{}", cids[2]))?;
+    drop(node);
+    let node = start()?;
+    slow::measure(&node, &format!("/ipfs/{}", cids[2]))?;
     let kubo_gateway = kubo.as_ref().map(|kubo| kubo.daemon()).transpose()?;
-    for (index, case) in CASES.iter().enumerate() {
-        let costs = RefCell::new(vec![Vec::new(); 3]);
-        let contender = |turn: usize, name: &'static str, address: String, path: String, pid: u32| {
-            let costs = &costs;
-            Contender::new(name, move || {
-                let before = processor_time(pid)?;
-                let done = load(&address, &path, case.bytes as u64, TURN)?;
-                let spent = processor_time(pid)? - before;
-                costs.borrow_mut()[turn].push(spent.as_secs_f64() * 1e6 / done.answers as f64);
-                Ok(Work { amount: done.answers as f64 * case.bytes as f64, took: done.took })
-            })
-        };
-        let nginx_path = format!("/{}", case.name);
-        let mut contenders = vec![
-            contender(0, "nginx", nginx.address.clone(), nginx_path, nginx.pid()),
-            contender(1, "kubelt", node.address.clone(), format!("/ipfs/{}", cids[index]), node.pid()),
+    for (case, (cid, kubo_cid)) in CASES.iter().zip(cids.iter().zip(0..)) {
+        let floor = floor::start(case.bytes)?;
+        let path = format!("/ipfs/{cid}");
+        let mut asked = vec![
+            (NAMES[0], nginx.address.clone(), Ask::plain(format!("/{}", case.name)), nginx.pid()),
+            (NAMES[1], node.address.clone(), Ask::plain(&path), node.pid()),
+            (NAMES[2], floor.address.clone(), Ask::plain("/"), floor.pid()),
         ];
-        if let Some(gateway) = &kubo_gateway {
-            let path = format!("/ipfs/{}", kubo_cids[index]);
-            contenders.push(contender(2, "Kubo", gateway.address.clone(), path, gateway.pid()));
+        if case.bytes < SMALL_BYTES {
+            asked.push((NAMES[3], node.address.clone(), Ask { path, header: UNKNOWN_HEADER }, node.pid()));
         }
-        let rates = measure(args.rounds, &mut contenders)?;
-        drop(contenders);
-        print(case, &rates, &costs.into_inner());
+        if let (Some(gateway), Some(cid)) = (&kubo_gateway, kubo_cids.get(kubo_cid)) {
+            asked.push((KUBO, gateway.address.clone(), Ask::plain(format!("/ipfs/{cid}")), gateway.pid()));
+        }
+        compare(case, &asked, args.rounds)?;
     }
     directory(&node, &token, args.rounds)
 }
 
+/// Who is asked, where, for what, and the process that works.
+type Asked = (&'static str, String, Ask, u32);
+
+fn compare(case: &Case, asked: &[Asked], rounds: usize) -> Result<()> {
+    let costs = RefCell::new(vec![Vec::new(); asked.len()]);
+    let contender = |(turn, (name, address, ask, pid)): (usize, &Asked)| {
+        let (costs, address, ask, pid) = (&costs, address.clone(), ask.clone(), *pid);
+        Contender::new(name, move || {
+            let before = processor_time(pid)?;
+            let done = load(&address, &ask, case.bytes as u64, TURN)?;
+            let spent = processor_time(pid)? - before;
+            costs.borrow_mut()[turn].push(spent.as_secs_f64() * 1e6 / done.answers as f64);
+            Ok(Work { amount: done.answers as f64 * case.bytes as f64, took: done.took })
+        })
+    };
+    let mut contenders: Vec<_> = asked.iter().enumerate().map(contender).collect();
+    let rates = measure(rounds, &mut contenders)?;
+    drop(contenders);
+    print(case, &rates, &costs.into_inner());
+    Ok(())
+}
+
 fn print(case: &Case, rates: &[Rates], costs: &[Vec<f64>]) {
     let title = format!("{} by its CID, against nginx", case.name);
-    let is_small = case.bytes < 1 << 16;
-    let (unit, unit_size) = if is_small { ("requests", case.bytes as f64) } else { ("MB", 1e6) };
+    let (unit, unit_size) =
+        if case.bytes < SMALL_BYTES { ("requests", case.bytes as f64) } else { ("MB", 1e6) };
     let reference = rates[0].median();
     println!("{}", Table { title, unit, unit_size, reference, rates });
     for (rates, costs) in rates.iter().zip(costs) {
@@ -113,7 +142,8 @@ fn print(case: &Case, rates: &[Rates], costs: &[Vec<f64>]) {
     }
     let ours = rates[1].median();
     println!("{}", Aim::at_least(case.of_nginx.0, ours / reference, case.of_nginx.1, ""));
-    if let (Some((what, times)), Some(kubo)) = (case.times_kubo, rates.get(2)) {
+    let kubo = rates.iter().find(|rates| rates.name == KUBO);
+    if let (Some((what, times)), Some(kubo)) = (case.times_kubo, kubo) {
         println!("{}", Aim::at_least(what, ours / kubo.median(), times, ""));
     }
     println!();

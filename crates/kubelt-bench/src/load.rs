@@ -19,21 +19,35 @@ pub(crate) struct Load {
     pub(crate) took: Duration,
 }
 
-/// Asks `address` for `path` for as long as `time` on several connections; every answer must be 200 and have
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) path: String,
+    /// A further header, with its line end; empty for none.
+    pub(crate) header: &'static str,
+}
+
+impl Ask {
+    pub(crate) fn plain(path: impl Into<String>) -> Self {
+        Self { path: path.into(), header: "" }
+    }
+}
+
+/// Asks `address` for something for as long as `time` on several connections; every answer must be 200 and have
 /// `body_bytes`.
-pub(crate) fn load(address: &str, path: &str, body_bytes: u64, time: Duration) -> Result<Load> {
+pub(crate) fn load(address: &str, ask: &Ask, body_bytes: u64, time: Duration) -> Result<Load> {
     let answers = AtomicU64::new(0);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        let ask = || -> Result<()> {
+        let asking = || -> Result<()> {
             let mut connection = Connection::open(address)?;
             while began.elapsed() < time {
-                connection.get(path, body_bytes)?;
+                connection.get(ask, body_bytes)?;
                 answers.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
         };
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(ask)).collect();
+        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(asking)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().expect("asking does not panic"))
     })?;
     Ok(Load { answers: answers.into_inner(), took: began.elapsed() })
@@ -43,7 +57,7 @@ pub(crate) fn load(address: &str, path: &str, body_bytes: u64, time: Duration) -
 pub(crate) fn once(address: &str, path: &str) -> Result<Duration> {
     let mut connection = Connection::open(address)?;
     let began = Instant::now();
-    connection.ask(path)?;
+    connection.ask(&Ask::plain(path))?;
     Ok(began.elapsed())
 }
 
@@ -61,17 +75,18 @@ impl Connection {
         Ok(Self { stream, host: address.to_owned(), buffer: vec![0; BUFFER_BYTES] })
     }
 
-    fn get(&mut self, path: &str, body_bytes: u64) -> Result<()> {
-        let found = self.ask(path)?;
+    fn get(&mut self, ask: &Ask, body_bytes: u64) -> Result<()> {
+        let found = self.ask(ask)?;
         if found != body_bytes {
-            bail!("`{path}` has {found} bytes where {body_bytes} were expected");
+            bail!("`{}` has {found} bytes where {body_bytes} were expected", ask.path);
         }
         Ok(())
     }
 
     /// The bytes of the answer's body, of which the answer tells the length.
-    fn ask(&mut self, path: &str) -> Result<u64> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
+    fn ask(&mut self, ask: &Ask) -> Result<u64> {
+        let Ask { path, header } = ask;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{header}\r\n", self.host);
         self.stream.write_all(request.as_bytes())?;
         let mut filled = 0;
         let (body, head_bytes) = loop {

@@ -10,6 +10,7 @@
 mod args;
 mod collect;
 mod cores;
+mod floor;
 mod gateway;
 mod http;
 mod import;
@@ -21,6 +22,7 @@ mod process;
 mod replay;
 mod report;
 mod rounds;
+mod slow;
 mod start;
 mod world;
 mod writes;
@@ -61,7 +63,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "gateway",
-        about: "files of 4 KiB, 1 MiB and 1 GiB by CID, and a large directory",
+        about: "files of 4 KiB, 1 MiB and 1 GiB by CID, a large directory, and 1,000 slow readers",
         run: gateway::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
@@ -84,6 +86,9 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     };
     if name == import::CHILD {
         return import::child(words);
+    }
+    if name == floor::CHILD {
+        return floor::child(words);
     }
     let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
         bail!("`{name}` is no benchmark\n\n{}", listing());

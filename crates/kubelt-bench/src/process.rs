@@ -15,6 +15,8 @@ pub(crate) struct Memory {
     pub(crate) now: f64,
     /// The most it ever had.
     pub(crate) peak: f64,
+    /// What it has now of its own, shared with no file.
+    pub(crate) own: f64,
 }
 
 /// What the kernel says of the process `pid`; `self` for this one.
@@ -26,7 +28,7 @@ pub(crate) fn memory_of(pid: &str) -> Result<Memory> {
         let kib = line.trim_start_matches(':').trim_end_matches("kB").trim().parse::<f64>();
         Ok(kib.with_context(|| format!("the kernel tells no `{name}`"))? * 1024.0)
     };
-    Ok(Memory { now: field("VmRSS")?, peak: field("VmHWM")? })
+    Ok(Memory { now: field("VmRSS")?, peak: field("VmHWM")?, own: field("RssAnon")? })
 }
 
 /// This program, to be run again.

@@ -1,30 +1,38 @@
 //! All routes of a node, and what goes around every one of them.
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
-    http::{Extensions, HeaderValue, Method, StatusCode, header},
-    middleware::{self, Next},
+    body::Body,
+    extract::ConnectInfo,
+    http::{Extensions, HeaderName, HeaderValue, Method, Request as HttpRequest, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
 };
-use kubelt_node::Node;
+use kubelt_api::Code;
+use kubelt_node::{Content, Moment, Node};
 use parking_lot::Mutex;
+use tower::{Service, ServiceExt as _};
 
 use crate::{
     core_routes::{self, CoreRoutes},
     gateway::{self, Gateway},
     hosts::GatewayHosts,
+    kept::{Kept, Key, body_to_keep},
     kubo::{self, KuboRoutes},
     metrics::Metrics,
     naming::{self, Naming},
     node_routes::{self, NodeRoutes},
     origin::Hosts,
+    problem::ApiError,
     rate::{RateLimits, Rates},
     request_id,
     session_routes::{self, SessionRoutes},
@@ -41,18 +49,31 @@ pub struct HttpConfig {
     pub gateway: GatewayHosts,
 }
 
+type Request = HttpRequest<Body>;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// How often quiet clients are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// The routes of a node.
-pub fn router(node: &Node, config: HttpConfig) -> Router {
+/// The edge of a node: all its routes, and what goes around every one of them; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Edge(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    routes: Router,
+    content: Content,
+    kept: Kept,
+    rates: Rates,
+    metrics: Metrics,
+    last_sweep: Mutex<Instant>,
+}
+
+/// The edge of a node.
+pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
     let metrics = Metrics::new(node.status.clone());
-    let around = Around {
-        rates: rates.clone(),
-        metrics: metrics.clone(),
-        last_sweep: Arc::new(Mutex::new(Instant::now())),
-    };
     let sessions =
         SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
@@ -87,60 +108,100 @@ pub fn router(node: &Node, config: HttpConfig) -> Router {
         status: node.status.clone(),
         sessions: node.sessions.clone(),
         exchange: node.exchange.clone(),
-        metrics,
-        rates,
+        metrics: metrics.clone(),
+        rates: rates.clone(),
     };
-    node_routes::routes(about)
+    let routes = node_routes::routes(about)
         .merge(session_routes::routes(sessions))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))
         .merge(kubo::routes(kubo))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(core_routes::routes(cores))
-        .layer(middleware::from_fn_with_state(naming, naming::at_its_site))
-        .layer(middleware::from_fn_with_state(around, around_every_request))
+        .layer(middleware::from_fn_with_state(naming, naming::at_its_site));
+    Edge(Arc::new(Inner {
+        routes,
+        content: node.content.clone(),
+        kept: Kept::default(),
+        rates,
+        metrics,
+        last_sweep: Mutex::new(Instant::now()),
+    }))
 }
 
 async fn method_not_allowed() -> Response {
-    crate::problem::ApiError::new(kubelt_api::Code::MethodNotAllowed, "that method does not work here")
-        .into_response()
+    ApiError::new(Code::MethodNotAllowed, "that method does not work here").into_response()
 }
 
-/// What every request passes through.
-#[derive(Debug, Clone)]
-struct Around {
-    rates: Rates,
-    metrics: Metrics,
-    last_sweep: Arc<Mutex<Instant>>,
-}
-
-async fn around_every_request(State(around): State<Around>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let id = request_id::next();
-    let method = request.method().clone();
-    let path = request.uri().path().chars().take(256).collect::<String>();
-    let client = client(request.extensions());
-    let signed_in = request.headers().contains_key(header::AUTHORIZATION);
-    around.sweep(began);
-    let mut response = request_id::scope(id.clone(), async {
-        if let Err(error) = around.rates.request(client) {
-            return error.into_response();
+impl Edge {
+    /// Answers a request that came from `peer`; `body` makes of its body what routes take.
+    pub(crate) async fn answer<B>(
+        &self,
+        request: HttpRequest<B>,
+        peer: SocketAddr,
+        body: impl FnOnce(B) -> Body,
+    ) -> Response {
+        let edge = &*self.0;
+        let began = Instant::now();
+        let id = request_id::next();
+        let method = request.method().clone();
+        let logged = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| request.uri().path().chars().take(256).collect::<String>());
+        edge.sweep(began);
+        let mut response = match edge.rates.request(peer.ip()) {
+            Err(error) => request_id::scope(id, async { refused(error) }).await,
+            Ok(()) => {
+                // First the moment, then whatever is looked at.
+                let moment = edge.content.moment();
+                let key = Key::of(&request);
+                match key.as_ref().and_then(|key| edge.kept.find(key, moment)) {
+                    Some(response) => {
+                        edge.metrics.was_kept();
+                        response
+                    }
+                    None => {
+                        let mut request = request.map(body);
+                        request.extensions_mut().insert(ConnectInfo(peer));
+                        // Large, and not needed where the answer is kept.
+                        Box::pin(request_id::scope(id, edge.make(request, key, moment))).await
+                    }
+                }
+            }
+        };
+        response.headers_mut().insert(X_REQUEST_ID, id.header());
+        let status = response.status().as_u16();
+        let took = began.elapsed();
+        edge.metrics.answered(method.as_str(), status, took);
+        if let Some(path) = logged {
+            tracing::debug!(%method, path, status, id = id.as_str(), micros = took.as_micros(), "answered");
         }
-        if method == Method::OPTIONS {
-            return preflight();
-        }
-        next.run(request).await
-    })
-    .await;
-    dress(&mut response, &id, signed_in);
-    let status = response.status().as_u16();
-    let took = began.elapsed();
-    around.metrics.answered(method.as_str(), status, took);
-    tracing::debug!(%method, path, status, id, micros = took.as_micros(), "answered");
-    response
+        response
+    }
 }
 
-impl Around {
+impl Inner {
+    /// Has the routes answer, and keeps the answer if they say that it may be.
+    async fn make(&self, request: Request, key: Option<Key>, begun: Moment) -> Response {
+        let signed_in = request.headers().contains_key(header::AUTHORIZATION);
+        let mut response = match request.method() {
+            &Method::OPTIONS => preflight(),
+            _ => self.routes.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
+        };
+        let body = match body_to_keep(&mut response).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(%error, "content could not be read");
+                response = ApiError::new(Code::Internal, "the content could not be read").into_response();
+                None
+            }
+        };
+        dress(&mut response, signed_in);
+        if let (Some(key), Some(body)) = (key, body) {
+            self.kept.keep(key, response.headers(), body, begun, self.content.moment());
+        }
+        response
+    }
+
     fn sweep(&self, now: Instant) {
         if let Some(mut last) = self.last_sweep.try_lock()
             && now.duration_since(*last) > SWEEP_EVERY
@@ -151,10 +212,34 @@ impl Around {
     }
 }
 
+/// For whoever has no connection: a request says in its extensions ([`ConnectInfo`]) where it came from.
+impl Service<Request> for Edge {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let edge = self.clone();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |ConnectInfo(peer)| *peer);
+        Box::pin(async move { Ok(edge.answer(request, peer, |body| body).await) })
+    }
+}
+
 /// The address that a request came from.
 pub(crate) fn client(extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::from([127, 0, 0, 1]), |ConnectInfo(peer)| peer.ip())
+}
+
+fn refused(error: ApiError) -> Response {
+    let mut response = error.into_response();
+    dress(&mut response, false);
+    response
 }
 
 /// Tokens are never sent by browsers on their own, so any page may ask: it gets what anybody gets.
@@ -177,7 +262,7 @@ const SHOWN_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 
 /// Headers of every answer.
-fn dress(response: &mut Response, id: &str, signed_in: bool) {
+fn dress(response: &mut Response, signed_in: bool) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -194,7 +279,4 @@ fn dress(response: &mut Response, id: &str, signed_in: bool) {
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
-    if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert("x-request-id", id);
-    }
 }

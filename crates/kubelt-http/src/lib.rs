@@ -15,6 +15,7 @@ mod file_response;
 mod gateway;
 mod hosts;
 mod json;
+mod kept;
 mod kubo;
 mod limits;
 mod log_routes;
@@ -39,7 +40,7 @@ mod sniff;
 mod state_routes;
 mod time;
 
-pub use app::{HttpConfig, router};
+pub use app::{Edge, HttpConfig, router};
 pub use hosts::{Forwarded, GatewayHosts};
 pub use openapi::openapi_json;
 pub use origin::Hosts;

@@ -46,6 +46,12 @@ pub(crate) const PIN_PAGE_DEFAULT: usize = 10;
 pub(crate) const PIN_PAGE_MAX: usize = 1_000;
 /// Pieces of an exported CAR made ahead of the client.
 pub(crate) const CAR_PIECES_AHEAD: usize = 64;
+/// Largest body of an answer that is kept in memory, in bytes.
+pub(crate) const KEPT_BODY_BYTES_MAX: u64 = 64 * 1_024;
+/// Bytes of all answers that are kept.
+pub(crate) const KEPT_BYTES_MAX: usize = 32 * 1_024 * 1_024;
+/// Longest address and `Accept` by which an answer is kept, in bytes.
+pub(crate) const KEPT_KEY_BYTES_MAX: usize = 1_024;
 /// Ranges of one request that are answered as asked, at most.
 pub(crate) const RANGES_MAX: usize = 16;
 /// Blocks read for one CAR, at most; those of the largest DAG that a path may name fit.

@@ -13,7 +13,7 @@ use crate::problem::ApiError;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     status: u16,
 }
 
@@ -30,6 +30,7 @@ pub(crate) struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    kept: Counter,
     seconds: Histogram,
     status: Status,
     cores: Gauge,
@@ -59,6 +60,8 @@ impl Metrics {
             "Requests answered, by method and status",
             Family::clone(&requests),
         );
+        let kept = Counter::default();
+        registry.register("http_kept_answers", "Requests answered from memory", kept.clone());
         registry.register("http_request_seconds", "Seconds until the head of an answer", seconds.clone());
         let mut of_workers = |name: &str, help: &str| {
             let family = Family::<WorkerLabels, Gauge>::default();
@@ -90,6 +93,7 @@ impl Metrics {
             worker_waiting,
             registry,
             requests,
+            kept,
             seconds,
             status,
         };
@@ -100,9 +104,14 @@ impl Metrics {
     pub(crate) fn answered(&self, method: &str, status: u16, took: Duration) {
         // Methods are an open set; whatever is not a known one is counted as one.
         let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
-        let method = if known.contains(&method) { method } else { "other" };
-        self.0.requests.get_or_create(&RequestLabels { method: method.to_owned(), status }).inc();
+        let method = known.into_iter().find(|known| *known == method).unwrap_or("other");
+        self.0.requests.get_or_create(&RequestLabels { method, status }).inc();
         self.0.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts an answer that was kept.
+    pub(crate) fn was_kept(&self) {
+        self.0.kept.inc();
     }
 
     /// All figures as text.

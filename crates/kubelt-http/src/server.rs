@@ -12,9 +12,7 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
-    extract::ConnectInfo,
     http::{Method, Request, Response, Version},
 };
 use hyper::body::Incoming;
@@ -30,15 +28,17 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tower::ServiceExt as _;
 
-use crate::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, SHUTDOWN_GRACE};
+use crate::{
+    app::Edge,
+    limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, SHUTDOWN_GRACE},
+};
 
-/// Serves `router` on `listener` until `stop` resolves, then lets open requests finish for a while.
+/// Serves `edge` on `listener` until `stop` resolves, then lets open requests finish for a while.
 ///
 /// # Errors
 /// Only when the listener itself fails for good; a failing connection ends alone.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output = ()>) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
@@ -52,9 +52,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         match accepted {
             Ok((stream, peer)) => {
                 let watchers = [graceful.watcher(), graceful.watcher()];
-                let (builder, router) = (Arc::clone(&builder), router.clone());
+                let (builder, edge) = (Arc::clone(&builder), edge.clone());
                 tokio::spawn(async move {
-                    connection(&builder, stream, peer, router, watchers).await;
+                    connection(&builder, stream, peer, edge, watchers).await;
                     drop(slot);
                 });
             }
@@ -77,7 +77,7 @@ async fn connection(
     builder: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    edge: Edge,
     [watcher, tunnel_watcher]: [Watcher; 2],
 ) {
     // Small answers must not wait for more bytes; the setting is a hint, so failing to set it is no error.
@@ -85,15 +85,15 @@ async fn connection(
     let begun = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&begun);
     let tunnel = Arc::new(Mutex::new(None));
-    let (opened, direct) = (Arc::clone(&tunnel), router.clone());
+    let (opened, direct) = (Arc::clone(&tunnel), edge.clone());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         first.store(true, Ordering::Relaxed);
         let opens = request.method() == Method::CONNECT && request.version() <= Version::HTTP_11;
         if opens {
             *opened.lock() = Some(hyper::upgrade::on(&mut request));
         }
-        let router = direct.clone();
-        async move { if opens { Ok(Response::new(Body::empty())) } else { answer(router, request, peer).await } }
+        let edge = direct.clone();
+        async move { if opens { Ok(Response::new(Body::empty())) } else { answer(edge, request, peer).await } }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     tokio::select! {
@@ -114,7 +114,7 @@ async fn connection(
         let first = Arc::clone(&begun);
         let service = hyper::service::service_fn(move |request| {
             first.store(true, Ordering::Relaxed);
-            answer(router.clone(), request, peer)
+            answer(edge.clone(), request, peer)
         });
         let connection = builder.serve_connection(stream, service).into_owned();
         tokio::select! {
@@ -129,12 +129,11 @@ async fn connection(
 }
 
 async fn answer(
-    router: Router,
-    mut request: Request<Incoming>,
+    edge: Edge,
+    request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<Response<Body>, Infallible> {
-    request.extensions_mut().insert(ConnectInfo(peer));
-    router.oneshot(request.map(Body::new)).await
+    Ok(edge.answer(request, peer, Body::new).await)
 }
 
 /// Resolves when a connection has not made its first request in time. (Afterwards hyper itself limits how

@@ -53,6 +53,11 @@ impl Access {
         Ok(Door::new(self.exposures.of(core)?, exit))
     }
 
+    /// How often the settings of any core have changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.exposures.changes()
+    }
+
     /// By which visibility `reader` may see, through `exit`, what lies at `path` with this visibility; none
     /// where the reader may not. What is public but closed at this exit is for the core's members there.
     pub(crate) async fn sees(

@@ -88,10 +88,30 @@ impl Content {
         &self.denylists
     }
 
+    /// What answers to strangers rest on now.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            store: self.store.revision(),
+            exposures: self.access.changes(),
+            denylists: self.denylists.changes(),
+        }
+    }
+
     /// The blocks that a reader may have who was let in so far.
     pub fn blocks(&self, within: Within) -> ReachedBlocks {
         ReachedBlocks::new(self.store.clone(), within, self.denylists.now())
     }
+}
+
+/// What an answer to a stranger was made from: all that the store holds, what lets strangers in, and what the
+/// operator denies. An answer that was begun after one look at it holds for as long as later looks find the same: each
+/// part grows behind a change and before that change is acknowledged to anybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    store: u64,
+    /// These are kept in memory, and forgotten a little later than the store has changed.
+    exposures: u64,
+    denylists: u64,
 }
 
 /// The map path of content at `segments`: `content/site/index.html`.

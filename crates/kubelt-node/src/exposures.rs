@@ -64,6 +64,11 @@ impl Exposures {
         cached.remove(core);
     }
 
+    /// Grows with every change that was forgotten, before that is told.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// The same, past what is kept in memory.
     pub(crate) fn read(&self, core: &CoreId) -> Result<Exposure, StoreError> {
         let base: MapPath = EXPOSURE.parse().expect("a constant path");

@@ -42,7 +42,7 @@ pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
-    Incomplete, MissingBlocks, Reached, Stored, Target, Upload, UploadError, Version, content_path,
+    Incomplete, MissingBlocks, Moment, Reached, Stored, Target, Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

@@ -47,6 +47,8 @@ pub(crate) struct Status {
     pub(crate) mode: RwLock<Mode>,
     /// How many groups failed.
     pub(crate) generation: AtomicU64,
+    /// How often the index was written to, or tried to be.
+    pub(crate) revision: AtomicU64,
     /// How many groups there were, and how many transactions in them.
     pub(crate) groups: AtomicU64,
     pub(crate) txs: AtomicU64,
@@ -57,6 +59,7 @@ impl Status {
         Self {
             mode: RwLock::new(mode),
             generation: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
             groups: AtomicU64::new(0),
             txs: AtomicU64::new(0),
         }
@@ -165,7 +168,10 @@ impl Committer {
                 },
             );
         }
-        if let Err(error) = self.index.apply(stage.into_batch(self.store, self.writer.position())) {
+        let applied = self.index.apply(stage.into_batch(self.store, self.writer.position()));
+        // Behind the change and before anybody is told of it: who sees the new number sees the change.
+        self.status.revision.fetch_add(1, Ordering::Release);
+        if let Err(error) = applied {
             self.stop_writing(&error);
             return self.fail(accepted, &CommitError::Index(error));
         }

@@ -1,5 +1,7 @@
 //! Every limit of the store, with its unit in its name.
 
+use std::time::Duration;
+
 /// Size at which a segment is sealed and the next one begun, in bytes.
 pub const SEGMENT_BYTES_TARGET: u64 = 128 * MIB;
 /// Largest block, in bytes.
@@ -19,6 +21,14 @@ pub const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
 /// Most bytes handed to the operating system in one call. Larger calls were measured two to five times slower a
 /// byte (Linux 6.18: 12 MiB in one call and in twelve).
 pub const WRITE_BYTES_MAX: usize = 1_024 * 1_024;
+/// How far a segment that is written to is mapped, at least.
+pub const MAPPED_BYTES_MIN: usize = 256 * 1_024 * 1_024;
+/// Records from so many bytes on are not checked again at every read.
+pub const CHECKED_ONCE_BYTES_MIN: u32 = 64 * 1_024;
+/// How long the check of such a record holds.
+pub const CHECK_HOLDS: Duration = Duration::from_secs(10 * 60);
+/// Records whose check is remembered, twice over.
+pub const CHECKED_MAX: usize = 100_000;
 /// Most transactions that share one sync.
 pub const GROUP_TXS_MAX: usize = 1_024;
 /// Default for the bytes of records that may wait for the committer.

@@ -115,6 +115,12 @@ impl Store {
         self.0.status.generation.load(Ordering::Acquire)
     }
 
+    /// Grows with whatever changes what the store holds, before whoever changed it is told. What was read after one
+    /// look at this number is still so at a later look that finds the same.
+    pub fn revision(&self) -> u64 {
+        self.0.status.revision.load(Ordering::Acquire)
+    }
+
     /// What opening met in the segments.
     pub fn recovery(&self) -> &Recovery {
         &self.0.recovery

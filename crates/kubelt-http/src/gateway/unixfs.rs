@@ -11,16 +11,18 @@ use kubelt_content::{
     read::{Node, NodeKind, stat},
     unixfs::Metadata,
 };
-use kubelt_node::{ChildKind, Children, ContentError, File, Within};
+use kubelt_core::schema::Visibility;
+use kubelt_node::{ChildKind, Children, ContentError, File, Reader, Within};
 use serde_json::json;
 
 use super::{
-    Ask, Place,
+    Ask, Lasts, Place,
     dress::{Disposition, Nature, disposition, insert, link_base, push_segments},
     format::Format,
 };
 use crate::{
     file_response::{Representation, conditional, media_type, ranged},
+    kept::MayBeKept,
     limits::NAMES_PER_PAGE,
     page::{self, Crumb, DirectoryPage, HashLinks, directory_page},
     path::encode_segment,
@@ -124,7 +126,17 @@ impl Ask<'_> {
                 disposition(headers, Disposition::Attachment, name);
             }
         }
+        if self.is_anybodys() {
+            response.extensions_mut().insert(MayBeKept);
+        }
         Ok(self.dressed(response, Nature::Content))
+    }
+
+    /// Whether anybody gets the same at the same address, until something is written, opened or closed here.
+    fn is_anybodys(self) -> bool {
+        self.reached.visibility == Visibility::Public
+            && matches!(self.request.reader, Reader::Anonymous)
+            && self.request.named.lasts == Lasts::Forever
     }
 
     /// Relative links work only below a slash. The target is made of decoded names, so it stays on this host.

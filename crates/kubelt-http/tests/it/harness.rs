@@ -9,7 +9,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
@@ -17,7 +16,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use kubelt_api::{Challenge, Code, Problem, SessionCreated};
 use kubelt_core::EoaKey;
-use kubelt_http::{GatewayHosts, HttpConfig, RateLimits, router};
+use kubelt_http::{Edge, GatewayHosts, HttpConfig, RateLimits, router};
 use kubelt_node::{Clock, Node};
 use kubelt_store::{Options, Quota, Store};
 use serde::de::DeserializeOwned;
@@ -38,7 +37,7 @@ impl Clock for TestClock {
 
 pub(crate) struct TestNode {
     pub(crate) node: Node,
-    router: Router,
+    router: Edge,
     clock: Arc<TestClock>,
 }
 
@@ -127,7 +126,7 @@ impl TestNode {
         Self { router: router(&node, config), node, clock }
     }
 
-    pub(crate) fn router(&self) -> Router {
+    pub(crate) fn router(&self) -> Edge {
         self.router.clone()
     }
 

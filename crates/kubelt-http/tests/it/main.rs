@@ -8,6 +8,7 @@ mod denylists;
 mod exposure;
 mod gateway;
 mod harness;
+mod kept;
 mod kubo;
 mod kubo_limits;
 mod logs;
