@@ -14,10 +14,13 @@
 //!
 //! *What is on its way.* Possessions carry a stamp, renewed whenever a block is brought or asked for. A root's death
 //! takes only blocks that were not stamped since the root was linked: whoever has asked since counts on them.
-//! Uploads that run hold a lease on all that was stamped since they began, exports one on all that their core
-//! possesses. What is never linked goes when its stamp
-//! is older than [`GRACE_MS`](crate::limits::GRACE_MS); a sweep of the core's possessions finds it. A root that was linked and not named
-//! yet has a lease of the same length.
+//! Uploads that run hold a lease on all that was stamped since they began. What is never linked goes when its stamp
+//! is older than [`GRACE_MS`](crate::limits::GRACE_MS); a sweep of the core's possessions finds it. A root that was
+//! linked and not named yet has a lease of the same length.
+//!
+//! *What is being read.* An export reads what was whole when it came to it. A root that dies while exports run that
+//! began before waits for them, all of it, for an hour at most; exports that begin later do not find it whole, and
+//! hold nothing of it. So nobody keeps anything by reading slowly, or again and again.
 
 mod keeps;
 mod leases;

@@ -128,13 +128,19 @@ pub(crate) const DNSLINK_TTL_NONE: Duration = Duration::from_secs(60);
 /// How long blocks stay that were brought or asked for and that no path reaches, in milliseconds; so long may an
 /// interrupted upload rest.
 pub(crate) const GRACE_MS: u64 = 60 * 60 * 1_000;
+/// How long a running export keeps what was unpublished since it began, in milliseconds; slower ones end where a block is
+/// gone.
+pub(crate) const EXPORT_HOLD_MS: u64 = 60 * 60 * 1_000;
+/// How long a root that an export holds waits until it is looked at again, in milliseconds.
+pub(crate) const HELD_LOOK_MS: u64 = 15 * 1_000;
 /// How long after a public name is written its public index is looked at again, in milliseconds.
 pub(crate) const SHOW_AGAIN_MS: u64 = 60 * 1_000;
 /// Most versions of a path that a core's settings can count; beyond there is only `all`.
 pub(crate) const VERSIONS_KEPT_MAX: usize = 1_000;
-/// Blocks that one transaction of the collector takes: looking at them once more takes the committer about 15 µs each,
-/// for which writers wait.
-pub(crate) const COLLECT_BLOCKS: usize = 128;
+/// Blocks that one transaction of the collector takes: writers may wait for it, about 5 µs for each block.
+pub(crate) const COLLECT_BLOCKS: usize = 64;
+/// Blocks that the collector looks at in one go, and takes in many transactions.
+pub(crate) const LOOK_BLOCKS: usize = 1_024;
 /// Possessions that one step of a sweep looks at.
 pub(crate) const SWEEP_BLOCKS: usize = 4_096;
 /// Paths whose versions one step looks at.

@@ -80,8 +80,14 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Does the mutations of a commit record whose payload lies at `payload_at`.
-    pub(crate) fn mutate(&mut self, mutations: &[Mutation], payload_at: Position) -> Result<(), IndexError> {
+    /// Does the mutations of a commit record whose payload lies at `payload_at`. Where it `is_sure` that what is
+    /// removed is there, that is not looked up.
+    pub(crate) fn mutate(
+        &mut self,
+        mutations: &[Mutation],
+        payload_at: Position,
+        is_sure: bool,
+    ) -> Result<(), IndexError> {
         for mutation in mutations {
             match mutation {
                 Mutation::Put { key, value } => self.set(key, Some(stored(value, payload_at))),
@@ -99,7 +105,7 @@ impl<'a> Stage<'a> {
                     self.set(key, Some(stored(value, payload_at)));
                 }
                 Mutation::Remove { key, count } => {
-                    if self.get(key)?.is_some() {
+                    if is_sure || self.get(key)?.is_some() {
                         self.set(key, None);
                         self.count(count)?;
                     }
@@ -115,6 +121,11 @@ impl<'a> Stage<'a> {
             self.set(key, Some(to.clone()));
         }
         Ok(())
+    }
+
+    /// The keys that the transaction at hand changes.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.tx.keys()
     }
 
     /// Keeps what the transaction at hand changed.

@@ -2,6 +2,7 @@
 
 pub(crate) mod queue;
 pub(crate) mod ticket;
+pub(crate) mod watch;
 
 use std::sync::{
     Arc,
@@ -28,6 +29,7 @@ use crate::{
     values::{Counters, Location},
 };
 use queue::{Pending, Queue};
+use watch::{Watch, Watches};
 
 /// Whether a store takes writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +77,10 @@ pub(crate) struct Request {
     pub(crate) needs: Vec<Vec<u8>>,
     /// What it was made upon: it happens only if these are so before it, and those after it.
     pub(crate) expects: Expects,
+    /// What it was made upon, too: nobody has written rows of these blocks since it was looked at.
+    pub(crate) rests_on: Option<RestsOn>,
+    /// Whether writers go first.
+    pub(crate) is_background: bool,
     /// What the committer is to do for compaction.
     pub(crate) errand: Option<Errand>,
     /// Cores whose quotas it must keep.
@@ -110,6 +116,14 @@ pub(crate) struct Expects {
     pub(crate) empty_after: Vec<Vec<u8>>,
 }
 
+/// What was looked at for a transaction, and may not have changed since.
+#[derive(Debug)]
+pub(crate) struct RestsOn {
+    pub(crate) watch: Arc<Watch>,
+    /// Marks of the blocks of which it has read all that decides whether they may go.
+    pub(crate) marks: Vec<u64>,
+}
+
 /// The thread's state.
 pub(crate) struct Committer {
     pub(crate) log: Arc<Log>,
@@ -119,6 +133,7 @@ pub(crate) struct Committer {
     pub(crate) options: Options,
     pub(crate) status: Arc<Status>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) watches: Arc<Watches>,
     /// Bytes of segments that the index would need replayed after a kill.
     pub(crate) unflushed_bytes: u64,
 }
@@ -144,10 +159,14 @@ impl Committer {
         let mut stage = Stage::new(&*index);
         let mut group = Group::default();
         let mut accepted = Vec::with_capacity(pending.len());
+        let mut marks = Vec::new();
         for one in pending {
             let before = group.mark();
             match self.place(&one.request, &mut stage, &mut group) {
                 Ok(()) => {
+                    let from = marks.len();
+                    marks.extend(stage.keys().filter_map(|key| self.watches.mark_of_row(key)));
+                    self.watches.note(&marks[from..]);
                     stage.keep();
                     accepted.push(one);
                 }
@@ -175,6 +194,7 @@ impl Committer {
             self.stop_writing(&error);
             return self.fail(accepted, &CommitError::Index(error));
         }
+        self.watches.note(&marks);
         if accepted.iter().any(|one| matches!(one.request.errand, Some(Errand::Flush)))
             && let Err(error) = self.index.flush()
         {
@@ -227,6 +247,9 @@ impl Committer {
                 return Err(CommitError::Conflict);
             }
         }
+        if request.rests_on.as_ref().is_some_and(|on| !on.watch.is_quiet(&on.marks)) {
+            return Err(CommitError::Conflict);
+        }
         if let Some(Errand::Repoint(rows)) = &request.errand {
             for Repoint { key, from, to } in rows {
                 stage.repoint(key, from, to).map_err(CommitError::Unreadable)?;
@@ -244,7 +267,9 @@ impl Committer {
                     stage.block(&cid, Location { payload, skip }).map_err(CommitError::Unreadable)?;
                 }
                 crate::segment::format::Kind::Commit => {
-                    stage.mutate(&mutations(head), at).map_err(CommitError::Unreadable)?;
+                    // What it removes was there when it was looked at, and nobody has written it since.
+                    let is_sure = request.rests_on.is_some();
+                    stage.mutate(&mutations(head), at, is_sure).map_err(CommitError::Unreadable)?;
                 }
             }
         }

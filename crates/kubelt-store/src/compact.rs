@@ -137,7 +137,7 @@ impl Store {
                 return Ok(false);
             }
         }
-        Ok(idle_bytes(self.log(), self.index(), id)? * DEAD_SHARE >= size)
+        Ok(idle_bytes(self.log(), self.shared_index(), id)? * DEAD_SHARE >= size)
     }
 
     /// Whether it was compacted; what is damaged is not.
@@ -149,7 +149,8 @@ impl Store {
         let as_of = u32::try_from(place(active.id)).map_err(io::Error::other)?;
         let forgets = |header: &SegmentHeader| u64::from(header.as_of) > place(id);
         let is_clean = segments.0[..at].iter().all(|earlier| earlier.header.as_ref().is_ok_and(forgets));
-        let Some(new) = rewrite(log, self.index(), header, segments.limit(at), as_of, is_clean)? else {
+        let Some(new) = rewrite(log, self.shared_index(), header, segments.limit(at), as_of, is_clean)?
+        else {
             return Ok(false);
         };
         self.errand(Errand::Flush)?;
@@ -169,6 +170,8 @@ impl Store {
             records: Vec::new(),
             needs: Vec::new(),
             expects: Expects::default(),
+            rests_on: None,
+            is_background: true,
             errand: Some(errand),
             quotas: Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! The index: an ordered key-value store that can be rebuilt from the segments at any time.
 
+pub(crate) mod cursor;
 pub(crate) mod lsm;
 pub(crate) mod memory;
 mod pages;
@@ -38,6 +39,19 @@ impl Range {
     /// The keys of a range before `key`.
     pub(crate) fn before(self, key: &[u8]) -> Self {
         Self { to: Bound::Excluded(Bytes::copy_from_slice(key)), ..self }
+    }
+
+    /// The keys of a range from `key` on.
+    pub(crate) fn starting(self, key: &[u8]) -> Self {
+        match &self.from {
+            Bound::Included(from) | Bound::Excluded(from) if from.as_ref() > key => self,
+            _ => Self { from: Bound::Included(Bytes::copy_from_slice(key)), ..self },
+        }
+    }
+
+    /// The keys of a range up to those that begin with `prefix`, them included.
+    pub(crate) fn up_to_prefix(self, prefix: &[u8]) -> Self {
+        Self { to: end_of(prefix), ..self }
     }
 
     /// Whether it can hold no key at all; ordered maps panic on some of those.

@@ -72,6 +72,20 @@ pub(crate) fn hash_in_block(key: &[u8]) -> Option<Cid> {
     Some(Cid::new_v1(RAW, cid::multihash::Multihash::from_bytes(key.get(1..)?).ok()?))
 }
 
+/// The multihash in the key of a row that decides whether a block may go.
+pub(crate) fn hash_in_row(key: &[u8]) -> Option<&[u8]> {
+    match key.first()? {
+        b'B' => key.get(1..),
+        b'P' => key.get(33..),
+        b'W' => key.get(1..key.len().checked_sub(32)?),
+        b'G' => {
+            let (len, rest) = key.get(33..)?.split_first()?;
+            rest.get(..usize::from(*len))
+        }
+        _ => None,
+    }
+}
+
 /// All cores that possess a block.
 pub(crate) fn owners(cid: &Cid) -> Vec<u8> {
     [b"W", hash(cid).as_slice()].concat()

@@ -37,7 +37,7 @@ pub use error::{CommitError, IndexError, OpenError, QuotaExceeded, ReadError, Tx
 pub use options::{Options, Quota, Usage};
 pub use recover::{BadRecord, Progress, Recovery};
 pub use store::{OpRecord, OpsOrder, StateEntry, Stats, Store, Version};
-pub use tx::Tx;
+pub use tx::{Collection, Took, Tx};
 
 #[cfg(test)]
 mod tests;

@@ -51,8 +51,12 @@ pub const SCAN_VERSIONS_MAX: usize = 16;
 pub const DEAD_SHARE: u64 = 5;
 /// … or so many bytes.
 pub const DEAD_BYTES_MAX: u64 = 16 * MIB;
-/// Rows of the index that one errand of compaction repoints.
-pub const REPOINT_ROWS: usize = 2_048;
+/// Rows of the index that one errand of compaction repoints: writers wait for it.
+pub const REPOINT_ROWS: usize = 128;
+/// Blocks that are noted as written while somebody decides what to take away; after more of them he decides again.
+pub const WATCHED_BLOCKS_MAX: usize = 64 * 1_024;
+/// While writers keep the committer busy, so many groups of theirs are written for each transaction in the background.
+pub const GROUPS_PER_BACKGROUND_TX: usize = 4;
 /// Bad records that a report names one by one.
 pub const BAD_RECORDS_MAX: usize = 1_024;
 

@@ -279,7 +279,7 @@ impl Replay<'_> {
                     return Ok(false);
                 };
                 self.keep_blocks(open)?;
-                self.stage.mutate(&mutations, at)?;
+                self.stage.mutate(&mutations, at, false)?;
                 self.stage.keep();
                 self.recovery.transactions += 1;
                 return Ok(true);

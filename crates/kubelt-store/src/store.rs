@@ -24,7 +24,12 @@ pub use state::{StateEntry, Version};
 pub use stats::Stats;
 
 use crate::{
-    commit::{Committer, Mode, Request, Status, queue::Queue, ticket::CommitTicket},
+    commit::{
+        Committer, Mode, Request, Status,
+        queue::Queue,
+        ticket::CommitTicket,
+        watch::{Watch, Watches},
+    },
     compact::{Compaction, finish_compactions},
     error::{OpenError, ReadError},
     index::{
@@ -56,6 +61,7 @@ struct Shared {
     index: Arc<dyn Index>,
     queue: Arc<Queue>,
     status: Arc<Status>,
+    watches: Arc<Watches>,
     options: Options,
     recovery: Recovery,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -153,6 +159,7 @@ impl Store {
         let queue = Arc::new(Queue::new(0));
         queue.close();
         let status = Arc::new(Status::new(Mode::ReadOnly { reason: reason.into() }));
+        let watches = Arc::default();
         let committer = Mutex::new(None);
         let compaction = Mutex::default();
         Ok(Self(Arc::new(Shared {
@@ -161,6 +168,7 @@ impl Store {
             index,
             queue,
             status,
+            watches,
             options,
             recovery,
             committer,
@@ -179,6 +187,7 @@ impl Store {
         let Recovered { recovery, writer, store, replayed_bytes } = recover(&log, &*index)?;
         let queue = Arc::new(Queue::new(options.queue_bytes));
         let status = Arc::new(Status::new(Mode::ReadWrite));
+        let watches = Arc::<Watches>::default();
         let committer = Committer {
             log: log.clone(),
             index: index.clone(),
@@ -187,6 +196,7 @@ impl Store {
             options: options.clone(),
             status: status.clone(),
             queue: queue.clone(),
+            watches: watches.clone(),
             unflushed_bytes: replayed_bytes,
         };
         let thread = std::thread::Builder::new().name("kubelt-commit".to_owned()).spawn(|| committer.run());
@@ -198,6 +208,7 @@ impl Store {
             index,
             queue,
             status,
+            watches,
             options,
             recovery,
             committer,
@@ -214,6 +225,14 @@ impl Store {
 
     pub(crate) fn index(&self) -> &dyn Index {
         &*self.0.index
+    }
+
+    pub(crate) fn shared_index(&self) -> &Arc<dyn Index> {
+        &self.0.index
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        self.0.watches.begin()
     }
 
     pub(crate) fn log(&self) -> &Log {

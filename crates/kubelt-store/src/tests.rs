@@ -8,7 +8,7 @@ use kubelt_core::CoreId;
 use multihash_codetable::{Code, MultihashDigest};
 
 use crate::{
-    CommitError, OpenError, Options, Recovery, Store,
+    CommitError, OpenError, Options, Recovery, Store, Took, Tx,
     index::{Index, Range, memory::MemoryIndex},
     segment::{
         disk::Disk,
@@ -352,4 +352,41 @@ fn records(segment: &[u8]) -> Vec<(usize, RecordHeader)> {
         records.push((usize::try_from(payload_at).expect("short") - RECORD_HEADER_BYTES, header));
     }
     records
+}
+
+/// Whatever a writer does to a block between the look at it and the commit, the block is not taken; what he does to
+/// another changes nothing.
+#[test]
+fn a_writer_who_is_faster_saves_the_block() {
+    const OTHER: CoreId = CoreId::from_digest([8; 32]);
+    let root = block(9).0;
+    let check = |what: &str, write: &dyn Fn(&mut Tx), expected: Result<(), ()>| {
+        let store = Store::memory(options());
+        let blocks = [block(1), block(2)];
+        let mut tx = store.begin();
+        for (cid, data) in &blocks {
+            tx.put_block(&CORE, cid, data.clone()).expect("fits");
+        }
+        tx.commit().wait().expect("is committed");
+        let [(cid, data), _other] = &blocks;
+        let mut taking = store.begin_collection(&CORE, &[*cid]);
+        assert_eq!(taking.take(cid, |_stamp| true).expect("reads"), Took::Bytes);
+        let mut tx = store.begin();
+        write(&mut tx);
+        tx.commit().wait().expect("is committed");
+        match (taking.hand_in().wait(), expected) {
+            (Ok(()), Ok(())) => assert!(!store.has_block(cid).expect("reads"), "{what}"),
+            (Err(CommitError::Conflict), Err(())) => {
+                assert_eq!(store.block(cid).expect("reads").as_ref(), Some(data), "{what}");
+            }
+            (result, expected) => panic!("{what}: {result:?} instead of {expected:?}"),
+        }
+    };
+    let (cid, data) = block(1);
+    check("nothing", &|_tx| {}, Ok(()));
+    check("another is reached", &|tx| tx.reach(&CORE, &root, [&block(2).0]).expect("fits"), Ok(()));
+    check("it is reached", &|tx| tx.reach(&CORE, &root, [&cid]).expect("fits"), Err(()));
+    check("it is asked for", &|tx| assert!(tx.touch(&CORE, &cid).expect("reads")), Err(()));
+    check("another core reads it", &|tx| assert!(tx.possess(&OTHER, &cid).expect("reads")), Err(()));
+    check("it is brought again", &|tx| tx.put_block(&CORE, &cid, data.clone()).expect("fits"), Err(()));
 }

@@ -2,12 +2,14 @@
 
 mod blocks;
 mod collect;
+mod collection;
 mod cores;
 mod meta;
 mod ops;
 mod reach;
 mod state;
 
+pub use collection::{Collection, Took};
 pub(crate) use ops::{decode_date, read_put};
 
 use std::{
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use kubelt_core::CoreId;
 
 use crate::{
-    commit::{Expects, Request, ticket::CommitTicket},
+    commit::{Expects, Request, RestsOn, ticket::CommitTicket},
     error::{ReadError, TxError},
     index::Range,
     limits::{KEY_BYTES_MAX, TX_BYTES_MAX},
@@ -79,6 +81,11 @@ impl Tx {
     /// Hands the transaction in. It happened once the ticket says so; tickets answer in the order in which
     /// their transactions were handed in.
     pub fn commit(self) -> CommitTicket {
+        self.commit_upon(None)
+    }
+
+    /// The same for what is done in the background.
+    fn commit_upon(self, rests_on: Option<RestsOn>) -> CommitTicket {
         if self.payload.is_empty() && self.blocks.is_empty() {
             return CommitTicket::ready(Ok(()));
         }
@@ -88,6 +95,8 @@ impl Tx {
             records,
             needs: self.needs,
             expects: self.expects,
+            is_background: rests_on.is_some(),
+            rests_on,
             errand: None,
             quotas: self.quotas,
         })
@@ -104,6 +113,13 @@ impl Tx {
         self.check(key, 0)?;
         self.payload.delete(key);
         self.remember(key, None);
+        Ok(())
+    }
+
+    /// Deletes a row; the transaction's own reads go on seeing it.
+    fn delete_blindly(&mut self, key: &[u8]) -> Result<(), TxError> {
+        self.check(key, 0)?;
+        self.payload.delete(key);
         Ok(())
     }
 
@@ -137,6 +153,13 @@ impl Tx {
         self.check(key, 0)?;
         self.payload.remove(key, count);
         self.remember(key, None);
+        Ok(())
+    }
+
+    /// The same; the transaction's own reads go on seeing the value.
+    fn remove_blindly(&mut self, key: &[u8], count: &Count) -> Result<(), TxError> {
+        self.check(key, 0)?;
+        self.payload.remove(key, count);
         Ok(())
     }
 

@@ -14,13 +14,14 @@ use kubelt_store::{Store, Tx, TxError};
 use parking_lot::Mutex;
 
 use super::{Job, enqueue};
-use crate::{StoreError, clock::Clock, limits::GRACE_MS};
+use crate::{
+    StoreError,
+    clock::Clock,
+    limits::{EXPORT_HOLD_MS, GRACE_MS},
+};
 
 /// Roots that are being linked, or were linked and are not named yet: by core and root, the stamp.
 const LEASES: &str = "lease";
-/// Before every stamp.
-const EVERYTHING: u64 = 0;
-
 /// Stamps of possessions: milliseconds since the Unix epoch, and always greater than the one before.
 #[derive(Debug, Clone)]
 pub(crate) struct Stamps {
@@ -48,48 +49,82 @@ impl Stamps {
 
 /// Uploads and exports that run; they end with the process.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Leases(Arc<Mutex<HashMap<CoreId, Vec<u64>>>>);
+pub(crate) struct Leases(Arc<Mutex<HashMap<CoreId, Running>>>);
 
-/// An upload that runs, or an export: what its core has stamped since stays.
+/// Since when the uploads and exports of a core run, as stamps.
+#[derive(Debug, Default)]
+struct Running {
+    uploads: Vec<u64>,
+    exports: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Upload,
+    Export,
+}
+
+/// An upload that runs: what its core has stamped since stays. Or an export: what was whole when it began stays.
 #[derive(Debug)]
 pub(crate) struct Lease {
     leases: Leases,
     core: CoreId,
+    kind: Kind,
     since: u64,
 }
 
 impl Leases {
-    /// Begins an upload. The stamp is taken under the lock, so that whoever sees no lease sees no stamp of it
-    /// either.
+    /// Begins an upload.
     pub(crate) fn begin(&self, core: CoreId, stamps: &Stamps) -> Lease {
-        let mut running = self.0.lock();
-        let since = stamps.next();
-        running.entry(core).or_default().push(since);
-        Lease { leases: self.clone(), core, since }
+        self.enter(core, Kind::Upload, stamps)
     }
 
-    /// Begins an export: no block that the core possesses goes before it ends. A root that is found whole under this
-    /// lease stays readable, for a root loses its mark of being whole before it loses its first block.
-    pub(crate) fn hold(&self, core: CoreId) -> Lease {
-        self.0.lock().entry(core).or_default().push(EVERYTHING);
-        Lease { leases: self.clone(), core, since: EVERYTHING }
+    /// Begins an export: what it may have found whole stays, until it ends or is
+    /// [`EXPORT_HOLD_MS`](crate::limits::EXPORT_HOLD_MS) old.
+    pub(crate) fn hold(&self, core: CoreId, stamps: &Stamps) -> Lease {
+        self.enter(core, Kind::Export, stamps)
     }
 
     /// Since when the oldest upload of the core runs.
     pub(crate) fn oldest(&self, core: &CoreId) -> Option<u64> {
-        self.0.lock().get(core).and_then(|since| since.iter().min().copied())
+        self.0.lock().get(core).and_then(|running| running.uploads.iter().min().copied())
+    }
+
+    /// Whether an export runs that may have found a root whole that is not so any more since `condemned_at`. Exports
+    /// that began later have not, so that however many follow each other, they hold nothing for ever.
+    pub(crate) fn is_held(&self, core: &CoreId, condemned_at: u64, now_ms: u64) -> bool {
+        let may_read = |since: &u64| *since < condemned_at && now_ms < since + EXPORT_HOLD_MS;
+        self.0.lock().get(core).is_some_and(|running| running.exports.iter().any(may_read))
+    }
+
+    /// The stamp is taken under the lock, so that whoever sees no lease sees no stamp of it either.
+    fn enter(&self, core: CoreId, kind: Kind, stamps: &Stamps) -> Lease {
+        let mut running = self.0.lock();
+        let since = stamps.next();
+        running.entry(core).or_default().of(kind).push(since);
+        Lease { leases: self.clone(), core, kind, since }
+    }
+}
+
+impl Running {
+    const fn of(&mut self, kind: Kind) -> &mut Vec<u64> {
+        match kind {
+            Kind::Upload => &mut self.uploads,
+            Kind::Export => &mut self.exports,
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut running = self.leases.0.lock();
-        if let Some(since) = running.get_mut(&self.core) {
+        let mut all = self.leases.0.lock();
+        if let Some(running) = all.get_mut(&self.core) {
+            let since = running.of(self.kind);
             if let Some(place) = since.iter().position(|since| *since == self.since) {
                 since.swap_remove(place);
             }
-            if since.is_empty() {
-                running.remove(&self.core);
+            if running.uploads.is_empty() && running.exports.is_empty() {
+                all.remove(&self.core);
             }
         }
     }

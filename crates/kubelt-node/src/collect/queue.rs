@@ -28,6 +28,8 @@ pub(crate) struct Queued {
     pub(crate) job: Job,
     /// Of a root that is being taken: when it was linked, as a stamp.
     pub(crate) linked_at: Option<u64>,
+    /// Of a root that waits for exports to end: since when it is not whole any more, as a stamp.
+    pub(crate) condemned_at: Option<u64>,
     key: Vec<u8>,
 }
 
@@ -39,11 +41,12 @@ pub(crate) fn enqueue(tx: &mut Tx, due_ms: u64, job: &Job) -> Result<(), TxError
 /// The job that is due first.
 pub(crate) fn first(store: &Store) -> Result<Option<Queued>, StoreError> {
     for row in store.meta_scan(QUEUE, &[], None) {
-        let (key, linked_at) = row?;
+        let (key, stamps) = row?;
         // A row that cannot be read would be of another version: it is passed over.
         if let Some((due_ms, job)) = decode(&key) {
-            let linked_at = linked_at.as_ref().try_into().ok().map(u64::from_be_bytes);
-            return Ok(Some(Queued { due_ms, job, linked_at, key: key.to_vec() }));
+            let mut stamps = stamps.as_chunks().0.iter().copied().map(u64::from_be_bytes);
+            let (linked_at, condemned_at) = (stamps.next(), stamps.next());
+            return Ok(Some(Queued { due_ms, job, linked_at, condemned_at, key: key.to_vec() }));
         }
     }
     Ok(None)
@@ -64,6 +67,19 @@ pub(crate) fn count_due(store: &Store, now_ms: u64, max: usize) -> Result<u64, S
 /// Notes that a root is being taken, and when it was linked.
 pub(crate) fn begun(tx: &mut Tx, queued: &Queued, linked_at: u64) -> Result<(), TxError> {
     tx.put_meta(QUEUE, &queued.key, Some(&linked_at.to_be_bytes()))
+}
+
+/// Notes that a root which is being taken waits until `due_ms` for exports that may read it.
+pub(crate) fn held(
+    tx: &mut Tx,
+    queued: &Queued,
+    linked_at: u64,
+    condemned_at: u64,
+    due_ms: u64,
+) -> Result<(), TxError> {
+    done(tx, queued)?;
+    let stamps = [linked_at.to_be_bytes(), condemned_at.to_be_bytes()].concat();
+    tx.put_meta(QUEUE, &encode(due_ms, &queued.job), Some(&stamps))
 }
 
 /// Takes a row out of the queue.

@@ -10,12 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use cid::Cid;
-use kubelt_content::{Ipld, unixfs::Profile};
-use kubelt_core::{Act, EoaKey, schema::Visibility};
+use kubelt_content::{Codec, Ipld, unixfs::Profile};
+use kubelt_core::{Act, EoaKey, codec, schema::Visibility};
 use kubelt_store::{Options, Store};
 
 use crate::{
-    Ask, Clock, ContentError, Found, Node, Reader, Session, Target, Write, content_path, limits::GRACE_MS,
+    Ask, Clock, ContentError, Found, Node, Reader, Session, Target, Write, content_path,
+    limits::{EXPORT_HOLD_MS, GRACE_MS, HELD_LOOK_MS},
     worker::Step,
 };
 
@@ -240,6 +241,64 @@ async fn an_export_that_runs_keeps_what_it_will_read() {
     }
     drop(export);
     world.tick(3 * GRACE_MS);
+    world.collect().await;
+    world.check(&BTreeSet::new());
+}
+
+#[tokio::test]
+async fn exports_hold_nothing_for_ever() {
+    let world = World::new().await;
+    let (core, reader) = (world.session.core, Reader::Session(Arc::clone(&world.session)));
+    world.put("a", 1, Visibility::Private).await;
+    world.put("b", 3, Visibility::Private).await;
+    // One after the other, so that there always is one: those that begin too late hold nothing.
+    let mut export = world.node.exchange.export(&reader, &core).await.expect("opens");
+    world.remove("a").await;
+    world.collect().await;
+    assert_eq!(world.blocks(), blocks_of(1).len() as u64 + blocks_of(3).len() as u64, "it is held");
+    let next = world.node.exchange.export(&reader, &core).await.expect("opens");
+    drop(std::mem::replace(&mut export, next));
+    world.tick(HELD_LOOK_MS);
+    world.collect().await;
+    world.check(&BTreeSet::from([3]));
+    // A reader that never reads on: it holds what goes now, and not for longer than it may.
+    world.remove("b").await;
+    world.tick(EXPORT_HOLD_MS / 2);
+    world.collect().await;
+    assert_eq!(world.blocks(), blocks_of(3).len() as u64, "it is held");
+    world.tick(EXPORT_HOLD_MS / 2);
+    world.collect().await;
+    world.check(&BTreeSet::new());
+    drop(export);
+}
+
+/// Bytes that a DAG reaches twice, read as two codecs.
+#[tokio::test]
+async fn a_block_under_two_codecs_goes_like_any_other() {
+    let world = World::new().await;
+    let leaf = kubelt_content::Block::new(Codec::DagCbor, codec::encode(&Ipld::List(Vec::new())).into());
+    let leaf = leaf.expect("a block");
+    let plain = kubelt_content::Block::new(Codec::Raw, leaf.data().clone()).expect("a block");
+    let links = Ipld::List(vec![Ipld::Link(*leaf.cid()), Ipld::Link(*plain.cid())]);
+    let root = kubelt_content::Block::new(Codec::DagCbor, codec::encode(&links).into()).expect("a block");
+    let mut upload = world.node.content.upload_car(world.session.core).await;
+    let (mut car, header) = kubelt_content::car::CarWriter::v1(&[*root.cid()]);
+    upload.write(header).await.expect("a header");
+    for block in [&leaf, &root] {
+        for piece in car.section(block) {
+            upload.write(piece).await.expect("a block");
+        }
+    }
+    upload.finish().await.expect("is whole");
+    let target = Target {
+        path: content_path(&["a".to_owned()]).expect("a path"),
+        visibility: Visibility::Public,
+        partial: false,
+        media_type: None,
+    };
+    let (content, session) = (&world.node.content, &world.session);
+    content.link(session, &session.core, target, *root.cid()).await.expect("is whole");
+    world.remove("a").await;
     world.collect().await;
     world.check(&BTreeSet::new());
 }

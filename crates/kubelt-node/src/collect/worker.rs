@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use cid::Cid;
 use kubelt_content::{Codec, links};
 use kubelt_core::{CoreId, MapPath};
-use kubelt_store::{CommitError, Store, Tx};
+use kubelt_store::{CommitError, CommitTicket, Store, Took, Tx};
 
 use super::{
     Job, Leases, Stamps, end_lease, enqueue, is_leased,
@@ -17,7 +17,10 @@ use crate::{
     StoreError,
     content::{Content, PREFIX, expect_hidden, expect_not_whole, hide, is_shown, linked_at, unmark_whole},
     cores::Cores,
-    limits::{COLLECT_BLOCKS, COLLECTOR_REST, GRACE_MS, QUEUE_COUNTED_MAX, SWEEP_BLOCKS, VERSIONS_PAGE},
+    limits::{
+        COLLECT_BLOCKS, COLLECTOR_REST, GRACE_MS, HELD_LOOK_MS, LOOK_BLOCKS, QUEUE_COUNTED_MAX, SWEEP_BLOCKS,
+        VERSIONS_PAGE,
+    },
     worker::{Progress, Step, Stepping, Work, WorkError},
 };
 
@@ -30,7 +33,7 @@ pub(crate) struct Collector {
     stamps: Stamps,
     leases: Leases,
     job: Option<Running>,
-    /// Blocks that one transaction takes: fewer while writers are faster.
+    /// Blocks that are looked at before the next ones are: fewer while writers are faster.
     batch: usize,
     /// Whether bytes were forgotten since segments were last looked at.
     forgot: bool,
@@ -54,26 +57,25 @@ struct Dead {
     /// What is left of its blocks; the last one goes first, and no block before those that it links to.
     blocks: Arc<Vec<Cid>>,
     left: usize,
+    /// How many of them link to others, the first so many.
+    inner: usize,
     /// Whether some blocks stay for now because somebody asked for them.
     loose: bool,
     /// Whether the public index has its blocks perhaps.
     shown: bool,
 }
 
-/// What became of a batch.
-enum Taken {
-    Some {
-        left: usize,
-        loose: bool,
-        forgot: bool,
-    },
-    /// A path or an upload has the root again.
-    Alive,
+/// What was handed in.
+struct Taken {
+    tickets: Vec<CommitTicket>,
+    left: usize,
+    loose: bool,
+    forgot: bool,
 }
 
 impl Collector {
     pub(crate) fn new(store: Store, cores: Cores, content: Content, stamps: Stamps, leases: Leases) -> Self {
-        Self { store, cores, content, stamps, leases, job: None, batch: COLLECT_BLOCKS, forgot: true }
+        Self { store, cores, content, stamps, leases, job: None, batch: LOOK_BLOCKS, forgot: true }
     }
 
     async fn work(&mut self, progress: &Progress) -> Result<Step, WorkError> {
@@ -159,12 +161,22 @@ impl Collector {
         };
         let linked = linked_at(&self.store, &core, &root)?;
         let shown = linked.is_none() || is_shown(&self.store, &root)?;
+        let row = queued.clone();
         let Some(linked_at) = self.cores.alone(&core, decide).await? else { return Ok(()) };
+        // Stamped after the mark is gone: an export that begins later does not find the root whole.
+        let before = row.condemned_at.filter(|_| linked.is_none());
+        let condemned_at = before.unwrap_or_else(|| self.stamps.next());
+        if self.leases.is_held(&core, condemned_at, now_ms) {
+            let mut tx = self.store.begin();
+            queue::held(&mut tx, &row, linked_at, condemned_at, now_ms + HELD_LOOK_MS)?;
+            return Ok(tx.commit().await?);
+        }
         let (store, dead) = (self.store.clone(), root);
-        let blocks = tokio::task::spawn_blocking(move || reached(&store, &core, &dead)).await??;
+        let (blocks, inner) = tokio::task::spawn_blocking(move || reached(&store, &core, &dead)).await??;
         let left = blocks.len();
         let blocks = Arc::new(blocks);
-        let dead = Dead { queued, core, root, linked_at, blocks, left, loose: linked_at == 0, shown };
+        let loose = linked_at == 0;
+        let dead = Dead { queued, core, root, linked_at, blocks, left, inner, loose, shown };
         self.job = Some(Running::Dead(dead));
         Ok(())
     }
@@ -182,26 +194,28 @@ impl Collector {
         let (store, leases, one) = (self.store.clone(), self.leases.clone(), dead.clone());
         let (batch, now_ms) = (self.batch, self.stamps.now_ms());
         let made =
-            tokio::task::spawn_blocking(move || make_batch(&store, &leases, &one, batch, now_ms)).await??;
-        match made {
-            (_, Taken::Alive) => self.finish(&dead.queued).await?,
-            (tx, Taken::Some { left, loose, forgot }) => match tx.commit().await {
-                Ok(()) => {
-                    self.batch = (self.batch * 2).min(COLLECT_BLOCKS);
-                    self.forgot |= forgot;
-                    let loose = dead.loose || loose;
-                    self.job = Some(Running::Dead(Dead { left, loose, ..dead }));
-                }
-                Err(CommitError::Conflict) => {
-                    self.batch = (self.batch / 2).max(1);
-                    self.job = Some(Running::Dead(dead));
-                }
-                Err(error) => {
-                    self.job = Some(Running::Dead(dead));
-                    return Err(error.into());
-                }
-            },
+            tokio::task::spawn_blocking(move || take_some(&store, &leases, &one, batch, now_ms)).await??;
+        let Some(Taken { tickets, left, loose, forgot }) = made else {
+            return self.finish(&dead.queued).await;
+        };
+        self.forgot |= forgot;
+        let (mut conflict, mut failure) = (false, None);
+        for ticket in tickets {
+            match ticket.await {
+                Ok(()) => {}
+                Err(CommitError::Conflict) => conflict = true,
+                Err(error) => failure = Some(error),
+            }
         }
+        if conflict || failure.is_some() {
+            // What went is not found again; the others are looked at anew.
+            self.batch = (self.batch / 2).max(1);
+            self.job = Some(Running::Dead(dead));
+            return failure.map_or(Ok(()), |error| Err(error.into()));
+        }
+        self.batch = (self.batch * 2).min(LOOK_BLOCKS);
+        let loose = dead.loose || loose;
+        self.job = Some(Running::Dead(Dead { left, loose, ..dead }));
         Ok(())
     }
 
@@ -223,26 +237,30 @@ impl Collector {
     /// Takes what a core possesses, nothing reaches and nobody has asked for lately.
     async fn sweep(&mut self, queued: Queued, core: CoreId, after: Option<Cid>) -> Result<(), WorkError> {
         let (store, leases, now_ms) = (self.store.clone(), self.leases.clone(), self.stamps.now_ms());
+        let may_go = move |stamp: u64| {
+            stamp + GRACE_MS <= now_ms && leases.oldest(&core).is_none_or(|since| stamp < since)
+        };
         let made = tokio::task::spawn_blocking(move || -> Result<_, WorkError> {
-            let mut tx = store.begin();
-            let (mut seen, mut taken, mut last) = (0, 0, None);
-            for row in store.possessions(&core, after.as_ref()) {
-                let (cid, stamp) = row?;
-                (seen, last) = (seen + 1, Some(cid));
-                let is_old =
-                    stamp + GRACE_MS <= now_ms && leases.oldest(&core).is_none_or(|since| stamp < since);
-                if is_old && !store.is_reached(&core, &cid, None)? {
-                    tx.collect(&core, &cid, stamp)?;
+            let page: Vec<(Cid, u64)> =
+                store.possessions(&core, after.as_ref()).take(SWEEP_BLOCKS).collect::<Result<_, _>>()?;
+            let mut last = page.last().map(|(cid, _stamp)| *cid);
+            let mut old: Vec<Cid> =
+                page.into_iter().filter(|(_cid, stamp)| may_go(*stamp)).map(|(cid, _stamp)| cid).collect();
+            let mut taking = store.begin_collection(&core, &old);
+            let mut taken = 0;
+            for cid in old.drain(..) {
+                if matches!(taking.take(&cid, &may_go)?, Took::Possession | Took::Bytes) {
                     taken += 1;
                 }
-                if seen == SWEEP_BLOCKS || taken == COLLECT_BLOCKS {
+                if taken == COLLECT_BLOCKS {
+                    last = Some(cid);
                     break;
                 }
             }
-            Ok((tx, taken, last))
+            Ok((taking.hand_in(), taken, last))
         });
-        let (tx, taken, last) = made.await??;
-        match tx.commit().await {
+        let (ticket, taken, last) = made.await??;
+        match ticket.await {
             Ok(()) => self.forgot |= taken > 0,
             // A writer was faster: what is left of this page waits for the next sweep.
             Err(CommitError::Conflict) => {}
@@ -263,20 +281,21 @@ impl Work for Collector {
 }
 
 /// The blocks that a dead root still reaches, in an order in which they can be taken from the end: every block stands
-/// behind one that links to it. Leaves are sorted by their hashes, as the rows about them are in the index, which
+/// behind one that links to it; and how many of them link to others. Leaves are sorted by their hashes, as the rows about them are in the index, which
 /// makes taking many of them several times faster.
-fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreError> {
+fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<(Vec<Cid>, usize), StoreError> {
     let (mut found, mut leaves) = (Vec::new(), Vec::new());
     let mut seen = HashSet::from([*root]);
     let mut stack = vec![*root];
     while let Some(cid) = stack.pop() {
-        if !store.reaches(core, root, &cid)? {
-            continue;
-        }
         let Some(codec) = Codec::of(&cid).ok().filter(|codec| *codec != Codec::Raw) else {
+            // Whether the root reaches it is looked at when it is taken.
             leaves.push(cid);
             continue;
         };
+        if !store.reaches(core, root, &cid)? {
+            continue;
+        }
         found.push(cid);
         let Some(block) = store.block(&cid)? else { continue };
         for link in links(codec, &block).unwrap_or_default() {
@@ -285,52 +304,65 @@ fn reached(store: &Store, core: &CoreId, root: &Cid) -> Result<Vec<Cid>, StoreEr
             }
         }
     }
-    leaves.sort_unstable_by(|a, b| a.hash().digest().cmp(b.hash().digest()));
+    leaves.sort_by_cached_key(|cid| cid.hash().to_bytes());
+    let inner = found.len();
     found.append(&mut leaves);
-    Ok(found)
+    Ok((found, inner))
 }
 
-fn make_batch(
+/// Looks at the next blocks of a dead root and hands in what is to become of them; none where a path or an upload
+/// has the root again. Leaves go in many transactions at once; what links to others goes in one, for none may go before
+/// those that it links to: a walk that begins again must find them.
+fn take_some(
     store: &Store,
     leases: &Leases,
     dead: &Dead,
     count: usize,
     now_ms: u64,
-) -> Result<(Tx, Taken), WorkError> {
-    let Dead { core, root, linked_at, blocks, left, shown, .. } = dead;
-    let mut tx = store.begin();
+) -> Result<Option<Taken>, WorkError> {
+    let Dead { core, root, linked_at, blocks, left, inner, shown, .. } = dead;
+    let from = match left > inner {
+        true => left.saturating_sub(count).max(*inner),
+        false => left.saturating_sub(count.min(COLLECT_BLOCKS)),
+    };
+    let mut taking = store.begin_collection(core, &blocks[from..*left]);
     if linked_at_any(store, core, root)? || is_leased(store, core, root)?.is_some() {
-        return Ok((tx, Taken::Alive));
+        return Ok(None);
     }
-    expect_none(&mut tx, core, root);
-    expect_not_whole(&mut tx, core, root);
     let hidden = *shown && store.names_of_root(root).next().transpose()?.is_none();
-    if hidden {
-        tx.expect_unnamed(root);
-        match is_shown(store, root)? {
-            true => hide(&mut tx, root)?,
-            false => expect_hidden(&mut tx, root),
-        }
-    }
-    let from = left.saturating_sub(count);
-    let (mut loose, mut forgot) = (false, false);
-    for cid in &blocks[from..*left] {
-        tx.unreach(core, root, cid)?;
-        if hidden {
-            tx.unlink(root, cid)?;
-        }
-        let Some(stamp) = store.possession_stamp(core, cid)? else { continue };
-        if store.is_reached(core, cid, Some(root))? {
-            continue;
-        }
+    let mut was_shown = hidden && is_shown(store, root)?;
+    let may_go = |stamp: u64| {
         let is_wanted = stamp > *linked_at && stamp + GRACE_MS > now_ms;
-        if is_wanted || leases.oldest(core).is_some_and(|since| stamp >= since) {
-            loose = true;
-            continue;
+        !is_wanted && leases.oldest(core).is_none_or(|since| stamp < since)
+    };
+    let mut taken = Taken { tickets: Vec::new(), left: from, loose: false, forgot: false };
+    for piece in blocks[from..*left].chunks(COLLECT_BLOCKS) {
+        let tx = taking.tx();
+        expect_none(tx, core, root);
+        expect_not_whole(tx, core, root);
+        if hidden {
+            tx.expect_unnamed(root);
+            match std::mem::take(&mut was_shown) {
+                true => hide(tx, root)?,
+                false => expect_hidden(tx, root),
+            }
         }
-        forgot |= tx.collect(core, cid, stamp)?;
+        for cid in piece {
+            if hidden {
+                taking.tx().unlink(root, cid)?;
+            }
+            if !taking.unreach(root, cid)? {
+                continue;
+            }
+            match taking.take(cid, may_go)? {
+                Took::Wanted => taken.loose = true,
+                Took::Bytes => taken.forgot = true,
+                Took::Nothing | Took::Reached | Took::Possession => {}
+            }
+        }
+        taken.tickets.push(taking.hand_in());
     }
-    Ok((tx, Taken::Some { left: from, loose, forgot }))
+    Ok(Some(taken))
 }
 
 fn linked_at_any(store: &Store, core: &CoreId, root: &Cid) -> Result<bool, StoreError> {

@@ -96,7 +96,7 @@ impl CoreExport {
         disclosure: Disclosure,
         heads: Vec<kubelt_core::OpId>,
     ) -> Result<Self, ExportError> {
-        let lease = exchange.content.leases.hold(core);
+        let lease = exchange.content.leases.hold(core, &exchange.content.stamps);
         let mut pages = Vec::new();
         let mut page = ManifestPage::default();
         let mut logins = HashMap::new();

@@ -3,7 +3,7 @@
 use cid::Cid;
 use kubelt_content::Block;
 use kubelt_core::CoreId;
-use kubelt_store::CommitError;
+use kubelt_store::{CommitError, Took};
 
 use super::{Rpc, RpcError};
 use crate::session::Session;
@@ -31,15 +31,14 @@ impl Rpc {
     pub async fn remove(&self, session: &Session, core: &CoreId, cid: &Cid) -> Result<(), RpcError> {
         self.may_read(session, core).await?;
         self.content.may_upload(session, core).await?;
-        let stamp = self.store.possession_stamp(core, cid)?;
-        let stamp = stamp.ok_or_else(|| RpcError::Missing(Box::new(*cid)))?;
-        let is_arriving = self.content.leases.oldest(core).is_some_and(|since| stamp >= since);
-        if is_arriving || self.store.is_reached(core, cid, None)? {
-            return Err(RpcError::Needed);
+        let leases = self.content.leases.clone();
+        let mut taking = self.store.begin_collection(core, &[*cid]);
+        match taking.take(cid, |stamp| leases.oldest(core).is_none_or(|since| stamp < since))? {
+            Took::Nothing => return Err(RpcError::Missing(Box::new(*cid))),
+            Took::Reached | Took::Wanted => return Err(RpcError::Needed),
+            Took::Possession | Took::Bytes => {}
         }
-        let mut tx = self.store.begin();
-        tx.collect(core, cid, stamp)?;
-        match tx.commit().await {
+        match taking.hand_in().await {
             // Somebody came to need it meanwhile.
             Err(CommitError::Conflict) => return Err(RpcError::Needed),
             other => other?,

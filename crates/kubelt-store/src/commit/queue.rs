@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::{Request, ticket::CommitTicket};
 use crate::{
     error::CommitError,
-    limits::{GROUP_BYTES_MAX, GROUP_TXS_MAX},
+    limits::{GROUP_BYTES_MAX, GROUP_TXS_MAX, GROUPS_PER_BACKGROUND_TX},
 };
 
 /// A queue bounded by bytes.
@@ -22,6 +22,10 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     pending: VecDeque<Pending>,
+    /// What waits until no writer does.
+    background: VecDeque<Pending>,
+    /// Groups since something of the background was taken.
+    groups: usize,
     closed: bool,
 }
 
@@ -75,15 +79,23 @@ impl Queue {
         }
     }
 
-    /// The next group; waits for one, `None` once the queue is closed and empty.
+    /// The next group; waits for one, `None` once the queue is closed and empty. Of the background it takes one
+    /// transaction when no writer waits, and when it has waited for so many groups of theirs that it would starve.
     pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
         let mut state = self.state.lock();
-        while state.pending.is_empty() {
+        while state.pending.is_empty() && state.background.is_empty() {
             if state.closed {
                 return None;
             }
             self.filled.wait(&mut state);
         }
+        if state.pending.is_empty() || state.groups >= GROUPS_PER_BACKGROUND_TX {
+            state.groups = 0;
+            if let Some(one) = state.background.pop_front() {
+                return Some(vec![one]);
+            }
+        }
+        state.groups += 1;
         let mut bytes = 0;
         let mut group = Vec::new();
         while let Some(next) = state.pending.front() {
@@ -109,7 +121,9 @@ impl Queue {
         impl Drop for Closer {
             fn drop(&mut self) {
                 self.0.close();
-                self.0.state.lock().pending.clear();
+                let mut state = self.0.state.lock();
+                state.pending.clear();
+                state.background.clear();
             }
         }
         Closer(self.clone())
@@ -123,9 +137,50 @@ impl Queue {
         let (answer, receiver) = oneshot::channel();
         let mut state = self.state.lock();
         if !state.closed {
-            state.pending.push_back(Pending { request, answer, _room: room });
+            let waiting = if request.is_background { &mut state.background } else { &mut state.pending };
+            waiting.push_back(Pending { request, answer, _room: room });
             self.filled.notify_one();
         }
         receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Queue, Request};
+    use crate::{commit::Expects, limits::GROUPS_PER_BACKGROUND_TX};
+
+    fn request(is_background: bool) -> Request {
+        Request {
+            records: Vec::new(),
+            needs: Vec::new(),
+            expects: Expects::default(),
+            rests_on: None,
+            is_background,
+            errand: None,
+            quotas: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn writers_go_first_and_the_background_does_not_starve() {
+        let queue = Arc::new(Queue::new(1_024 * 1_024));
+        let _tickets: Vec<_> = (0..3).map(|_| queue.submit(request(true))).collect();
+        let mut order = Vec::new();
+        for _ in 0..2 * GROUPS_PER_BACKGROUND_TX {
+            // Another writer comes before each group.
+            let _ticket = queue.submit(request(false));
+            let group = queue.next_group().expect("something waits");
+            order.push(group.iter().any(|one| one.request.is_background));
+        }
+        assert_eq!(order.iter().filter(|is_background| **is_background).count(), 1, "{order:?}");
+        assert!(order[GROUPS_PER_BACKGROUND_TX], "{order:?}");
+        // With no writers left it gets its turn at once.
+        assert!(queue.next_group().expect("the background waits")[0].request.is_background);
+        queue.close();
+        assert!(queue.next_group().is_some(), "what was handed in is committed");
+        assert!(queue.next_group().is_none());
     }
 }

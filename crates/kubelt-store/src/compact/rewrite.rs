@@ -1,8 +1,8 @@
 //! The segment that takes another's place.
 
 use std::{
-    collections::HashSet,
     io::{self, IoSlice},
+    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::CompactError;
 use crate::{
     error::IndexError,
-    index::Index,
+    index::{Index, Range, cursor::Cursor},
     keys,
     limits::WRITE_BYTES_MAX,
     mutation::{self, Mutation, Payload},
@@ -27,6 +27,8 @@ use crate::{
 
 /// Tables whose rows come and go; the others keep every mutation.
 const TABLES: &[u8] = b"BGMNPRW";
+/// One mutation in so many is looked at to learn whether a segment is worth being compacted.
+const SAMPLED: usize = 16;
 
 /// What a segment is made of.
 #[derive(Clone, Copy, Debug)]
@@ -58,35 +60,39 @@ pub(super) fn makeup(log: &Log, id: u64) -> io::Result<Option<Makeup>> {
     Ok(Some(made))
 }
 
-/// Bytes of the mutations in a segment that a rebuild would not miss.
-pub(super) fn idle_bytes(log: &Log, index: &dyn Index, id: u64) -> Result<u64, CompactError> {
+/// About how many bytes of a segment are mutations that a rebuild would not miss: one in [`SAMPLED`] is looked at.
+pub(super) fn idle_bytes(log: &Log, index: &Arc<dyn Index>, id: u64) -> Result<u64, CompactError> {
     let file = log.segment(id)?;
     let size = file.size()?;
     let head = file.read_at(0, usize::try_from(size.min(SEGMENT_HEADER_BYTES)).map_err(io::Error::other)?)?;
     let Ok(header) = SegmentHeader::decode(&head) else { return Ok(0) };
-    let gone = gone(index, &*file, header, size)?;
     let mut scan = Scan::new(&*file, header.marker, SEGMENT_HEADER_BYTES, size);
-    let mut idle = 0;
+    let (mut keys, mut bytes, mut seen) = (Vec::new(), Vec::new(), 0_usize);
     while let Some(found) = scan.next()? {
         let Found::Good { header: RecordHeader { kind: Kind::Commit, .. }, payload, .. } = found else {
             continue;
         };
         for one in mutation::decode(&payload).unwrap_or_default() {
-            if !matters(&gone, &one, true) {
-                let mut bytes = Payload::new();
-                again(&mut bytes, &one);
-                idle += bytes.len() as u64;
+            seen += 1;
+            let (key, _sets) = parts(&one);
+            if seen.is_multiple_of(SAMPLED) && comes_and_goes(key) {
+                let mut again_bytes = Payload::new();
+                again(&mut again_bytes, &one);
+                keys.push(key.clone());
+                bytes.push(again_bytes.len() as u64);
             }
         }
     }
-    Ok(idle)
+    let there = Presence::of(index, &keys)?;
+    let idle = bytes.into_iter().zip(there.0).filter(|(_, there)| !there).map(|(bytes, _)| bytes);
+    Ok(idle.sum::<u64>() * SAMPLED as u64)
 }
 
 /// Drafts what is alive of the segment with this header, up to `limit`; gives the new segment's id, or none where
 /// the old one is damaged and must stay.
 pub(super) fn rewrite(
     log: &Log,
-    index: &dyn Index,
+    index: &Arc<dyn Index>,
     header: SegmentHeader,
     limit: u64,
     as_of: u32,
@@ -98,7 +104,8 @@ pub(super) fn rewrite(
     let file = log.disk().draft(id)?;
     let mut draft = Draft { file: &*file, marker: new.marker, buffer: BytesMut::new(), written: 0 };
     draft.buffer.extend_from_slice(&new.encode());
-    let gone = gone(index, &*old, header, limit)?;
+    let mut there = presence(index, &*old, header, limit)?.0.into_iter();
+    let mut is_there = |key: &[u8]| !comes_and_goes(key) || there.next().unwrap_or(true);
     let mut scan = Scan::new(&*old, header.marker, SEGMENT_HEADER_BYTES, limit);
     let mut is_open = false;
     while let Some(found) = scan.next()? {
@@ -108,7 +115,7 @@ pub(super) fn rewrite(
             Kind::Block => {
                 let Some((cid, _skip)) = split_block(&payload) else { return Ok(None) };
                 let key = keys::block(&cid);
-                if !gone.contains(key.as_slice()) && lies_at(index, &key, at)? {
+                if is_there(&key) && lies_at(&**index, &key, at)? {
                     draft.record(Kind::Block, record.crc, &payload)?;
                     is_open = true;
                 }
@@ -117,7 +124,9 @@ pub(super) fn rewrite(
                 let Ok(mutations) = mutation::decode(&payload) else { return Ok(None) };
                 let mut kept = Payload::new();
                 for one in &mutations {
-                    if matters(&gone, one, is_clean) {
+                    let (key, sets) = parts(one);
+                    // Whether a rebuild would miss it.
+                    if is_there(key) || !(sets || is_clean) {
                         again(&mut kept, one);
                     }
                 }
@@ -142,14 +151,30 @@ fn lies_at(index: &dyn Index, key: &[u8], at: Pointer) -> Result<bool, IndexErro
     Ok(Location::decode(&row).is_some_and(|location| location.payload == at))
 }
 
-/// The keys in the records of a segment, of tables whose rows come and go, that are not there now. Looked up in
-/// their order, which is several times faster than in that of the segment.
-fn gone(
-    index: &dyn Index,
+/// Whether keys are there now, in the order in which they were given.
+struct Presence(Vec<bool>);
+
+impl Presence {
+    /// Looks in the order of the keys, which is several times faster than in any other.
+    fn of(index: &Arc<dyn Index>, keys: &[Bytes]) -> Result<Self, IndexError> {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_unstable_by(|a, b| keys[*a].cmp(&keys[*b]));
+        let mut cursor = Cursor::new(Arc::clone(index), Range::prefix(&[]));
+        let mut there = vec![false; keys.len()];
+        for place in order {
+            there[place] = cursor.seek(&keys[place])?.is_some_and(|(key, _)| *key == keys[place]);
+        }
+        Ok(Self(there))
+    }
+}
+
+/// Whether the keys in the records of a segment are there now, of those in tables whose rows come and go.
+fn presence(
+    index: &Arc<dyn Index>,
     file: &dyn SegmentRead,
     header: SegmentHeader,
     limit: u64,
-) -> Result<HashSet<Bytes>, CompactError> {
+) -> Result<Presence, CompactError> {
     let mut keys: Vec<Bytes> = Vec::new();
     let mut scan = Scan::new(file, header.marker, SEGMENT_HEADER_BYTES, limit);
     while let Some(found) = scan.next()? {
@@ -165,25 +190,11 @@ fn gone(
             }
         }
     }
-    keys.sort_unstable();
-    keys.dedup();
-    let mut gone = HashSet::new();
-    for key in keys {
-        if index.get(&key)?.is_none() {
-            gone.insert(key);
-        }
-    }
-    Ok(gone)
+    Ok(Presence::of(index, &keys)?)
 }
 
 fn comes_and_goes(key: &[u8]) -> bool {
     key.first().is_some_and(|table| TABLES.contains(table))
-}
-
-/// Whether a rebuild would miss it.
-fn matters(gone: &HashSet<Bytes>, mutation: &Mutation, is_clean: bool) -> bool {
-    let (key, sets) = parts(mutation);
-    !(gone.contains(key) && (sets || is_clean))
 }
 
 /// The key of a mutation, and whether it sets it.

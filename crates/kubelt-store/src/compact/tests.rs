@@ -7,7 +7,7 @@ use multihash_codetable::{Code, MultihashDigest};
 use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
 
 use crate::{
-    CommitError, Options, Store,
+    CommitError, Options, Store, Took,
     index::{Index, Range, memory::MemoryIndex},
     segment::faulty::FaultyDisk,
 };
@@ -93,15 +93,20 @@ impl Model {
             }
             Action::Collect { core: n, block: b } => {
                 let Some(stamp) = self.possessed.get(&(n, b)).copied() else { return };
-                tx.collect(&core(n), &block(b).0, stamp).expect("fits");
+                let (cid, _data) = block(b);
+                let mut taking = store.begin_collection(&core(n), &[cid]);
+                let took = taking.take(&cid, |found| found == stamp).expect("reads");
                 let reached = self.reached.keys().any(|(c, of, _)| (*c, *of) == (n, b));
-                match tx.commit().wait() {
-                    Ok(()) => {
-                        assert!(!reached, "block {b} of core {n} was reached");
-                        self.possessed.remove(&(n, b));
-                    }
-                    Err(CommitError::Conflict) => assert!(reached, "nothing spoke against it"),
-                    Err(error) => panic!("{error}"),
+                let shared = self.possessed.keys().any(|(c, of)| *c != n && *of == b);
+                let expected = match (reached, shared) {
+                    (true, _) => Took::Reached,
+                    (false, true) => Took::Possession,
+                    (false, false) => Took::Bytes,
+                };
+                assert_eq!(took, expected, "block {b} of core {n}");
+                taking.hand_in().wait().expect("nobody was faster");
+                if !reached {
+                    self.possessed.remove(&(n, b));
                 }
             }
             Action::Reach { core: n, block: b, root } => {
@@ -116,9 +121,10 @@ impl Model {
                 }
             }
             Action::Unreach { core: n, block: b, root } => {
-                tx.unreach(&core(n), &block(100 + root).0, &block(b).0).expect("fits");
-                tx.commit().wait().expect("is committed");
-                self.reached.remove(&(n, b, root));
+                let mut taking = store.begin_collection(&core(n), &[block(b).0]);
+                let did = taking.unreach(&block(100 + root).0, &block(b).0).expect("reads");
+                taking.hand_in().wait().expect("is committed");
+                assert_eq!(did, self.reached.remove(&(n, b, root)).is_some());
             }
             Action::Meta { key, long, there } => {
                 let len = if long { 900 } else { 9 };

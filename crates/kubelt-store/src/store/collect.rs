@@ -7,21 +7,13 @@ use super::{Store, damaged_row};
 use crate::{error::ReadError, index::Range, keys, values::decode_possession};
 
 impl Store {
-    /// Whether a root of `core` reaches the block, under whatever codec; `but` does not count.
+    /// Whether a root of `core` reaches the block, under whatever codec.
     ///
     /// # Errors
     /// [`ReadError`] when the index cannot be read.
-    pub fn is_reached(&self, core: &CoreId, cid: &Cid, but: Option<&Cid>) -> Result<bool, ReadError> {
+    pub fn is_reached(&self, core: &CoreId, cid: &Cid) -> Result<bool, ReadError> {
         let prefix = keys::reachers(core, cid);
-        let but = but.map(Cid::to_bytes);
-        for row in self.0.index.scan(Range::prefix(&prefix), false) {
-            let (key, _empty) = row?;
-            let root = key.get(prefix.len() + size_of::<u64>()..);
-            if but.is_none() || root != but.as_deref() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.0.index.scan(Range::prefix(&prefix), false).next().transpose()?.is_some())
     }
 
     /// Whether `root` reaches the block in `core`.
@@ -110,16 +102,5 @@ impl Store {
             }
         }
         Ok(paths)
-    }
-
-    /// Whether a core other than `core` possesses the block.
-    pub(crate) fn owned_by_others(&self, core: &CoreId, cid: &Cid) -> Result<bool, ReadError> {
-        let own = keys::owner(core, cid);
-        for row in self.0.index.scan(Range::prefix(&keys::owners(cid)), false) {
-            if row?.0 != own {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }

@@ -1,5 +1,4 @@
-//! Taking away what nothing reaches. Whoever does so decides by what was there when he looked; the committer looks
-//! again, and refuses the transaction ([`crate::CommitError::Conflict`]) if a writer was faster.
+//! What transactions say for the sake of taking away: what they rest on, and what is wanted still.
 
 use bytes::Bytes;
 use cid::Cid;
@@ -54,41 +53,12 @@ impl Tx {
         Ok(true)
     }
 
-    /// `root` reaches the block in `core` no more, and nothing else changes.
-    ///
-    /// # Errors
-    /// [`TxError`] when the transaction is too large.
-    pub fn unreach(&mut self, core: &CoreId, root: &Cid, block: &Cid) -> Result<(), TxError> {
-        self.delete(&keys::reacher(core, block, root))
-    }
-
     /// The public index of what `root` reaches loses the block.
     ///
     /// # Errors
     /// [`TxError`] when the transaction is too large.
     pub fn unlink(&mut self, root: &Cid, block: &Cid) -> Result<(), TxError> {
-        self.delete(&keys::reach(block, root))
-    }
-
-    /// Takes a possession away if it is stamped `stamp` and no root of the core reaches the block then, and the
-    /// bytes with it if no other core possesses them. Gives whether the bytes go, as it looks now.
-    ///
-    /// # Errors
-    /// [`TxError`] when the transaction is too large or the index cannot be read.
-    pub fn collect(&mut self, core: &CoreId, cid: &Cid, stamp: u64) -> Result<bool, TxError> {
-        let key = keys::possession(core, cid);
-        let Some((len, _stamp)) = self.value(&key)?.and_then(|row| decode_possession(&row)) else {
-            return Ok(false);
-        };
-        self.expects.before.push((key, Some(Stored::inline(&encode_possession(len, stamp)))));
-        self.expects.empty_after.push(keys::reachers(core, cid));
-        self.dispossess(core, cid)?;
-        let others = self.store.owned_by_others(core, cid)?;
-        if !others {
-            self.expects.empty_after.push(keys::owners(cid));
-            self.forget_block(cid)?;
-        }
-        Ok(!others)
+        self.delete_blindly(&keys::reach(block, root))
     }
 
     /// The transaction happens only if a record of this node has this value, or is not there, until then.
