@@ -1,5 +1,7 @@
 //! A node against a naive model of what must be there.
 
+mod kill;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{

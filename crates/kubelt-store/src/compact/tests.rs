@@ -46,6 +46,7 @@ fn block(n: u8) -> (Cid, Bytes) {
 #[derive(Debug, Clone)]
 enum Action {
     Put { core: u8, block: u8, stamp: u64 },
+    Touch { core: u8, block: u8, stamp: u64 },
     Collect { core: u8, block: u8 },
     Reach { core: u8, block: u8, root: u8 },
     Unreach { core: u8, block: u8, root: u8 },
@@ -60,6 +61,8 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (core.clone(), block.clone(), 0..9_u64)
             .prop_map(|(core, block, stamp)| Action::Put { core, block, stamp }),
+        2 => (core.clone(), block.clone(), 0..9_u64)
+            .prop_map(|(core, block, stamp)| Action::Touch { core, block, stamp }),
         4 => (core.clone(), block.clone()).prop_map(|(core, block)| Action::Collect { core, block }),
         2 => (core.clone(), block.clone(), root.clone())
             .prop_map(|(core, block, root)| Action::Reach { core, block, root }),
@@ -90,6 +93,13 @@ impl Model {
                 tx.put_block(&core(n), &cid, data).expect("fits");
                 tx.commit().wait().expect("is committed");
                 self.possessed.insert((n, b), stamp);
+            }
+            Action::Touch { core: n, block: b, stamp } => {
+                tx.set_stamp(stamp);
+                let did = tx.touch(&core(n), &block(b).0).expect("reads");
+                tx.commit().wait().expect("is committed");
+                assert_eq!(did, self.possessed.contains_key(&(n, b)));
+                self.possessed.entry((n, b)).and_modify(|old| *old = stamp);
             }
             Action::Collect { core: n, block: b } => {
                 let Some(stamp) = self.possessed.get(&(n, b)).copied() else { return };

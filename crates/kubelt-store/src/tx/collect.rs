@@ -8,6 +8,7 @@ use super::{Tx, read_put};
 use crate::{
     error::{ReadError, TxError},
     keys,
+    mutation::Count,
     values::{Stored, decode_possession, encode_possession},
 };
 
@@ -49,7 +50,9 @@ impl Tx {
             return Ok(false);
         };
         self.needs.push(key.clone());
-        self.put(&key, &encode_possession(len, self.stamp))?;
+        // It is there; but once what put it there was compacted away, a rebuild finds it here first, and counts it.
+        let count = Count { key: keys::usage(core).into(), add: [0, 0, 1, i64::from(len)] };
+        self.upsert(&key, &encode_possession(len, self.stamp), &count)?;
         Ok(true)
     }
 
