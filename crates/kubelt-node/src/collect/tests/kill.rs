@@ -39,7 +39,10 @@ const LEAF_BYTES: usize = 9_000;
 /// How much faster the clock of the writers goes, so that graces end while they write.
 const HASTE: u64 = 2_000;
 
+/// By writer and path, the DAG that is there.
 type State = BTreeMap<(u64, u64), Option<u64>>;
+/// What may be there: what was acknowledged last, and what was asked for since.
+type Possible = BTreeMap<(u64, u64), Vec<Option<u64>>>;
 
 #[test]
 fn what_is_reachable_survives_kill_9_and_nothing_else() {
@@ -71,13 +74,7 @@ fn what_is_reachable_survives_kill_9_and_nothing_else() {
 }
 
 /// Lets a child write and kills it once it has said so many lines. Gives for each path what it may hold.
-fn run_and_kill(
-    dir: &Path,
-    seed: u64,
-    now_ms: u64,
-    lines: u64,
-    before: &State,
-) -> Vec<((u64, u64), Vec<Option<u64>>)> {
+fn run_and_kill(dir: &Path, seed: u64, now_ms: u64, lines: u64, before: &State) -> Possible {
     let this = std::env::current_exe().expect("a test knows its own binary");
     let mut child = Command::new(this)
         .args(["--exact", TEST, "--nocapture"])
@@ -88,8 +85,7 @@ fn run_and_kill(
         .spawn()
         .expect("the child runs");
     let said = BufReader::new(child.stdout.take().expect("it was piped"));
-    let mut may: BTreeMap<(u64, u64), Vec<Option<u64>>> =
-        before.iter().map(|(path, holds)| (*path, vec![*holds])).collect();
+    let mut may: Possible = before.iter().map(|(path, holds)| (*path, vec![*holds])).collect();
     let mut count = 0;
     for line in said.lines() {
         let line = line.expect("the child writes text");
@@ -109,16 +105,11 @@ fn run_and_kill(
     }
     assert!(!child.wait().expect("the child ends").success(), "it writes until it is killed");
     assert!(count > lines, "the child ended by itself");
-    may.into_iter().collect()
+    may
 }
 
 /// Opens what a kill left. Everything that a path names is whole; after a rest of the collector nothing else is left.
-async fn check(
-    dir: &Path,
-    now_ms: u64,
-    possible: &[((u64, u64), Vec<Option<u64>>)],
-    rests: bool,
-) -> (State, String) {
+async fn check(dir: &Path, now_ms: u64, possible: &Possible, rests: bool) -> (State, String) {
     let world = open(dir, now_ms).await;
     let reader = Reader::Session(Arc::clone(&world.session));
     let mut named = State::new();
