@@ -157,6 +157,13 @@ pub(super) fn expect_none(tx: &mut Tx, core: &CoreId, root: &Cid) {
     tx.expect_meta(LEASES, &key(core, root), None);
 }
 
+/// The transaction happens only if the lease of the root is then as it is now, if there is one.
+pub(super) fn expect_same(tx: &mut Tx, store: &Store, core: &CoreId, root: &Cid) -> Result<(), StoreError> {
+    let key = key(core, root);
+    tx.expect_meta(LEASES, &key, store.meta(LEASES, &key)?.as_deref());
+    Ok(())
+}
+
 fn key(core: &CoreId, root: &Cid) -> Vec<u8> {
     [core.digest().as_slice(), &root.to_bytes()].concat()
 }

@@ -10,7 +10,7 @@ use kubelt_store::{CommitError, CommitTicket, Store, Took, Tx};
 use super::{
     Job, Leases, Stamps, end_lease, enqueue, is_leased,
     keeps::is_kept,
-    leases::expect_none,
+    leases::{expect_none, expect_same},
     queue::{self, Queued, count_due},
 };
 use crate::{
@@ -144,6 +144,8 @@ impl Collector {
         let row = queued.clone();
         let decide = move || -> Result<(Tx, Option<u64>), WorkError> {
             let mut tx = store.begin();
+            // Before it is looked at: whoever links the root meanwhile leases it, then looks whether it is whole.
+            expect_same(&mut tx, &store, &core, &root)?;
             if is_kept(&store, &core, &root)? {
                 queue::done(&mut tx, &row)?;
                 return Ok((tx, None));
@@ -162,7 +164,12 @@ impl Collector {
         let linked = linked_at(&self.store, &core, &root)?;
         let shown = linked.is_none() || is_shown(&self.store, &root)?;
         let row = queued.clone();
-        let Some(linked_at) = self.cores.alone(&core, decide).await? else { return Ok(()) };
+        let decided = match self.cores.alone(&core, decide).await {
+            // Leased just now: the next step looks again.
+            Err(error) if matches!(error.downcast_ref(), Some(CommitError::Conflict)) => return Ok(()),
+            decided => decided?,
+        };
+        let Some(linked_at) = decided else { return Ok(()) };
         // Stamped after the mark is gone: an export that begins later does not find the root whole.
         let before = row.condemned_at.filter(|_| linked.is_none());
         let condemned_at = before.unwrap_or_else(|| self.stamps.next());
