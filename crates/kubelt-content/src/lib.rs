@@ -1,8 +1,8 @@
 //! Content-addressed data: blocks named by their hash, and what is built of them.
 //!
 //! What it is: CIDs and blocks ([`Block`], [`verify`]), the IPLD codecs ([`Codec`], [`links`]), UnixFS
-//! files and directories in both directions ([`unixfs`], [`read`]), CAR files ([`car`]), and names that are keys
-//! ([`ipns`]), and what sites and operators write down ([`redirects`], [`denylist`]). All of it is values: callers bring blocks through the small trait [`read::Blocks`] and take new
+//! files and directories in both directions ([`unixfs`], [`read`]), CAR files ([`car`]), messages of bitswap
+//! ([`bitswap`]), names that are keys ([`ipns`]), and what sites and operators write down ([`redirects`], [`denylist`]). All of it is values: callers bring blocks through the small trait [`read::Blocks`] and take new
 //! ones through a closure. The limits of everything are in [`limits`].
 //!
 //! What it is not: a store, a network or a cache, and it holds no opinion on who may read what.
@@ -10,6 +10,7 @@
 //! Where to start: `unixfs/profile.rs` decides which CIDs come out; `unixfs/file.rs` and
 //! `unixfs/directory.rs` write; `read/file.rs` and `read/listing.rs` read.
 
+pub mod bitswap;
 pub mod car;
 pub mod dag_pb;
 pub mod denylist;

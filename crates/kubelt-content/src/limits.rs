@@ -83,3 +83,12 @@ pub const REDIRECT_PLACEHOLDERS_MAX: usize = 256;
 
 /// Longest target that a rule of a `_redirects` file makes.
 pub const REDIRECT_TARGET_BYTES_MAX: usize = 64 * 1024;
+
+/// Most entries of a want list, and most presences, in one bitswap message.
+pub const BITSWAP_ENTRIES_MAX: usize = 65_536;
+
+/// Most blocks in one bitswap message.
+pub const BITSWAP_BLOCKS_MAX: usize = 65_536;
+
+/// Longest bitswap message that is taken (Bitswap specification, "Bitswap 1.2.0").
+pub const BITSWAP_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -2,6 +2,7 @@
 
 use libp2p::{connection_limits, identify, identity::PublicKey, ping, swarm::NetworkBehaviour};
 
+use crate::bitswap;
 use crate::limits::{
     CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PENDING_INCOMING_MAX,
     CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX,
@@ -19,6 +20,7 @@ pub(crate) struct Behaviour {
     limits: connection_limits::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
+    pub(crate) bitswap: bitswap::Behaviour,
 }
 
 impl Behaviour {
@@ -34,6 +36,7 @@ impl Behaviour {
             limits: connection_limits::Behaviour::new(limits),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
+            bitswap: bitswap::Behaviour::new(),
         }
     }
 }

@@ -7,11 +7,13 @@
 //! list of the protocols.
 
 mod behaviour;
+mod bitswap;
 mod config;
 mod limits;
 mod net;
 mod swarm;
 
+pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
 pub use config::NetConfig;
 pub use libp2p::{Multiaddr, PeerId, multiaddr};
 pub use net::{Net, NetError, Peer};

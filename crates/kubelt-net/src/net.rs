@@ -1,8 +1,14 @@
 //! The handle that the rest of the node has of its network.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use kubelt_node::NodeKey;
+use bytes::Bytes;
+use cid::Cid;
+use kubelt_node::{NodeKey, PublishedBlocks};
 use libp2p::{
     Multiaddr, PeerId,
     identity::{DecodingError, Keypair},
@@ -11,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    bitswap::{BitswapCounts, BlockSession, FetchError, Handle, Ledger},
     config::NetConfig,
     limits::COMMANDS_WAITING_MAX,
     swarm::{Task, build},
@@ -22,6 +29,7 @@ pub struct Net {
     id: PeerId,
     commands: mpsc::Sender<Command>,
     state: Arc<State>,
+    bitswap: Handle,
 }
 
 /// What the task tells everybody.
@@ -97,10 +105,12 @@ impl Net {
         let id = key.public().to_peer_id();
         let state = Arc::new(State::default());
         let (commands, asked) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let task = Task::new(build(key)?, asked, Arc::clone(&state));
+        let swarm = build(key)?;
+        let bitswap = swarm.behaviour().bitswap.handle();
+        let task = Task::new(swarm, asked, Arc::clone(&state));
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
-        let net = Self { id, commands, state };
+        let net = Self { id, commands, state, bitswap };
         for address in config.bootstrap.clone() {
             let net = net.clone();
             tokio::spawn(async move {
@@ -126,6 +136,36 @@ impl Net {
     /// The peers that are connected.
     pub fn peers(&self) -> Vec<Peer> {
         self.state.peers.lock().values().cloned().collect()
+    }
+
+    /// Serves these blocks to peers, from now on. What is served first stays.
+    pub fn serve_blocks(&self, published: Arc<dyn PublishedBlocks>) {
+        if self.bitswap.shared.published.set(published).is_err() {
+            tracing::warn!("blocks are served already; these are not");
+        }
+    }
+
+    /// Wants blocks that belong together, of which no more than `budget_bytes` are under way or wait to be taken.
+    pub fn block_session(&self, budget_bytes: usize) -> BlockSession {
+        self.bitswap.session(budget_bytes)
+    }
+
+    /// One block from peers that are connected.
+    ///
+    /// # Errors
+    /// [`FetchError`] when nobody sends it while `wait` lasts.
+    pub async fn fetch_block(&self, cid: Cid, wait: Duration) -> Result<Bytes, FetchError> {
+        self.bitswap.fetch_block(cid, wait).await
+    }
+
+    /// What bitswap has done so far.
+    pub fn bitswap_counts(&self) -> BitswapCounts {
+        *self.bitswap.shared.counts.lock()
+    }
+
+    /// What was exchanged with each peer that is connected, as of a moment ago.
+    pub fn ledgers(&self) -> HashMap<PeerId, Ledger> {
+        self.bitswap.shared.ledgers.lock().clone()
     }
 
     /// Connects to the peer that the address names.

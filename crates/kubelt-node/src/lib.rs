@@ -42,7 +42,8 @@ pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
-    Incomplete, MissingBlocks, Moment, Reached, Stored, Target, Upload, UploadError, Version, content_path,
+    Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks, Reached, Stored, Target,
+    Upload, UploadError, Version, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

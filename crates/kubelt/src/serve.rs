@@ -82,7 +82,11 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
 /// The node's network; none where the disk is read-only and the node never had a key.
 async fn connect(node: &Node, config: &NetConfig) -> anyhow::Result<Option<Net>> {
     match node.identity.key().await {
-        Ok(key) => Ok(Some(Net::start(key, config).await?)),
+        Ok(key) => {
+            let net = Net::start(key, config).await?;
+            net.serve_blocks(Arc::new(node.content.clone()));
+            Ok(Some(net))
+        }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "the node has no key: it stays alone");
             Ok(None)

@@ -144,7 +144,7 @@ impl Content {
 
     /// Refuses what the operator denies by its path below a CID, by whatever name the reader got there. Blocks that
     /// are denied for themselves stop where they are read.
-    fn permit(&self, root: &Cid, segments: &[String]) -> Result<(), ContentError> {
+    pub(super) fn permit(&self, root: &Cid, segments: &[String]) -> Result<(), ContentError> {
         let denied = self.denylists.now().denies_path(root, &segments.join("/"));
         if denied { Err(ContentError::Denied) } else { Ok(()) }
     }
