@@ -1,11 +1,14 @@
 //! Every setting of exposure, on every route, for every kind of reader: what is closed reads like what is
 //! missing, and its own people still have it.
 
-use axum::{body::Body, http::Request};
+use axum::body::Body;
 use kubelt_api::ContentReceipt;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestNode};
+use crate::{
+    harness::{Answer, Person, TestNode},
+    routes::Place,
+};
 
 /// The exits, as the settings name them.
 const EXITS: [&str; 3] = ["network", "ipfs", "http"];
@@ -55,45 +58,13 @@ impl Scene {
         self.node.call(method, &path, Some(&self.token), &[], Body::from(body)).await.expect(200);
     }
 
-    /// Every route on which the page can leave, with the exit that it belongs to; `//host/path` is at another host.
     fn routes(&self) -> Vec<(&'static str, String)> {
         let core = self.alice.core();
-        let http = [
-            "/site/page.html",
-            "/site/page.html?format=raw",
-            "/site/page.html?format=car",
-            "/site/page.html?format=tar",
-            "/-/content/site/page.html",
-            "/site/?list",
-            "/-/content/site?list",
-            "",
-        ];
-        let network = ["/-/ops", "/-/state", "/-/state/content/site/page.html", "/-/car"];
-        let formats = ["", "?format=raw", "?format=car", "?format=tar", "?download=true"];
-        let mut routes = Vec::new();
-        routes.extend(http.map(|route| ("http", format!("{core}{route}"))));
-        routes.extend(network.map(|route| ("network", format!("{core}{route}"))));
-        for query in formats {
-            routes.push(("ipfs", format!("/ipfs/{}{query}", self.page)));
-            routes.push(("ipfs", format!("//{}.ipfs.localhost/{query}", self.page)));
-            routes.push(("ipfs", format!("/ipns/{}/site/page.html{query}", self.name)));
-            routes.push(("ipfs", format!("//{}.ipns.localhost/site/page.html{query}", self.name)));
-        }
-        routes.push(("ipfs", format!("/ipns/{}/site/", self.name)));
-        routes
+        Place { core: &core, path: "site/page.html", cid: &self.page, name: &self.name }.routes()
     }
 
     async fn read(&self, method: &str, path: &str, reader: Option<&str>) -> Answer {
-        let Some(other) = path.strip_prefix("//") else {
-            return self.node.call(method, path, reader, &[], Body::empty()).await;
-        };
-        let (host, path) = other.split_once('/').expect("a path");
-        let request = Request::builder().method(method).uri(format!("/{path}")).header("host", host);
-        let request = match reader {
-            Some(token) => request.header("authorization", format!("Bearer {token}")),
-            None => request,
-        };
-        self.node.send(request.body(Body::empty()).expect("a request")).await
+        self.node.call_at(method, path, reader, &[]).await
     }
 }
 

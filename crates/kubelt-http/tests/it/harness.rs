@@ -166,6 +166,28 @@ impl TestNode {
         self.send(request.body(body.into()).expect("a request")).await
     }
 
+    /// A request without a body to `path`, or to `//host/path` of another host.
+    pub(crate) async fn call_at(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let Some(other) = path.strip_prefix("//") else {
+            return self.call(method, path, token, headers, Body::empty()).await;
+        };
+        let (host, path) = other.split_once('/').expect("a path");
+        let mut request = Request::builder().method(method).uri(format!("/{path}")).header("host", host);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).expect("a request")).await
+    }
+
     pub(crate) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         self.call("GET", path, token, &[], Body::empty()).await
     }

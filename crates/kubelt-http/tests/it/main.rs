@@ -16,5 +16,7 @@ mod naming;
 mod naming_own;
 mod pins;
 mod privacy;
+mod routes;
 mod sign_in;
 mod tokens;
+mod unpublished;
