@@ -40,6 +40,54 @@ pub struct ContentReceipt {
     pub op: String,
 }
 
+/// What became of the content that a cleared path had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// There was nothing at exactly this path.
+    Nothing,
+    /// No path keeps it any more: what nothing else reaches is freed soon.
+    Queued,
+    /// The core's settings keep it as a version of this path.
+    KeptAsVersion,
+    /// Other paths of the core have the same content, now or as a version that is kept.
+    UsedByOthers,
+}
+
+/// A path was cleared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContentRemoved {
+    /// The path.
+    pub path: String,
+    /// The operation that cleared it.
+    pub op: String,
+    /// The CID of what was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cid: Option<String>,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// How many versions of each path the core keeps: a number, or `all`.
+    pub versions_kept: String,
+    /// How many other paths of the core keep it, 1,000 at most.
+    pub other_paths: u64,
+    /// Where it is queued, its blocks, so far as they are few enough to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<RemovedBlocks>,
+}
+
+/// The blocks of content that was let go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedBlocks {
+    /// Blocks that nothing else in the core reaches: the core and its quota lose them.
+    pub freed: u64,
+    /// Their bytes.
+    pub freed_bytes: u64,
+    /// Blocks that other content of the core reaches too.
+    pub stay: u64,
+    /// Their bytes.
+    pub stay_bytes: u64,
+}
+
 /// What a listing entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -100,6 +148,9 @@ pub struct ContentVersion {
     pub size: Option<u64>,
     /// Whether the operation counts; one that does not was revoked.
     pub effective: bool,
+    /// Whether its content is kept. What is not is freed, and cannot be read again once it is.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// Versions of a path, newest first.

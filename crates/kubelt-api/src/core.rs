@@ -28,19 +28,56 @@ pub struct CoreView {
     pub usage: Option<UsageView>,
 }
 
-/// What a core uses, and may.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+/// What a core uses, and may. A maximum of 2^64 - 1 is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageView {
     /// Operations.
     pub ops: u64,
     /// Operations allowed.
     pub ops_max: u64,
+    /// Bytes of operations with their bodies.
+    pub op_bytes: u64,
+    /// Bytes of operations allowed.
+    pub op_bytes_max: u64,
     /// Bytes of blocks.
     pub block_bytes: u64,
     /// Bytes of blocks allowed.
     pub block_bytes_max: u64,
     /// Blocks.
     pub blocks: u64,
+    /// Blocks allowed.
+    pub blocks_max: u64,
+    /// Notes of which root reaches which block: as many for each root as it has blocks.
+    pub reach_notes: u64,
+    /// What those notes count for, in bytes, beside the blocks when something is published: one for each block is free.
+    pub reach_note_bytes: u64,
+}
+
+/// What a core uses, and what of it its content needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CoreUsage {
+    /// What counts.
+    pub usage: UsageView,
+    /// How many versions of each path are kept: a number, or `all`; `all` too where the setting cannot be read.
+    pub versions_kept: String,
+    /// What becomes of the blocks.
+    pub content: ContentUsage,
+}
+
+/// What becomes of the blocks that a core has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContentUsage {
+    /// Blocks that paths keep, with the versions that are kept.
+    pub kept_blocks: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
+    /// Blocks that were uploaded and that no path names yet, or that no path keeps any more: they are freed unless
+    /// something is made of them.
+    pub loose_blocks: u64,
+    /// Their bytes.
+    pub loose_bytes: u64,
+    /// Whether all blocks were looked at; the figures are those of the first ones otherwise.
+    pub complete: bool,
 }
 
 /// The operations that no other operation follows.

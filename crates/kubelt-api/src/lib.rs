@@ -15,10 +15,10 @@ pub mod problem;
 pub mod session;
 
 pub use content::{
-    CarReceipt, ContentReceipt, ContentVersion, ContentVersions, Listing, ListingEntry, ListingKind,
-    Possession, PossessionRequest, Visibility,
+    CarReceipt, ContentReceipt, ContentRemoved, ContentVersion, ContentVersions, Fate, Listing, ListingEntry,
+    ListingKind, Possession, PossessionRequest, RemovedBlocks, Visibility,
 };
-pub use core::{CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
+pub use core::{ContentUsage, CoreUsage, CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
 pub use pins::{

@@ -64,6 +64,8 @@ pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Paths of one core that may have a rule of exposure of their own.
 pub const EXPOSURE_RULES_MAX: usize = 10_000;
+/// Most versions of a path that a core's settings can count; beyond there is only `all`.
+pub const VERSIONS_KEPT_MAX: usize = 1_000;
 /// Longest display name, in bytes.
 pub const PROFILE_NAME_BYTES_MAX: usize = 256;
 /// Largest sync message, in bytes of dag-cbor.

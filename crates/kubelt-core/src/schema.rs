@@ -14,7 +14,7 @@
 //!
 //! "Anything" and "a map" are still held to [`VALUE_BYTES_MAX`] and [`VALUE_DEPTH_MAX`]. Null clears a path
 //! and is always taken. Other first segments are refused. A schema is part of the format: what one version
-//! takes, every later one takes too.
+//! takes, every later one takes too. Of some settings [`check_new`] asks for more, when they are made.
 
 use ipld_core::ipld::Ipld;
 
@@ -28,10 +28,12 @@ use crate::{
 mod content;
 mod exposure;
 mod fields;
+mod settings;
 
 pub use content::{ContentEntry, Visibility};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
+pub use settings::check_new;
 
 /// A value that fits the schema of its path.
 #[derive(Clone, PartialEq, Debug)]

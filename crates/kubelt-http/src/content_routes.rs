@@ -23,6 +23,7 @@ use crate::{
     problem::ApiError,
     range::precondition_failed,
     time::rfc3339,
+    usage_routes,
 };
 
 /// Serves `/@core/-/content/{path}`.
@@ -140,8 +141,8 @@ async fn remove(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, 
     routes.rates.write(session.account())?;
     let path = kubelt_node::content_path(&request.path)?;
     routes.content.may_write(&session, &request.core, &path).await?;
-    routes.content.remove(&session, &request.core, path).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let removed = routes.content.remove_and_tell(&session, &request.core, path).await?;
+    Ok(Json(usage_routes::removed(&request.path, &removed)).into_response())
 }
 
 async fn read(content: &Content, request: &CoreRequest) -> Result<Response, ApiError> {
@@ -197,6 +198,7 @@ async fn versions(content: &Content, request: &CoreRequest) -> Result<Response, 
             cid: version.cid.map(|cid| cid.to_string()),
             size: version.size,
             effective: version.effective,
+            held: version.held,
         })
         .collect();
     Ok(Json(ContentVersions { path: request.path.join("/"), versions }).into_response())

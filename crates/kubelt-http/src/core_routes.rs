@@ -25,7 +25,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    state_routes,
+    state_routes, usage_routes,
 };
 
 /// What these routes use.
@@ -110,6 +110,7 @@ async fn route(
                 "ops" => log_routes::ops(routes, request, body).await,
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
+                "usage" => usage_routes::serve(routes, request).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),

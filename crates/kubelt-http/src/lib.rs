@@ -39,6 +39,7 @@ mod session_routes;
 mod sniff;
 mod state_routes;
 mod time;
+mod usage_routes;
 
 pub use app::{Edge, HttpConfig, router};
 pub use hosts::{Forwarded, GatewayHosts};

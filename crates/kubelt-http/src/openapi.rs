@@ -6,9 +6,9 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, CoreView, Heads, Listing, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure,
-    PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, RemotePinList, RemotePinSetting,
-    StatePage,
+    CarReceipt, ContentReceipt, ContentRemoved, CoreUsage, CoreView, Heads, Listing, OpPost, OpReceipt,
+    OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
+    RemotePinList, RemotePinSetting, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -27,7 +27,7 @@ use crate::{naming, node_routes, session_routes};
         session_routes::challenge, session_routes::open, session_routes::list, session_routes::end_current,
         session_routes::end, session_routes::end_challenge, session_routes::end_signed,
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
-        core_view, published, put_content, get_content, delete_content, possession, upload_car, export_car,
+        core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, ipfs, ipns,
         get_record, put_record, naming::resolve,
@@ -92,8 +92,12 @@ fn get_content() {}
 
 #[utoipa::path(delete, path = "/@{core}/-/content/{path}", tag = "content", security(("bearer" = [])),
     params(("core" = String, Path), ("path" = String, Path)),
-    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = ContentRemoved), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn delete_content() {}
+
+#[utoipa::path(get, path = "/@{core}/-/usage", tag = "cores", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = CoreUsage), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn usage() {}
 
 #[utoipa::path(post, path = "/@{core}/-/possession", tag = "content", security(("bearer" = [])), params(("core" = String, Path)),
     request_body = PossessionRequest, responses((status = 200, body = Possession)))]

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
-use kubelt_api::{CoreView, UsageView};
+use kubelt_api::CoreView;
 use kubelt_core::Genesis;
 use kubelt_node::{ChildKind, Children, Found, Reached};
 
@@ -17,6 +17,7 @@ use crate::{
     page::{Crumb, DirectoryPage, HashLinks, PAGE_POLICY, directory_page},
     path::encode_segment,
     problem::ApiError,
+    usage_routes::usage_view,
 };
 
 /// The file that stands for its directory.
@@ -136,13 +137,10 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
     };
     let listed = routes.content.list(&request.reader, &request.core, &[], None, 100).await;
     let content = listed.map(names).unwrap_or_default();
-    let usage = summary.usage.map(|(usage, quota)| UsageView {
-        ops: usage.ops,
-        ops_max: quota.ops,
-        block_bytes: usage.block_bytes,
-        block_bytes_max: quota.block_bytes,
-        blocks: usage.blocks,
-    });
+    let usage = match summary.tells_usage {
+        true => Some(usage_view(&routes.content.used(&request.core)?)),
+        false => None,
+    };
     let account = summary.account.map(|account| account.to_string());
     // Where the store takes no writes, a core that had no name yet gets none.
     let ipns = routes.ipns.name_of(&summary.core).await.ok().map(|name| name.to_string());

@@ -27,7 +27,7 @@ mod leases;
 mod queue;
 mod worker;
 
-pub(crate) use keeps::{VERSIONS, keep_of, set_kept};
+pub(crate) use keeps::{Keep, VERSIONS, is_kept, keep_of, keepers, set_kept};
 pub(crate) use leases::{Lease, Leases, Stamps, end_lease, is_leased, lease};
 pub(crate) use queue::{Job, enqueue};
 pub(crate) use worker::Collector;

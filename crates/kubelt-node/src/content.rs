@@ -13,10 +13,12 @@ mod car_upload;
 mod find;
 mod link;
 mod list;
+mod openings;
 mod published;
 mod reader;
 mod stream;
 mod upload;
+mod usage;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub use published::{LookingUp, PublishedBlock, PublishedBlocks};
 pub use reader::ContentReader;
 pub use stream::Upload;
 pub use upload::{Stored, Target, UploadError};
+pub use usage::{Blocks, Fate, Freed, Removed, Used, UsedContent, VersionsKept};
 
 pub(crate) use block_sink::BlockSink;
 pub(crate) use link::{
@@ -48,7 +51,7 @@ use crate::{
     collect::{Leases, Stamps},
     cores::{Cores, LoadError},
     denylists::Denylists,
-    limits::UPLOADS_MAX,
+    limits::{UPLOADS_MAX, USAGE_SCANS_MAX},
 };
 
 /// First segment of the map's paths of content.
@@ -61,6 +64,9 @@ pub struct Content {
     cores: Cores,
     access: Arc<Access>,
     uploads: Arc<Semaphore>,
+    openings: openings::Openings,
+    /// Accounts of what content costs.
+    accounts: Arc<Semaphore>,
     denylists: Denylists,
     pub(crate) stamps: Stamps,
     pub(crate) leases: Leases,
@@ -79,6 +85,8 @@ impl Content {
             cores,
             access,
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            openings: openings::Openings::default(),
+            accounts: Arc::new(Semaphore::new(USAGE_SCANS_MAX)),
             denylists,
             stamps,
             leases: Leases::default(),

@@ -41,9 +41,9 @@ pub use access::Reader;
 pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
-    CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, File, Found,
-    Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks, Reached, Stored, Target,
-    Upload, UploadError, Version, content_path,
+    Blocks, CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, Fate,
+    File, Found, Freed, Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks, Reached, Removed, Stored, Target, Upload, UploadError,
+    Used, UsedContent, Version, VersionsKept, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

@@ -37,10 +37,27 @@ pub(crate) const DAG_BLOCKS_MAX: usize = 2_000_000;
 pub(crate) const MISSING_TOLD_MAX: usize = 10;
 /// Links written in one transaction when a DAG is linked.
 pub(crate) const LINKS_PER_COMMIT: usize = 100_000;
+/// What a note that a root reaches a block costs of its core's quota of bytes, beyond one for each block. Such notes
+/// stand in the index, once for the core and, where the root is public, once for everybody.
+pub(crate) const REACH_NOTE_BYTES: u64 = 128;
+/// Possessions looked at for one account of what a core's content costs.
+pub(crate) const USAGE_BLOCKS_MAX: usize = 200_000;
+/// Such accounts that are made at once.
+pub(crate) const USAGE_SCANS_MAX: usize = 1;
+/// Blocks of a removed root looked at to say what becomes of them.
+pub(crate) const REMOVED_BLOCKS_MAX: usize = 4_096;
+/// Paths that still keep a removed root which are counted.
+pub(crate) const REMOVED_PATHS_MAX: usize = 1_000;
 /// Operations that one exported core may hold to be imported in one piece.
 pub(crate) const IMPORT_OPS_MAX: usize = 1_000_000;
+/// Bytes of blocks that are read to say what the entries of one page of a listing are; the last of them may go over it.
+pub(crate) const LISTING_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
 /// Roots looked at before a block counts as not published.
 pub(crate) const ROOTS_PER_BLOCK_MAX: usize = 1_000;
+/// Behind how many closed roots an open one must lie to be remembered for its block.
+pub(crate) const OPENINGS_WORTH_REMEMBERING: usize = 16;
+/// Blocks of which an open root is remembered.
+pub(crate) const OPENINGS_REMEMBERED_MAX: usize = 10_000;
 /// Names of one root looked at before it counts as not visible.
 pub(crate) const NAMES_PER_ROOT_MAX: usize = 1_000;
 /// Uploads taken in at once; each holds a few batches of [`IMPORT_BATCH_BYTES`] in memory at most.
@@ -81,6 +98,10 @@ pub(crate) const PIN_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) const PIN_RETRY: Duration = Duration::from_secs(5);
 /// Pins whose blocks are looked for at once.
 pub(crate) const PIN_TAKES_MAX: usize = 4;
+/// Pins of one core whose blocks are looked for at once.
+pub(crate) const PIN_TAKES_OF_CORE_MAX: usize = 2;
+/// Pins of one core that wait for that; others are looked at when somebody asks about them, or when blocks come.
+pub(crate) const PIN_WAITING_OF_CORE_MAX: usize = 1_000;
 /// Pins whose last look for blocks is remembered, those that wait for one among them.
 pub(crate) const PIN_TAKES_REMEMBERED_MAX: usize = 10_000;
 /// Missing blocks of a pin looked for at once.
@@ -135,8 +156,7 @@ pub(crate) const EXPORT_HOLD_MS: u64 = 60 * 60 * 1_000;
 pub(crate) const HELD_LOOK_MS: u64 = 15 * 1_000;
 /// How long after a public name is written its public index is looked at again, in milliseconds.
 pub(crate) const SHOW_AGAIN_MS: u64 = 60 * 1_000;
-/// Most versions of a path that a core's settings can count; beyond there is only `all`.
-pub(crate) const VERSIONS_KEPT_MAX: usize = 1_000;
+pub(crate) use kubelt_core::limits::VERSIONS_KEPT_MAX;
 /// Blocks that one transaction of the collector takes: writers may wait for it, about 5 µs for each block.
 pub(crate) const COLLECT_BLOCKS: usize = 64;
 /// Blocks that the collector looks at in one go, and takes in many transactions.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kubelt_core::{Account, CoreId, Genesis, schema::Exit};
-use kubelt_store::{Quota, Store, Usage};
+use kubelt_store::Store;
 
 use crate::{
     access::{Access, Reader},
@@ -125,8 +125,8 @@ pub struct CoreSummary {
     pub genesis: Genesis,
     /// The account of a private or user core.
     pub account: Option<Account>,
-    /// What it uses and may use; only for its own people.
-    pub usage: Option<(Usage, Quota)>,
+    /// Whether the reader may know what it uses.
+    pub tells_usage: bool,
 }
 
 impl Exchange {
@@ -145,10 +145,7 @@ impl Exchange {
             Genesis::Private { root } | Genesis::User { root, .. } => Some(root.clone()),
             Genesis::Shared { .. } => None,
         };
-        let usage = match self.access.replicates(reader, core).await? {
-            true => Some((self.store.usage(core)?, self.store.quota(core)?)),
-            false => None,
-        };
-        Ok(Some(CoreSummary { core: *core, genesis, account, usage }))
+        let tells_usage = self.access.replicates(reader, core).await?;
+        Ok(Some(CoreSummary { core: *core, genesis, account, tells_usage }))
     }
 }

@@ -28,6 +28,7 @@
 //! | `M len namespace key` | node-local records |
 //! | `Q core` | quota that differs from the default |
 //! | `U core` | counters: operations, their bytes, blocks, their bytes |
+//! | `K core` | counters: notes of what the core's roots reach |
 //! | `T` + `c`, `b` | counters of the whole store: cores; stored blocks and their bytes |
 //! | `A` | the position up to which the segments are applied, and whose segments they are |
 
@@ -223,6 +224,11 @@ pub(crate) fn quota(core: &CoreId) -> Vec<u8> {
 
 pub(crate) fn usage(core: &CoreId) -> Vec<u8> {
     of_core(b'U', core)
+}
+
+/// How many notes of what its roots reach a core has.
+pub(crate) fn reach_notes(core: &CoreId) -> Vec<u8> {
+    of_core(b'K', core)
 }
 
 /// The multihash of a CID.

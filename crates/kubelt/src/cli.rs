@@ -16,6 +16,7 @@ mod session;
 mod shell;
 mod target;
 mod token;
+mod usage;
 mod verify;
 mod wallet;
 
@@ -109,6 +110,8 @@ enum Command {
     Rm(content::RmArgs),
     /// List the versions of a path
     Versions(content::VersionsArgs),
+    /// Show what a core uses of its quota, and what its content needs of that
+    Usage(usage::UsageArgs),
     /// Show and change the settings of a core
     Config(config::ConfigArgs),
     /// Show, resolve and bring names
@@ -166,6 +169,7 @@ impl Command {
             Self::Ls(args) => args.run(caller),
             Self::Rm(args) => args.run(caller),
             Self::Versions(args) => args.run(caller),
+            Self::Usage(args) => args.run(caller),
             Self::Config(args) => args.run(caller),
             Self::Name(command) => command.run(caller),
             Self::RemotePin(command) => command.run(caller),

@@ -2,6 +2,7 @@
 
 mod cid_check;
 mod destination;
+mod tree;
 
 use std::fs;
 use std::io::{self, Read, Write as _};
@@ -12,11 +13,12 @@ use kubelt_api::{Listing, ListingKind};
 use cid_check::CidCheck;
 pub(crate) use cid_check::Verdict;
 pub(crate) use destination::Destination;
+pub(crate) use tree::Tree;
 
 use kubelt_content::limits::SYMLINK_TARGET_BYTES_MAX;
 
 use crate::client::{Client, ClientError, CorePlace, Download};
-use crate::limits::{COPY_BYTES, DIRECTORY_DEPTH_MAX};
+use crate::limits::{COPY_BYTES, DIRECTORY_DEPTH_MAX, TREE_ENTRIES_MAX};
 use crate::output::Progress;
 
 /// Why content was not fetched.
@@ -39,6 +41,12 @@ pub(crate) enum DownloadError {
         "the node lists an entry named `{0}`, which cannot be a file's name here; nothing of it was written"
     )]
     Name(String),
+    /// More entries than anybody would mean to fetch.
+    #[error("there are more than {TREE_ENTRIES_MAX} entries; get the directories in it one by one")]
+    TooMany,
+    /// Blocks that make no tree, or not those that were asked for.
+    #[error("the directory cannot be read; the files that are there already are whole")]
+    Tree(#[source] Box<kubelt_content::read::ReadError<tree::BlockError>>),
     /// Too deep.
     #[error("`{0}` lies deeper than {DIRECTORY_DEPTH_MAX} directories")]
     TooDeep(String),

@@ -26,6 +26,10 @@ pub(crate) const CAR_READ_BYTES: usize = 1024 * 1024;
 pub(crate) const CAR_LIMITS: CarLimits = CarLimits { blocks_max: 50_000_000, payload_bytes_max: 1 << 40 };
 /// Deepest nesting of directories that is published or fetched.
 pub(crate) const DIRECTORY_DEPTH_MAX: usize = 256;
+/// Entries of a directory fetched by its CID, in all its directories.
+pub(crate) const TREE_ENTRIES_MAX: usize = 10_000_000;
+/// Blocks that are kept in memory while a directory is fetched by its CID.
+pub(crate) const TREE_BLOCKS_KEPT: usize = 16;
 
 /// A connection that is not there by then will not come.
 pub(crate) const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
-use super::{ChildCore, ContentEntry, SchemaError, Value, Visibility, check, read};
+use super::{ChildCore, ContentEntry, SchemaError, Value, Visibility, check, check_new, read};
 use crate::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
 
 fn path(text: &str) -> MapPath {
@@ -110,6 +110,42 @@ fn each_part_of_the_map_has_its_shape() {
     for (at, value) in refused {
         assert!(check(&path(at), &value).is_err(), "{at}");
     }
+}
+
+#[test]
+fn settings_are_checked_when_they_are_made_and_taken_where_they_are() {
+    let text = |text: &str| Ipld::String(text.to_owned());
+    let taken = [
+        ("config/versions", Ipld::Null),
+        ("config/versions", map(&[("keep", Ipld::Integer(1))])),
+        ("config/versions", map(&[("keep", Ipld::Integer(1_000))])),
+        ("config/versions", map(&[("keep", text("all"))])),
+        ("config/versions/of/another/kind", Ipld::Integer(1)),
+        ("config/pins", map(&[("visibility", text("private"))])),
+        ("config/anything", Ipld::Integer(1)),
+    ];
+    for (at, value) in taken {
+        assert_eq!(check_new(&path(at), &value), Ok(()), "{at} {value:?}");
+    }
+    let refused = [
+        ("config/versions", Ipld::Integer(3)),
+        ("config/versions", map(&[])),
+        ("config/versions", map(&[("keep", Ipld::Integer(0))])),
+        ("config/versions", map(&[("keep", Ipld::Integer(1_001))])),
+        ("config/versions", map(&[("keep", Ipld::Integer(i64::MIN.into()))])),
+        ("config/versions", map(&[("keep", Ipld::Float(3.0))])),
+        ("config/versions", map(&[("keep", text("ALL"))])),
+        ("config/versions", map(&[("keep", text("3"))])),
+        ("config/versions", map(&[("keep", Ipld::Integer(3)), ("days", Ipld::Integer(3))])),
+        ("config/pins", map(&[])),
+        ("config/pins", map(&[("visibility", text("secret"))])),
+        ("config/pins", map(&[("visiblity", text("private"))])),
+    ];
+    for (at, value) in refused {
+        assert!(check_new(&path(at), &value).is_err(), "{at} {value:?}");
+        assert_eq!(check(&path(at), &value), Ok(()), "{at}: there already, it stays");
+    }
+    assert!(check_new(&path("elsewhere/x"), &Ipld::Null).is_err());
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn requests(core: &str, cid: &str, session: &str) -> Vec<Sent> {
         "/-/state",
         "/-/state/content",
         "/-/state/content/notes/secret.txt",
+        "/-/usage",
         "/@child",
         "/@child/x",
     ];

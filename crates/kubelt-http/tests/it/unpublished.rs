@@ -380,3 +380,61 @@ async fn closed() {
 async fn unpinned() {
     check(Way::Unpinned).await;
 }
+
+#[tokio::test]
+async fn nobody_hides_a_block_by_publishing_it_and_closing_it_again() {
+    let (node, alice, eve) = (TestNode::new(), Person::new(1), Person::new(2));
+    let token = node.sign_in(&alice).await.token;
+    let eves = node.sign_in(&eve).await.token;
+    let leaf = Block::new(Codec::Raw, LEAF.into()).expect("a small block");
+    let directory = |name: &str| {
+        let mut blocks = Vec::new();
+        let mut directory = DirectoryBuilder::new(Profile::V1_2025);
+        directory.add(name, *leaf.cid(), LEAF.len() as u64).expect("a good name");
+        let mut keep = |block: Block| {
+            blocks.push(block);
+            Ok::<_, Infallible>(())
+        };
+        directory.finish(&mut keep).expect("never fails");
+        blocks.remove(0)
+    };
+    let publish = async |person: &Person, token: &str, roots: &[Block]| {
+        let (mut writer, header) = CarWriter::v1(&[]);
+        let mut car = header.to_vec();
+        for block in roots.iter().chain([&leaf]) {
+            writer.section(block).iter().for_each(|piece| car.extend_from_slice(piece));
+        }
+        let kind = [("content-type", "application/vnd.ipld.car")];
+        node.call("POST", &format!("{}/-/car", person.core()), Some(token), &kind, car).await.expect(201);
+        for root in roots {
+            let cid = root.cid();
+            let put = format!("{}/-/content/{cid}?cid={cid}&visibility=public", person.core());
+            node.put(&put, token, "").await.expect(201);
+        }
+    };
+    // Eve picks roots that sort before Alice's.
+    let mine = directory("mine");
+    let before: Vec<Block> = (0..)
+        .map(|n: u32| directory(&format!("{n}")))
+        .filter(|root| root.cid().to_bytes() < mine.cid().to_bytes())
+        .take(1_100)
+        .collect();
+    let close = async |closed: bool| {
+        let path = format!("{}/-/state/config/exposure", eve.core());
+        node.call("PUT", &path, Some(&eves), &[], json!({ "ipfs": !closed }).to_string()).await.expect(200);
+    };
+    close(true).await;
+    publish(&alice, &token, std::slice::from_ref(&mine)).await;
+    let read = async || node.get(&format!("/ipfs/{}", leaf.cid()), None).await.status.as_u16();
+    publish(&eve, &eves, &before[..100]).await;
+    assert_eq!(read().await, 200);
+    publish(&eve, &eves, &before[100..]).await;
+    assert_eq!(read().await, 200, "it was open before");
+    assert_eq!(node.get(&format!("/ipfs/{}/mine", mine.cid()), None).await.status.as_u16(), 200);
+    // And it is shut when its own door is.
+    let path = format!("{}/-/content/{}", alice.core(), mine.cid());
+    node.call("DELETE", &path, Some(&token), &[], Body::empty()).await.expect(200);
+    assert_eq!(read().await, 404);
+    close(false).await;
+    assert_eq!(read().await, 200);
+}

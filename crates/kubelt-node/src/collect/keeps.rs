@@ -90,6 +90,20 @@ pub(crate) fn is_kept(store: &Store, core: &CoreId, root: &Cid) -> Result<bool, 
     Ok(false)
 }
 
+/// The paths of the core that keep the root, the current content of a path among what it keeps.
+pub(crate) fn keepers(
+    store: &Store,
+    core: &CoreId,
+    root: &Cid,
+) -> impl Iterator<Item = Result<String, StoreError>> + use<> {
+    let prefix = kept_key(core, root, "");
+    let skip = prefix.len();
+    store.meta_scan(KEPT, &prefix, None).map(move |row| {
+        let (key, _empty) = row?;
+        Ok(String::from_utf8_lossy(&key[skip..]).into_owned())
+    })
+}
+
 fn kept_key(core: &CoreId, root: &Cid, path: &str) -> Vec<u8> {
     let root = root.to_bytes();
     let len = u8::try_from(root.len()).expect("a CID with a 64-byte digest is under 255 bytes");

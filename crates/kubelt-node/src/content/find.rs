@@ -10,7 +10,10 @@ use kubelt_core::{
     schema::{Exit, Visibility},
 };
 
-use super::{Content, ContentError, Entry, File, Found, Reached, content_path, upload::UNKNOWN_MEDIA_TYPE};
+use super::{
+    Content, ContentError, Entry, File, Found, Reached, content_path, openings::Opening,
+    upload::UNKNOWN_MEDIA_TYPE,
+};
 use crate::{
     access::Reader,
     blocks::Within,
@@ -155,10 +158,19 @@ impl Content {
         reader: &Reader,
         cid: &Cid,
     ) -> Result<Option<(Visibility, Within)>, ContentError> {
-        let mut partial = None;
+        if let Some(opening) = self.openings.get(cid) {
+            match self.still_open(reader, cid, &opening).await? {
+                Some(visibility) => return Ok(Some((visibility, Within::WHOLE))),
+                None => self.openings.forget(cid),
+            }
+        }
+        let (mut partial, mut closed) = (None, 0);
         let own = reader.session().into_iter().flat_map(|session| session.login.abilities.keys());
         let own = own.flat_map(|core| self.store.roots_in(core, cid).take(ROOTS_PER_BLOCK_MAX));
-        for root in self.store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX).chain(own) {
+        // What is published itself comes first: whoever else has it among their blocks cannot get before it.
+        let others = self.store.roots_of(cid).filter(|root| root.as_ref().ok() != Some(cid));
+        let roots = std::iter::once(Ok(*cid)).chain(others.take(ROOTS_PER_BLOCK_MAX));
+        for root in roots.chain(own) {
             let root = root?;
             for named in self.store.names_of_root(&root).take(NAMES_PER_ROOT_MAX) {
                 let (core, path, byte) = named?;
@@ -166,12 +178,35 @@ impl Content {
                 let seen = self.access.sees(reader, &core, &path, visibility, Exit::Ipfs).await?;
                 match seen {
                     Some(visibility) if is_partial => partial = Some((visibility, Within::partial(core))),
-                    Some(visibility) => return Ok(Some((visibility, Within::WHOLE))),
+                    Some(visibility) => {
+                        if visibility == Visibility::Public {
+                            self.openings.found(cid, Opening { root, core, path }, closed);
+                        }
+                        return Ok(Some((visibility, Within::WHOLE)));
+                    }
                     None => {}
                 }
             }
+            closed += 1;
         }
         Ok(partial)
+    }
+
+    /// Whether an opening that was found once still lets everybody in.
+    async fn still_open(
+        &self,
+        reader: &Reader,
+        cid: &Cid,
+        opening: &Opening,
+    ) -> Result<Option<Visibility>, ContentError> {
+        let Opening { root, core, path } = opening;
+        if root != cid && !self.store.is_linked_to(root, cid)? {
+            return Ok(None);
+        }
+        let named = self.store.name_of_root(root, core, path)?.and_then(names::read_byte);
+        let Some((visibility, false)) = named else { return Ok(None) };
+        let seen = self.access.sees(reader, core, path, visibility, Exit::Ipfs).await?;
+        Ok(seen.filter(|seen| *seen == Visibility::Public))
     }
 
     /// The entry at exactly `path`, where `reader` may see it and its DAG is whole in this core.

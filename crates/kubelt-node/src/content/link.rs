@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
 use kubelt_core::CoreId;
-use kubelt_store::{CommitError, Store, Tx, TxError};
+use kubelt_store::{CommitError, QuotaExceeded, Store, Tx, TxError};
 
 use super::Content;
 use crate::{
@@ -68,7 +68,8 @@ pub(crate) enum Wholeness {
     Partial,
 }
 
-/// Marks of DAGs that are whole, or partial, by core and root: which of the two, and the stamp of their linking.
+/// Marks of DAGs that are whole, or partial, by core and root: which of the two, the stamp of their linking, and how many
+/// blocks they reach.
 const WHOLE: &str = "whole";
 /// Roots whose blocks are in the public index: 1, or the stamp of whoever puts them there.
 const SHOWN: &str = "shown";
@@ -125,6 +126,7 @@ impl Content {
         blocks: &[Cid],
         wholeness: Wholeness,
     ) -> Result<(), Incomplete> {
+        self.check_notes(core, root, blocks.len())?;
         for (i, piece) in blocks.chunks(LINKS_PER_COMMIT).enumerate() {
             let mut tx = self.store.begin();
             if i == 0 {
@@ -133,15 +135,43 @@ impl Content {
             tx.reach(core, root, piece)?;
             tx.commit().await?;
         }
-        let mut tx = self.store.begin();
-        let mark = match wholeness {
-            Wholeness::Whole => 1,
-            Wholeness::Partial => 2,
-        };
-        let mark = [&[mark], self.stamps.next().to_be_bytes().as_slice()].concat();
-        tx.put_meta(WHOLE, &whole_key(core, root), Some(&mark))?;
-        tx.commit().await?;
-        Ok(())
+        let (key, kind) = (
+            whole_key(core, root),
+            match wholeness {
+                Wholeness::Whole => 1,
+                Wholeness::Partial => 2,
+            },
+        );
+        let notes = blocks.len() as u64;
+        loop {
+            let before = self.store.meta(WHOLE, &key)?;
+            let mut tx = self.store.begin();
+            tx.expect_meta(WHOLE, &key, before.as_deref());
+            let at = self.stamps.next().to_be_bytes();
+            let mark = [&[kind], at.as_slice(), notes.to_be_bytes().as_slice()].concat();
+            let before = before.as_deref().map_or(0, notes_of);
+            tx.put_reach_mark(WHOLE, &key, core, before, Some((&mark, notes)))?;
+            match tx.commit().await {
+                // Somebody else linked the same root meanwhile, or the collector took it.
+                Err(CommitError::Conflict) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Whether the core's quota of bytes has room for the notes of what `root` reaches: by roots that share their
+    /// blocks a core could fill the index with what is none of its bytes.
+    fn check_notes(&self, core: &CoreId, root: &Cid, blocks: usize) -> Result<(), Incomplete> {
+        let there = self.store.meta(WHOLE, &whole_key(core, root))?.as_deref().map_or(0, notes_of);
+        let mut used = self.used(core)?;
+        used.reach_notes = used.reach_notes.saturating_sub(there).saturating_add(blocks as u64);
+        let (limit, usage) = (used.quota.block_bytes, used.usage.block_bytes);
+        let usage = usage.saturating_add(used.reach_note_bytes());
+        if usage <= limit {
+            return Ok(());
+        }
+        let what = "bytes of blocks and of notes which root reaches which";
+        Err(CommitError::Quota(QuotaExceeded { core: *core, what, limit, usage }).into())
     }
 
     /// Lets anybody find the blocks of `root` by their CIDs, once a public path names it.
@@ -209,12 +239,23 @@ pub(crate) fn how_whole(store: &Store, core: &CoreId, root: &Cid) -> Result<Opti
 /// When the DAG of `root` was linked in `core`, as a stamp; none where it is not, or not any more.
 pub(crate) fn linked_at(store: &Store, core: &CoreId, root: &Cid) -> Result<Option<u64>, StoreError> {
     let mark = store.meta(WHOLE, &whole_key(core, root))?;
-    Ok(mark.map(|mark| mark.get(1..).and_then(|at| at.try_into().ok()).map_or(0, u64::from_be_bytes)))
+    Ok(mark.map(|mark| number_at(&mark, 1)))
+}
+
+/// How many notes of what its root reaches a mark stands for.
+fn notes_of(mark: &[u8]) -> u64 {
+    number_at(mark, 1 + size_of::<u64>())
+}
+
+fn number_at(mark: &[u8], at: usize) -> u64 {
+    mark.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |number| u64::from_be_bytes(*number))
 }
 
 /// The DAG of `root` is not whole in `core` any more.
 pub(crate) fn unmark_whole(tx: &mut Tx, core: &CoreId, root: &Cid) -> Result<(), TxError> {
-    tx.put_meta(WHOLE, &whole_key(core, root), None)
+    let key = whole_key(core, root);
+    let before = tx.meta(WHOLE, &key)?.as_deref().map_or(0, notes_of);
+    tx.put_reach_mark(WHOLE, &key, core, before, None)
 }
 
 /// The transaction happens only if the DAG of `root` is not marked as whole in `core`.

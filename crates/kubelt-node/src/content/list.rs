@@ -11,12 +11,15 @@ use kubelt_core::{
     CoreId, MapPath, OpId,
     schema::{Exit, Visibility},
 };
+use kubelt_store::Store;
 
-use super::{Content, ContentError, Found, content_path};
+use super::{Content, ContentError, Entry, Found, content_path, how_whole};
 use crate::{
     StoreError,
     access::Reader,
     blocks::{BlockError, ReachedBlocks, Within},
+    collect::is_kept,
+    limits::LISTING_BYTES_MAX,
     names::public,
     write::content_entry,
 };
@@ -56,7 +59,7 @@ pub struct Child {
 /// A page of a listing.
 #[derive(Debug, Clone)]
 pub struct Children {
-    /// Sorted by name, but for HAMTs listed by their CID.
+    /// Sorted by name, but for the entries of HAMTs.
     pub entries: Vec<Child>,
     /// The name to go on behind, where there is more.
     pub next: Option<String>,
@@ -75,10 +78,13 @@ pub struct Version {
     pub size: Option<u64>,
     /// Whether the operation counts.
     pub effective: bool,
+    /// Whether a path of the core keeps its content.
+    pub held: bool,
 }
 
 impl Content {
-    /// What lies one level below `segments`, sorted by name, behind the name `cursor`.
+    /// What lies one level below `segments`, behind `cursor`: by name, or, in a large directory published as one (a
+    /// HAMT), first the map's entries in it by name, and then the directory's own in the order of their hashes.
     ///
     /// # Errors
     /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see.
@@ -91,16 +97,21 @@ impl Content {
         limit: usize,
     ) -> Result<Children, ContentError> {
         let found = self.find(reader, core, segments).await?;
-        let mut children = match found {
+        let base = content_path(segments)?;
+        let mut children = BTreeMap::new();
+        match found {
             Found::Directory { cid: Some(cid), within, .. } => {
-                self.dag_children(&cid, within, cursor, limit + 1)?
+                if self.is_sharded(&cid, within)? {
+                    return self.list_sharded(reader, core, &base, (&cid, within), cursor, limit).await;
+                }
+                children = self.dag_children(&cid, within, cursor, limit + 1)?;
             }
-            Found::Directory { cid: None, .. } => BTreeMap::new(),
+            Found::Directory { cid: None, .. } => {}
             Found::File(_) | Found::Block(_) => return Err(ContentError::NotFound),
-        };
+        }
         // Entries of the map lie over those of a directory published as one.
-        self.map_children(reader, core, &content_path(segments)?, cursor, limit + 1, &mut children).await?;
-        Ok(page(children, limit))
+        self.map_children(reader, core, &base, cursor, limit + 1, &mut children).await?;
+        self.page(children.into_iter().collect(), limit)
     }
 
     /// What lies in a directory that the reader was already found to be allowed, behind the entry `cursor`, in the
@@ -116,68 +127,93 @@ impl Content {
         limit: usize,
     ) -> Result<Children, ContentError> {
         let blocks = self.blocks(within);
-        let listing = match cursor {
-            None => Listing::open(&blocks, directory),
-            Some(name) => Listing::after(&blocks, directory, name),
-        };
-        let mut listing = listing.map_err(ContentError::reading)?;
+        let mut listing = listing(&blocks, directory, cursor)?;
         let mut entries = Vec::new();
         while entries.len() <= limit {
             let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? else { break };
             if !entry.is_dots() {
-                entries.push(entry);
+                entries.push((entry.name.clone(), Listed::Dag(entry, within)));
             }
         }
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| more).map(|entry| entry.name.clone());
-        let mut kinds = HashMap::new();
-        let child = |entry: DagEntry| {
-            // A leaf is as large as its directory says, or its directory lies: to its readers, and nobody else.
-            match entry.dag_size.filter(|_| Codec::of(&entry.cid) == Ok(Codec::Raw)) {
-                Some(size) => {
-                    let (name, cid, kind) = (entry.name, Some(entry.cid), ChildKind::File { size });
-                    Ok(Child { name, kind, cid, media_type: None, visibility: None })
-                }
-                None => known_child(&blocks, &mut kinds, entry.name, entry.cid),
-            }
-        };
-        let entries = entries.into_iter().map(child).collect::<Result<_, ContentError>>()?;
-        Ok(Children { entries, next })
+        self.page(entries, limit)
     }
 
-    /// The entries of a directory published as one, at least `count` of those behind `cursor`.
+    /// A page of a HAMT with the map's entries in it. Neither of the two is read further than the page goes.
+    async fn list_sharded(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        base: &MapPath,
+        (directory, within): (&Cid, Within),
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Children, ContentError> {
+        let mut entries: Vec<(String, Listed)> = Vec::new();
+        // No name holds a slash: with one behind it, it is that of an entry of the map.
+        let of_map = cursor.is_none() || cursor.is_some_and(|cursor| cursor.ends_with('/'));
+        if of_map {
+            let mut children = BTreeMap::new();
+            let behind = cursor.map(|cursor| cursor.trim_end_matches('/'));
+            self.map_children(reader, core, base, behind, limit + 1, &mut children).await?;
+            entries.extend(children);
+        }
+        let from_map = entries.len();
+        let blocks = self.blocks(within);
+        let mut listing = listing(&blocks, directory, cursor.filter(|_| !of_map))?;
+        let is_covered = from_map > 0 || self.any_below(reader, core, base).await?;
+        while entries.len() <= limit {
+            let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? else { break };
+            if entry.is_dots() || is_covered && self.covers(reader, core, base, &entry.name).await? {
+                continue;
+            }
+            entries.push((entry.name.clone(), Listed::Dag(entry, within)));
+        }
+        let mut page = self.page(entries, limit)?;
+        if let Some(next) = page.next.as_mut().filter(|_| page.entries.len() <= from_map) {
+            next.push('/');
+        }
+        Ok(page)
+    }
+
+    /// Whether an entry of the map lies over the entry `name` of a directory at `base`.
+    async fn covers(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        base: &MapPath,
+        name: &str,
+    ) -> Result<bool, ContentError> {
+        // What is no name of the map is in none of its paths.
+        let Ok(path) = base.join(name) else { return Ok(false) };
+        Ok(self.entry(reader, core, &path).await?.is_some() || self.any_below(reader, core, &path).await?)
+    }
+
+    fn is_sharded(&self, directory: &Cid, within: Within) -> Result<bool, ContentError> {
+        let node = stat(&self.blocks(within), directory).map_err(ContentError::reading)?;
+        Ok(matches!(node.kind, NodeKind::Directory { sharded: true }))
+    }
+
+    /// The entries of a directory published as one that is no HAMT, at least `count` of those behind `cursor`.
     fn dag_children(
         &self,
         cid: &Cid,
         within: Within,
         cursor: Option<&str>,
         count: usize,
-    ) -> Result<BTreeMap<String, Child>, ContentError> {
+    ) -> Result<BTreeMap<String, Listed>, ContentError> {
         let blocks = self.blocks(within);
         let mut listing = Listing::open(&blocks, cid).map_err(ContentError::reading)?;
-        let sharded = matches!(
-            stat(&blocks, cid).map_err(ContentError::reading)?.kind,
-            NodeKind::Directory { sharded: true }
-        );
-        let mut names = BTreeMap::new();
+        let mut children = BTreeMap::new();
         while let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? {
             if entry.is_dots() || cursor.is_some_and(|cursor| entry.name.as_str() <= cursor) {
                 continue;
             }
-            names.insert(entry.name, entry.cid);
-            // A HAMT gives its entries by hash, so the least names are known only at its end.
-            if names.len() > count {
-                names.pop_last();
-                if !sharded {
-                    break;
-                }
+            children.insert(entry.name.clone(), Listed::Dag(entry, within));
+            if children.len() > count {
+                children.pop_last();
             }
         }
-        let mut kinds = HashMap::new();
-        let child =
-            |(name, cid): (String, Cid)| Ok((name.clone(), known_child(&blocks, &mut kinds, name, cid)?));
-        names.into_iter().map(child).collect()
+        Ok(children)
     }
 
     /// The entries of the map one level below `base`, the least `count` of those behind `cursor`, laid over
@@ -189,7 +225,7 @@ impl Content {
         base: &MapPath,
         cursor: Option<&str>,
         count: usize,
-        children: &mut BTreeMap<String, Child>,
+        children: &mut BTreeMap<String, Listed>,
     ) -> Result<(), ContentError> {
         let mut after: Option<MapPath> = None;
         loop {
@@ -208,13 +244,9 @@ impl Content {
                 let Some(entry) = self.entry(reader, core, path).await? else { continue };
                 if deeper {
                     skip = base.join(name).ok();
-                    children.entry(name.to_owned()).or_insert_with(|| virtual_directory(name));
+                    children.entry(name.to_owned()).or_insert(Listed::Prefix);
                 } else {
-                    let blocks = self.blocks(entry.within);
-                    let mut child = dag_child(&blocks, name.to_owned(), entry.value.cid)?;
-                    child.media_type = Some(entry.value.media_type);
-                    child.visibility = Some(entry.visibility);
-                    children.insert(name.to_owned(), child);
+                    children.insert(name.to_owned(), Listed::Map(Box::new(entry)));
                 }
                 while children.len() > count {
                     children.pop_last();
@@ -225,6 +257,44 @@ impl Content {
             }
             // No name sorts behind this one: the next page begins behind the whole subtree.
             after = skip.and_then(|skip| skip.join("\u{10ffff}").ok()).max(after);
+        }
+    }
+
+    /// The first `limit` children, and where to go on. A page ends earlier where more blocks would have to be read for
+    /// it than [`LISTING_BYTES_MAX`] allows.
+    fn page(&self, listed: Vec<(String, Listed)>, limit: usize) -> Result<Children, ContentError> {
+        let count = listed.len();
+        let mut details = Details { kinds: HashMap::new(), bytes: 0 };
+        let mut entries: Vec<Child> = Vec::new();
+        for (name, listed) in listed.into_iter().take(limit) {
+            if !entries.is_empty() && details.bytes >= LISTING_BYTES_MAX {
+                break;
+            }
+            entries.push(self.child(&mut details, name, listed)?);
+        }
+        let more = entries.len() < count;
+        let next = entries.last().filter(|_| more).map(|child| child.name.clone());
+        Ok(Children { entries, next })
+    }
+
+    fn child(&self, details: &mut Details, name: String, listed: Listed) -> Result<Child, ContentError> {
+        match listed {
+            Listed::Prefix => Ok(virtual_directory(&name)),
+            Listed::Dag(entry, within) => {
+                // A leaf is as large as its directory says, or its directory lies: to its readers, and nobody else.
+                let leaf = entry.dag_size.filter(|_| Codec::of(&entry.cid) == Ok(Codec::Raw));
+                let kind = match leaf {
+                    Some(size) => ChildKind::File { size },
+                    None => details.kind(&self.blocks(within), &self.store, &entry.cid)?,
+                };
+                Ok(Child { name, kind, cid: Some(entry.cid), media_type: None, visibility: None })
+            }
+            Listed::Map(entry) => {
+                let cid = entry.value.cid;
+                let kind = details.kind(&self.blocks(entry.within), &self.store, &cid)?;
+                let (media_type, visibility) = (Some(entry.value.media_type), Some(entry.visibility));
+                Ok(Child { name, kind, cid: Some(cid), media_type, visibility })
+            }
         }
     }
 
@@ -290,7 +360,15 @@ impl Content {
         let mut versions = Vec::new();
         for row in self.store.versions(core, &path, limit)? {
             let entry = row.value.as_deref().and_then(content_entry);
+            let held = match &entry {
+                Some(entry) => {
+                    is_kept(&self.store, core, &entry.cid)?
+                        && how_whole(&self.store, core, &entry.cid)?.is_some()
+                }
+                None => false,
+            };
             versions.push(Version {
+                held,
                 op: row.id,
                 at_ms: row.at.ms(),
                 cid: entry.as_ref().map(|entry| entry.cid),
@@ -302,45 +380,54 @@ impl Content {
     }
 }
 
-/// The same as [`dag_child`], but a block that is listed under many names is read once.
-fn known_child(
-    blocks: &ReachedBlocks,
-    kinds: &mut HashMap<Cid, ChildKind>,
-    name: String,
-    cid: Cid,
-) -> Result<Child, ContentError> {
-    if let Some(kind) = kinds.get(&cid).copied() {
-        return Ok(Child { name, kind, cid: Some(cid), media_type: None, visibility: None });
+/// A child of a listing before its block is looked at.
+#[derive(Debug)]
+enum Listed {
+    /// An entry of a directory published as one.
+    Dag(DagEntry, Within),
+    /// An entry of the map.
+    Map(Box<Entry>),
+    /// A common prefix of paths of the map.
+    Prefix,
+}
+
+/// What blocks of a page have told, each of which is read once however many names it has.
+struct Details {
+    kinds: HashMap<Cid, ChildKind>,
+    bytes: u64,
+}
+
+impl Details {
+    /// What a block is. What it would tell is left out where it is missing.
+    fn kind(&mut self, blocks: &ReachedBlocks, store: &Store, cid: &Cid) -> Result<ChildKind, ContentError> {
+        if let Some(kind) = self.kinds.get(cid) {
+            return Ok(*kind);
+        }
+        self.bytes += store.block_len(cid)?.map_or(0, u64::from);
+        let kind = match stat(blocks, cid) {
+            Ok(node) => match node.kind {
+                NodeKind::File { size } => ChildKind::File { size },
+                NodeKind::Directory { .. } => ChildKind::Directory,
+                NodeKind::Symlink { .. } => ChildKind::Symlink,
+            },
+            Err(_other_codec) => match blocks.block(cid) {
+                Ok(block) => ChildKind::File { size: block.len() as u64 },
+                Err(BlockError::Missing(_) | BlockError::Denied(_)) => ChildKind::File { size: 0 },
+                Err(BlockError::Store(error)) => return Err(error.into()),
+            },
+        };
+        self.kinds.insert(*cid, kind);
+        Ok(kind)
     }
-    let child = dag_child(blocks, name, cid)?;
-    kinds.insert(cid, child.kind);
-    Ok(child)
 }
 
-/// An entry of a directory. What its block would tell is left out where the block is missing.
-fn dag_child(blocks: &ReachedBlocks, name: String, cid: Cid) -> Result<Child, ContentError> {
-    let kind = match stat(blocks, &cid) {
-        Ok(node) => match node.kind {
-            NodeKind::File { size } => ChildKind::File { size },
-            NodeKind::Directory { .. } => ChildKind::Directory,
-            NodeKind::Symlink { .. } => ChildKind::Symlink,
-        },
-        Err(_other_codec) => match blocks.block(&cid) {
-            Ok(block) => ChildKind::File { size: block.len() as u64 },
-            Err(BlockError::Missing(_) | BlockError::Denied(_)) => ChildKind::File { size: 0 },
-            Err(BlockError::Store(error)) => return Err(error.into()),
-        },
+/// The entries of a directory, from the first or from the one behind `cursor`.
+fn listing(blocks: &ReachedBlocks, directory: &Cid, cursor: Option<&str>) -> Result<Listing, ContentError> {
+    let opened = match cursor {
+        None => Listing::open(blocks, directory),
+        Some(name) => Listing::after(blocks, directory, name),
     };
-    Ok(Child { name, kind, cid: Some(cid), media_type: None, visibility: None })
-}
-
-/// The first `limit` children, and where to go on.
-fn page(children: BTreeMap<String, Child>, limit: usize) -> Children {
-    let mut entries: Vec<Child> = children.into_values().take(limit + 1).collect();
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let next = entries.last().filter(|_| more).map(|child| child.name.clone());
-    Children { entries, next }
+    opened.map_err(ContentError::reading)
 }
 
 /// A directory that exists only as a common prefix of paths.

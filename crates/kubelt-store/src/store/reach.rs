@@ -4,7 +4,7 @@ use cid::Cid;
 use kubelt_core::{CoreId, MapPath};
 
 use super::{Store, damaged_row};
-use crate::{error::ReadError, index::Range, keys};
+use crate::{error::ReadError, index::Range, keys, values::decode_possession};
 
 impl Store {
     /// The roots that reach a block, named by a path or not.
@@ -38,5 +38,56 @@ impl Store {
     /// [`ReadError`] when the index cannot be read.
     pub fn is_linked(&self, root: &Cid) -> Result<bool, ReadError> {
         self.has(&keys::linked(root))
+    }
+
+    /// The roots of `core` that reach a block's bytes, whatever it is read as; one may come several times.
+    pub fn reachers(
+        &self,
+        core: &CoreId,
+        block: &Cid,
+    ) -> impl Iterator<Item = Result<Cid, ReadError>> + Send + use<> {
+        let prefix = keys::reachers(core, block);
+        let skip = prefix.len() + size_of::<u64>();
+        self.0.index.scan(Range::prefix(&prefix), false).map(move |row| {
+            let (key, _empty) = row?;
+            let root = key.get(skip..).and_then(|root| Cid::try_from(root).ok());
+            root.ok_or_else(|| damaged_row(&key))
+        })
+    }
+
+    /// How many notes there are of what the roots of `core` reach, those counted that a mark stands for.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn reach_notes(&self, core: &CoreId) -> Result<u64, ReadError> {
+        Ok(self.counters(&keys::reach_notes(core))?.0[0])
+    }
+
+    /// The blocks that `core` possesses, as CIDs of raw bytes, with their bytes.
+    pub fn possession_sizes(
+        &self,
+        core: &CoreId,
+    ) -> impl Iterator<Item = Result<(Cid, u32), ReadError>> + Send + use<> {
+        self.scan(Range::prefix(&keys::possessions(core)), false).map(|row| {
+            let (key, value) = row?;
+            let read = keys::hash_in_possession(&key).zip(decode_possession(&value));
+            read.map(|(cid, (len, _stamp))| (cid, len)).ok_or_else(|| damaged_row(&key))
+        })
+    }
+
+    /// Whether the public index says that `root` reaches the block.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn is_linked_to(&self, root: &Cid, block: &Cid) -> Result<bool, ReadError> {
+        self.has(&keys::reach(block, root))
+    }
+
+    /// The visibility by which a path names a root, if it does.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn name_of_root(&self, root: &Cid, core: &CoreId, path: &MapPath) -> Result<Option<u8>, ReadError> {
+        Ok(self.value(&keys::name(root, core, path))?.and_then(|value| value.first().copied()))
     }
 }

@@ -1,10 +1,11 @@
 //! Writing what roots reach and which paths name them.
 
+use bytes::Bytes;
 use cid::Cid;
 use kubelt_core::{CoreId, MapPath};
 
 use super::Tx;
-use crate::{error::TxError, keys};
+use crate::{error::TxError, keys, mutation::Count};
 
 impl Tx {
     /// Notes that `root` reaches `blocks`. A large root is linked in several transactions: none of this
@@ -45,5 +46,31 @@ impl Tx {
     /// [`TxError`] when the transaction is too large.
     pub fn unname_root(&mut self, root: &Cid, core: &CoreId, path: &MapPath) -> Result<(), TxError> {
         self.delete(&keys::name(root, core, path))
+    }
+
+    /// Sets or, with `None`, removes a record of this node that stands for notes of what a root of `core` reaches, so
+    /// many of them: they count for the core as long as the record is there. `before` says for how many the record
+    /// stands that is there now, if one is.
+    ///
+    /// # Errors
+    /// [`TxError`] when the transaction is too large.
+    pub fn put_reach_mark(
+        &mut self,
+        namespace: &str,
+        key: &[u8],
+        core: &CoreId,
+        before: u64,
+        mark: Option<(&[u8], u64)>,
+    ) -> Result<(), TxError> {
+        let key = keys::meta(namespace, key);
+        let counter = Bytes::from(keys::reach_notes(core));
+        let count = |notes: i64| Count { key: counter.clone(), add: [notes, 0, 0, 0] };
+        self.remove(&key, &count(i64::try_from(before).unwrap_or(i64::MAX).saturating_neg()))?;
+        match mark {
+            Some((value, notes)) => {
+                self.upsert(&key, value, &count(i64::try_from(notes).unwrap_or(i64::MAX)))
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kubelt_api::{ContentVersion, ListingEntry, ListingKind};
+use kubelt_api::{ContentRemoved, ContentVersion, Fate, ListingEntry, ListingKind};
 
 use super::caller::Caller;
 use super::target::CoreTarget;
-use crate::output::{bytes_text, columns, short_time};
+use crate::output::{bytes_text, columns, count_text, short_time};
 
 #[derive(Debug, Args)]
 pub(super) struct LsArgs {
@@ -64,11 +64,13 @@ impl RmArgs {
         let mut cleared = Vec::new();
         for target in &self.targets {
             let (client, core) = caller.reach(target)?;
-            client.remove(&core, target.path.trim_end_matches('/'))?;
-            cleared.push(target.to_string());
+            let removed = client.remove(&core, target.path.trim_end_matches('/'))?;
+            cleared.push((target.to_string(), removed));
         }
-        let words = || format!("cleared {}", cleared.join(", "));
-        caller.out.result(&serde_json::json!({ "cleared": cleared }), words)?;
+        let words = || cleared.iter().map(|(target, removed)| told(target, removed)).collect::<String>();
+        let targets: Vec<&String> = cleared.iter().map(|(target, _)| target).collect();
+        let removed: Vec<&ContentRemoved> = cleared.iter().map(|(_, removed)| removed).collect();
+        caller.out.result(&serde_json::json!({ "cleared": targets, "removed": removed }), words)?;
         Ok(())
     }
 }
@@ -82,10 +84,45 @@ impl VersionsArgs {
                 short_time(&version.at),
                 version.size.map(bytes_text).unwrap_or_default(),
                 version.cid.clone().unwrap_or_else(|| "cleared".to_owned()),
-                if version.effective { String::new() } else { "does not count".to_owned() },
+                match (version.effective, version.held) {
+                    (false, _) => "does not count".to_owned(),
+                    (true, false) if version.cid.is_some() => "no longer held".to_owned(),
+                    (true, _) => String::new(),
+                },
             ]
         };
         caller.out.result(&versions, || columns(&versions.versions.iter().map(row).collect::<Vec<_>>()))?;
         Ok(())
     }
+}
+
+/// What became of the content at a path.
+fn told(target: &str, removed: &ContentRemoved) -> String {
+    let blocks = |count, bytes| format!("{} ({})", count_text(count, "block"), bytes_text(bytes));
+    let fate = match removed.fate {
+        Fate::Nothing => "there was nothing at exactly this path".to_owned(),
+        Fate::KeptAsVersion => match removed.versions_kept.as_str() {
+            "all" => "its content stays: the core keeps all versions".to_owned(),
+            count => format!("its content stays: the core keeps the newest {count} versions of each path"),
+        },
+        Fate::UsedByOthers => {
+            format!(
+                "its content stays: it is kept by {} of the core",
+                count_text(removed.other_paths, "other path")
+            )
+        }
+        Fate::Queued => match removed.blocks {
+            None => "what nothing else uses is freed in the background".to_owned(),
+            Some(found) => {
+                let stay = match found.stay {
+                    0 => String::new(),
+                    count => {
+                        format!("; {} stay, which other content uses too", blocks(count, found.stay_bytes))
+                    }
+                };
+                format!("{} queued to be freed{stay}", blocks(found.freed, found.freed_bytes))
+            }
+        },
+    };
+    format!("cleared {target}: {fate}\n")
 }

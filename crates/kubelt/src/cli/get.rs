@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 use kubelt_api::Code;
+use kubelt_content::parse_cid;
 
 use super::caller::Caller;
 use super::target::{CoreTarget, ReadTarget};
 use crate::client::{Client, ClientError, CorePlace, Download, gateway_path};
-use crate::download::{Directory, Verdict, save};
+use crate::download::{Directory, Fetched, Tree, Verdict, save};
 use crate::output::{bytes_text, count_text};
 
 #[derive(Debug, Args)]
@@ -33,11 +34,7 @@ impl GetArgs {
                 let client = caller.client()?;
                 let download = match client.gateway(&gateway_path(cid, path), self.range.as_deref()) {
                     // Only directories are sent on, to the address with a slash.
-                    Err(ClientError::Moved { .. }) => {
-                        bail!(
-                            "this is a directory; get a file in it with its name after the CID, or all of it by its path in a core"
-                        )
-                    }
+                    Err(ClientError::Moved { .. }) => return self.tree(caller, &client, cid, path),
                     result => result?,
                 };
                 // The node's word for what a path below a CID leads to is as good as its bytes.
@@ -120,19 +117,38 @@ impl GetArgs {
         core: &CorePlace,
         path: &str,
     ) -> Result<()> {
-        let Some(to) = self.output.as_deref().filter(|to| *to != Path::new("-")) else {
-            bail!(
-                "`{target}` is a directory; name one to write it to with `-o DIR`, or list it with `kubelt ls {target}`"
-            );
-        };
-        if self.range.is_some() {
-            bail!("`{target}` is a directory, and a directory has no range of bytes");
-        }
+        let list = format!(", or list it with `kubelt ls {target}`");
+        let to = self.destination_of_directory(&target.to_string(), &list)?;
         let listing = client.whole_listing(core, path)?;
         let progress = caller.out.progress("getting", Some(0));
         let fetched = Directory { client, core, progress: &progress }.save(path, &listing, to);
         progress.finish();
-        let fetched = fetched?;
+        Self::tell(caller, to, &fetched?)
+    }
+
+    /// A directory by its CID.
+    fn tree(&self, caller: &Caller, client: &Client, cid: &str, path: &str) -> Result<()> {
+        let name = gateway_path(cid, path);
+        let to = self.destination_of_directory(&name, "")?;
+        let root = parse_cid(cid)?;
+        let progress = caller.out.progress("getting", Some(0));
+        let fetched = Tree::new(client, &progress).save(&root, path, to);
+        progress.finish();
+        Self::tell(caller, to, &fetched?)
+    }
+
+    fn destination_of_directory(&self, name: &str, or: &str) -> Result<&Path> {
+        if self.range.is_some() {
+            bail!("`{name}` is a directory, and a directory has no range of bytes");
+        }
+        match self.output.as_deref().filter(|to| *to != Path::new("-")) {
+            Some(to) => Ok(to),
+            None => bail!("`{name}` is a directory; name one to write it to with `-o DIR`{or}"),
+        }
+    }
+
+    /// What was fetched of a directory.
+    fn tell(caller: &Caller, to: &Path, fetched: &Fetched) -> Result<()> {
         for link in &fetched.left_out {
             caller.out.warn(&format!("`{link}` is a symbolic link out of the directory and was left out"));
         }

@@ -3,10 +3,10 @@
 use std::io::Read;
 
 use kubelt_api::{
-    CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentVersions, CoreImport, CoreView,
-    EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt, OpsPage, Possession,
-    PossessionRequest, RemotePinList, RemotePinSetting, SessionCreated, SessionList, SessionRequest,
-    StateEntry, StatePage, Visibility,
+    CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentRemoved, ContentVersions,
+    CoreImport, CoreUsage, CoreView, EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt,
+    OpsPage, Possession, PossessionRequest, RemotePinList, RemotePinSetting, SessionCreated, SessionList,
+    SessionRequest, StateEntry, StatePage, Visibility,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -135,8 +135,13 @@ impl Client {
     }
 
     /// Clears a path.
-    pub(crate) fn remove(&self, core: &CorePlace, path: &str) -> Result<(), ClientError> {
-        self.send(self.request(Method::DELETE, &core.content(path)), SendBody::none()).map(drop)
+    pub(crate) fn remove(&self, core: &CorePlace, path: &str) -> Result<ContentRemoved, ClientError> {
+        self.read_json(self.send(self.request(Method::DELETE, &core.content(path)), SendBody::none())?)
+    }
+
+    /// What a core uses, and what its content needs of that.
+    pub(crate) fn usage(&self, core: &CorePlace) -> Result<CoreUsage, ClientError> {
+        self.get_json(&core.api("usage"))
     }
 
     /// The state at and below a path of the map, every page of it.

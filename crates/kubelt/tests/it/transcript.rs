@@ -58,11 +58,33 @@ fn a_wallet_opens_its_core_and_publishes_what_anybody_can_check() {
         Some("data/list.json")
     );
 
+    // By its CID: every block is checked on the way.
+    let fetched = bob.json(&["get", cid, "-o", "by-cid"]);
+    assert_eq!((&fetched["fetched"]["files"], &fetched["fetched"]["verified"]), (&6.into(), &6.into()));
+    assert_eq!(bob.read("by-cid/video.mp4"), ann.read("site/video.mp4"));
+    assert_eq!(bob.read("by-cid/data/list.json"), b"[1, 2, 3]");
+    #[cfg(unix)]
+    assert_eq!(
+        fs::read_link(bob.dir().join("by-cid/latest")).expect("it is a link").to_str(),
+        Some("data/list.json")
+    );
+    bob.run(&["get", &format!("{cid}/data"), "-o", "below"]);
+    assert_eq!(bob.read("below/list.json"), b"[1, 2, 3]");
+    assert!(bob.fails(&["get", cid]).contains("-o DIR"));
+
+    let usage = ann.json(&["usage"]);
+    assert_eq!(usage["content"]["loose_blocks"], 0);
+    assert_eq!(usage["content"]["kept_bytes"], usage["usage"]["block_bytes"]);
+    assert!(ann.run(&["usage", "@me"]).contains("kept by paths"));
+    assert!(bob.fails(&["usage", place]).contains("sign in"));
+
     let listed = ann.json(&["ls", "@me/site"]);
     let names: Vec<&str> =
         listed["entries"].as_array().expect("a list").iter().map(|entry| text(entry, "name")).collect();
     assert_eq!(names, [".well-known", "data", "empty", "index.html", "latest", "style.css", "video.mp4"]);
-    ann.run(&["rm", "@me/site"]);
+    let removed = ann.run(&["rm", "@me/site"]);
+    assert!(removed.contains("queued to be freed"), "{removed}");
+    assert!(ann.run(&["versions", "@me/site"]).contains("no longer held"));
     assert_eq!(node.fetch(&format!("{place}/site/index.html")).0, 404);
     assert_eq!(node.fetch(&format!("/ipfs/{cid}/style.css")).0, 404);
     let versions = ann.json(&["versions", "@me/site"]);

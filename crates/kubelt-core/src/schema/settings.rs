@@ -1,0 +1,51 @@
+//! Settings of which the form is checked when they are made.
+//!
+//! What one version takes every later one takes too, so an operation that is there already is never refused for these:
+//! whoever reads a setting takes what does not fit as if it asked for the safest. But nobody should find out later that
+//! a slip of the pen was taken.
+
+use ipld_core::ipld::Ipld;
+
+use super::{
+    SchemaError, Visibility, check,
+    fields::{Fields, text},
+};
+use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
+
+/// Checks a value that is about to be put at `path`: what [`check`] says, and that known settings have their form.
+///
+/// | path | value |
+/// | --- | --- |
+/// | `config/versions` | `keep`: a number from 1 to [`VERSIONS_KEPT_MAX`], or `all` |
+/// | `config/pins` | `visibility`: `public`, `members` or `private` |
+///
+/// # Errors
+/// [`SchemaError`] names the first rule that is broken.
+pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
+    check(path, value)?;
+    if matches!(value, Ipld::Null) {
+        return Ok(());
+    }
+    match path.as_str() {
+        "config/versions" => {
+            let fields = Fields::of(value)?;
+            fields.required("keep", "a number of versions from 1 to 1,000, or `all`", keep)?;
+            fields.only(&["keep"])
+        }
+        "config/pins" => {
+            let fields = Fields::of(value)?;
+            let word = |value| text(value)?.parse::<Visibility>().ok();
+            fields.required("visibility", "`public`, `members` or `private`", word)?;
+            fields.only(&["visibility"])
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keep(value: &Ipld) -> Option<()> {
+    let fits = match value {
+        Ipld::Integer(count) => (1..=VERSIONS_KEPT_MAX as i128).contains(count),
+        other => text(other) == Some("all"),
+    };
+    fits.then_some(())
+}
