@@ -68,6 +68,11 @@ impl SignedOp {
         &self.signed.header.by
     }
 
+    /// Refuses what its maker should not sign, though it would be taken from a log that has it.
+    pub(crate) fn check_new(&self) -> Result<(), WriteError> {
+        self.body.as_ref().map_or(Ok(()), |body| check_new(&body.act))
+    }
+
     pub(crate) fn at(&self) -> (Hlc, OpId) {
         (self.signed.header.at, self.signed.id())
     }
@@ -181,7 +186,10 @@ impl<'a> Batch<'a> {
     /// Judges one write and takes it in.
     pub(crate) fn apply(&mut self, write: Write, sessions: &SessionTable) -> Result<Written, WriteError> {
         let op = match write {
-            Write::Act { session, act } => self.sign(&session, act)?,
+            Write::Act { session, act } => {
+                check_new(&act)?;
+                self.sign(&session, act)?
+            }
             Write::Op(op) => *op,
         };
         let SignedOp { signed, body, facts, login } = op;
@@ -316,6 +324,12 @@ impl<'a> Batch<'a> {
         let now = Named { root: entry.cid, visibility: entry.visibility, partial, op, at };
         Ok(opens.then_some(now))
     }
+}
+
+/// Refuses a setting of the wrong form, for whoever is about to make it.
+fn check_new(act: &Act) -> Result<(), WriteError> {
+    let Act::Put { path, value } = act else { return Ok(()) };
+    schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))
 }
 
 /// The content entry in a stored value; none where the value is something else.

@@ -273,7 +273,10 @@ impl Exchange {
         checker: &mut Checker,
     ) -> Result<SignedOp, OpsError> {
         match self.check(core, posted, checker) {
-            Ok(op) if insider || self.cores.has_part(core, op.by()).await? => Ok(op),
+            Ok(op) if insider || self.cores.has_part(core, op.by()).await? => {
+                op.check_new()?;
+                Ok(op)
+            }
             Err(error) if insider => Err(error.into()),
             Ok(_) | Err(_) => Err(OpsError::NotFound),
         }
