@@ -2,11 +2,13 @@
 //!
 //! A foreign record is taken from anybody who has a valid one, kept while it is valid and given to anybody:
 //! whoever signs it is not asked who they are. Of two records of one name the better one stays, so an old one
-//! cannot be brought back.
+//! cannot be brought back. Where there is no room, those give way that nobody brought or asked for the longest
+//! ([`foreign`]).
 //!
 //! Every core has a name here that follows what it publishes ([`own`]). The key is the node's, one for each core,
 //! kept in the node's own records and in nothing that leaves it.
 
+mod foreign;
 mod own;
 mod stale;
 mod tree;
@@ -14,22 +16,19 @@ mod worker;
 
 use std::{cmp::Ordering, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use kubelt_content::ipns::{Name, Record, RecordError, ValidateError};
 use kubelt_store::{CommitError, Store, TxError};
+use parking_lot::Mutex as SyncMutex;
 use tokio::sync::{Mutex, OnceCell};
 
+use self::foreign::{Asked, Kept};
 pub use self::own::OwnNameError;
 pub(crate) use self::{
     own::{OWN_ROOT, concerns, retire},
     stale::Stale,
 };
-use crate::{
-    StoreError,
-    clock::Clock,
-    cores::Cores,
-    exposures::Exposures,
-    limits::{IPNS_BYTES_MAX, IPNS_RECORDS_MAX},
-};
+use crate::{StoreError, clock::Clock, cores::Cores, exposures::Exposures};
 
 /// Records of foreign names, by the multihash of the name.
 const FOREIGN: &str = "ipns";
@@ -48,17 +47,12 @@ struct Inner {
     /// One writer of foreign records at a time: the better record is looked for before one is written. It holds
     /// what all of them take, once that was counted.
     foreign: Mutex<OnceCell<Kept>>,
+    /// When foreign names were asked for.
+    asked: SyncMutex<Asked>,
     /// One maker of keys at a time.
     making_keys: Mutex<()>,
     /// One rebuild of a name at a time.
     rebuilding: [Mutex<()>; 16],
-}
-
-/// What the foreign records take.
-#[derive(Debug, Clone, Copy, Default)]
-struct Kept {
-    records: usize,
-    bytes: usize,
 }
 
 /// Why a record was not kept.
@@ -78,9 +72,6 @@ pub enum PutRecordError {
         /// The sequence of the one that is here.
         sequence: u64,
     },
-    /// No room for further names.
-    #[error("the node keeps as many records of other names as it may; try again when some have expired")]
-    Full,
     /// The store failed.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
@@ -100,8 +91,19 @@ impl Ipns {
         exposures: Exposures,
         stale: Arc<Stale>,
     ) -> Self {
-        let (foreign, making_keys, rebuilding) = (Mutex::default(), Mutex::default(), Default::default());
-        Self(Arc::new(Inner { store, clock, cores, exposures, stale, foreign, making_keys, rebuilding }))
+        let (foreign, asked) = (Mutex::default(), SyncMutex::default());
+        let (making_keys, rebuilding) = (Mutex::default(), Default::default());
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            cores,
+            exposures,
+            stale,
+            foreign,
+            asked,
+            making_keys,
+            rebuilding,
+        }))
     }
 
     /// The valid record of a name that is here: of a foreign one as it was put, of a core's own name one that
@@ -113,7 +115,12 @@ impl Ipns {
         if let Some(core) = self.core_of(name)? {
             return self.own_record(&core).await;
         }
-        Ok(self.foreign(name)?.filter(|record| record.validity_end() >= self.now()))
+        let record = self.foreign(name)?.filter(|record| record.validity_end() >= self.now());
+        if record.is_some() {
+            // Only of names that are kept, so no more of them than of those.
+            self.0.asked.lock().insert(key(name), self.0.clock.now_ms());
+        }
+        Ok(record)
     }
 
     /// Keeps a record of a name, if it is valid and better than what is here. Durable when it returns.
@@ -136,50 +143,40 @@ impl Ipns {
                 Ordering::Less => return Err(PutRecordError::Older { sequence: before.sequence() }),
             }
         }
-        kept.get_or_try_init(async || self.count_foreign()).await?;
-        let kept = kept.get_mut().expect("counted just now");
-        let (old_bytes, bytes) = (before.as_ref().map_or(0, |record| record.encode().len()), record.encode());
-        let after = Kept {
-            records: kept.records + usize::from(before.is_none()),
-            bytes: kept.bytes - old_bytes.min(kept.bytes) + bytes.len(),
-        };
-        if after.records > IPNS_RECORDS_MAX || after.bytes > IPNS_BYTES_MAX {
-            return Err(PutRecordError::Full);
-        }
+        kept.get_or_try_init(async || Kept::read(store)).await?;
+        let room = kept.get_mut().expect("read just now");
         let mut tx = store.begin();
-        tx.put_meta(FOREIGN, &key(name), Some(bytes))?;
-        tx.commit().await?;
-        *kept = after;
-        Ok(())
+        let now_ms = self.0.clock.now_ms();
+        let put = room.put(&mut tx, &key(name), record.encode(), now_ms, &mut self.0.asked.lock());
+        let done = match put {
+            Ok(()) => tx.commit().await.map_err(PutRecordError::from),
+            Err(error) => Err(error.into()),
+        };
+        if done.is_err() {
+            // What was counted did not happen: it is read again.
+            kept.take();
+        }
+        done
     }
 
     /// Forgets foreign records that have expired.
     async fn forget_expired(&self) -> Result<(), PutRecordError> {
         let mut kept = self.0.foreign.lock().await;
-        let (now, mut left, mut tx) = (self.now(), Kept::default(), self.0.store.begin());
+        // Read anew each time: what is in memory must not differ from what is there for ever.
+        let (mut left, now, mut tx) = (Kept::read(&self.0.store)?, self.now(), self.0.store.begin());
+        if let Some(kept) = kept.take() {
+            left.room = kept.room;
+        }
         for row in self.0.store.meta_scan(FOREIGN, &[], None) {
             let (key, bytes) = row?;
-            match Record::decode(bytes.clone()) {
-                Ok(record) if record.validity_end() >= now => {
-                    left.records += 1;
-                    left.bytes += bytes.len();
-                }
-                _ => tx.put_meta(FOREIGN, &key, None)?,
+            let lives = Record::decode(bytes).is_ok_and(|record| record.validity_end() >= now);
+            if !lives {
+                left.forget(&mut tx, &key, &mut self.0.asked.lock())?;
             }
         }
         tx.commit().await?;
         *kept = OnceCell::new_with(Some(left));
         Ok(())
-    }
-
-    fn count_foreign(&self) -> Result<Kept, StoreError> {
-        let mut kept = Kept::default();
-        for row in self.0.store.meta_scan(FOREIGN, &[], None) {
-            let (_key, bytes) = row?;
-            kept.records += 1;
-            kept.bytes += bytes.len();
-        }
-        Ok(kept)
     }
 
     /// The foreign record that is stored, expired or not.
@@ -194,8 +191,8 @@ impl Ipns {
 }
 
 /// The multihash of a name.
-fn key(name: &Name) -> Vec<u8> {
-    name.hash().to_bytes()
+fn key(name: &Name) -> Bytes {
+    name.hash().to_bytes().into()
 }
 
 #[cfg(test)]

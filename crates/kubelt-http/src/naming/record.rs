@@ -161,7 +161,6 @@ impl From<PutRecordError> for ApiError {
                 Self::new(Code::BadRequest, crate::problem::chain(&error))
             }
             PutRecordError::Older { .. } => Self::new(Code::Conflict, error.to_string()),
-            PutRecordError::Full => Self::new(Code::Unavailable, error.to_string()),
             PutRecordError::Store(error) => error.into(),
             PutRecordError::Tx(error) => error.into(),
             PutRecordError::Commit(error) => error.into(),

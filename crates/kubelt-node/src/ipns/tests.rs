@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_core::CoreId;
@@ -52,4 +58,61 @@ async fn records_and_keys_outlive_a_restart_and_expired_records_are_forgotten() 
     // Nobody but this node signs for its own names.
     let other = node.ipns.put(&name, record(&long, 9, 2_000)).await;
     assert!(matches!(other, Err(PutRecordError::Invalid(_))), "{other:?}");
+}
+
+#[tokio::test]
+async fn what_nobody_brings_or_asks_for_gives_way_and_no_own_name_does() {
+    let store = Store::memory(Options::default());
+    let clock = Arc::new(Moving::default());
+    let node = Node::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+    let own = node.ipns.name_of(&CoreId::of(b"some core")).await.expect("made");
+    let key = |n: u8| SecretKey::from_seed(&[n; 32]);
+    let put = async |n: u8, sequence: u64| {
+        clock.0.fetch_add(1_000, Ordering::Relaxed);
+        node.ipns.put(&key(n).name(), record(&key(n), sequence, u64::from(u32::MAX))).await.expect("kept");
+    };
+    let is_here = async |n: u8| node.ipns.record(&key(n).name()).await.expect("readable").is_some();
+    for n in 1..=3 {
+        put(n, 1).await;
+    }
+    node.ipns.0.foreign.lock().await.get_mut().expect("three were put").room.records = 3;
+    // The first is asked for, the second is brought again: the third has waited the longest.
+    clock.0.fetch_add(1_000, Ordering::Relaxed);
+    assert!(is_here(1).await);
+    put(2, 2).await;
+    put(4, 1).await;
+    let stored = || store.meta_scan(super::FOREIGN, &[], None).count();
+    assert_eq!(stored(), 3);
+    assert!(!is_here(3).await);
+    // Anybody may bring as many names as they like: they push each other out.
+    for n in 10..200 {
+        assert!(is_here(1).await, "what is asked for stays");
+        put(n, 1).await;
+        assert_eq!(stored(), 3);
+    }
+    assert!(!is_here(2).await && !is_here(4).await && is_here(198).await && is_here(199).await);
+    assert_eq!(node.ipns.name_of(&CoreId::of(b"some core")).await.expect("kept"), own);
+    // Bytes count too, and one that is too large for what is left takes the place of several.
+    let bytes = record(&key(1), 1, u64::from(u32::MAX)).encode().len();
+    node.ipns.0.foreign.lock().await.get_mut().expect("it was read").room.bytes = 2 * bytes + 1;
+    put(7, 1).await;
+    assert_eq!(stored(), 2);
+    // Dates outlive a restart.
+    let again = Node::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
+    clock.0.fetch_add(1_000, Ordering::Relaxed);
+    again.ipns.put(&key(8).name(), record(&key(8), 1, u64::from(u32::MAX))).await.expect("kept");
+    assert_eq!(stored(), 3, "as many as a node may keep by default");
+    again.ipns.0.foreign.lock().await.get_mut().expect("it was read").room.records = 1;
+    again.ipns.put(&key(9).name(), record(&key(9), 1, u64::from(u32::MAX))).await.expect("kept");
+    assert_eq!(stored(), 1);
+}
+
+/// A clock that the test moves.
+#[derive(Debug, Default)]
+struct Moving(AtomicU64);
+
+impl Clock for Moving {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
