@@ -42,8 +42,9 @@ pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use content::{
     Blocks, CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, Fate,
-    File, Found, Freed, Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks, Reached, Removed, Stored, Target, Upload, UploadError,
-    Used, UsedContent, Version, VersionsKept, content_path,
+    File, Found, Freed, Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks,
+    Reached, Removed, Stored, Target, Upload, UploadError, Used, UsedContent, Version, VersionsKept,
+    content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

@@ -6,13 +6,11 @@
 //! whether they are visible on it to whoever pins, and takes possession of those that are (`take.rs`).
 
 mod list;
+mod looks;
 mod record;
 mod take;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use cid::Cid;
 use kubelt_content::{
@@ -22,7 +20,7 @@ use kubelt_content::{
 use kubelt_core::{Act, CoreId, MapPath, Verb, codec, limits::VALUE_BYTES_MAX, schema::Visibility};
 use kubelt_store::Store;
 use parking_lot::Mutex;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Mutex as AsyncMutex;
 
 pub use list::{PinFilter, PinPage, TextMatch};
 pub use record::{NewPin, Pin, PinLimit, PinStatus};
@@ -34,7 +32,7 @@ use crate::{
     clock::{Clock, random},
     content::{Content, UploadError},
     cores::{Cores, LoadError},
-    limits::{PIN_CORES_CACHED_MAX, PIN_ID_BYTES_MAX, PIN_TAKES_MAX},
+    limits::{PIN_CORES_CACHED_MAX, PIN_ID_BYTES_MAX},
     session::Session,
     write::{Write, WriteError, content_entry},
 };
@@ -63,9 +61,7 @@ struct Shared {
     /// The date of the newest pin of each core, in milliseconds since the Unix epoch: each pin has its own.
     newest_ms: Mutex<HashMap<CoreId, u64>>,
     /// Pins whose blocks are being looked for, or were a moment ago.
-    takes: Mutex<HashMap<(CoreId, MapPath), take::Take>>,
-    slots: Semaphore,
-    running: AtomicU64,
+    looks: Mutex<looks::Looks>,
 }
 
 /// Why a pin was not made, changed or shown.
@@ -102,9 +98,7 @@ impl Pins {
         let shared = Shared {
             changing: std::array::from_fn(|_| AsyncMutex::default()),
             newest_ms: Mutex::default(),
-            takes: Mutex::default(),
-            slots: Semaphore::new(PIN_TAKES_MAX),
-            running: AtomicU64::new(0),
+            looks: Mutex::default(),
         };
         Self { store, cores, content, clock, shared: Arc::new(shared) }
     }

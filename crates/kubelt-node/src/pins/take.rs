@@ -5,23 +5,20 @@
 //! elsewhere is as missing as what nobody has. All of it runs in the background and behind one bound, so that
 //! no answer waits for it.
 
-use std::{collections::HashSet, sync::atomic::Ordering};
+use std::collections::HashSet;
 
 use cid::Cid;
 use kubelt_content::read::{ReadError, Walk, WalkError, WalkLimits};
 use kubelt_core::{CoreId, MapPath};
 use kubelt_store::CommitError;
 
-use super::Pins;
+use super::{Pins, looks::Look};
 use crate::{
     StoreError,
     access::Reader,
     blocks::{BlockError, PossessedBlocks, Within},
     content::{ContentError, Incomplete, UploadError},
-    limits::{
-        DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_MISSING_MAX, PIN_RETRY, PIN_ROUNDS_MAX,
-        PIN_TAKES_REMEMBERED_MAX, PINS_PER_ARRIVAL_MAX,
-    },
+    limits::{DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_MISSING_MAX, PIN_ROUNDS_MAX, PINS_PER_ARRIVAL_MAX},
     names::named,
 };
 
@@ -35,13 +32,6 @@ const NO_ROOM: &str = "the core's quota is used up";
 /// Why pins failed, by core and path: the CID that failed, a zero byte, and the reason.
 const TROUBLE: &str = "pin-trouble";
 
-/// A look for blocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Take {
-    began_ms: u64,
-    running: bool,
-}
-
 /// What became of one look.
 #[derive(Debug)]
 enum Outcome {
@@ -53,33 +43,18 @@ enum Outcome {
 impl Pins {
     /// Looks for the blocks of a pin in the background, unless that was done a moment ago.
     pub(super) fn take(&self, core: &CoreId, path: MapPath, reader: Reader) {
-        let key = (*core, path);
-        let now_ms = self.clock.now_ms();
-        let pause_ms = u64::try_from(PIN_RETRY.as_millis()).expect("seconds fit");
-        let recent = |take: &Take| take.running || now_ms < take.began_ms.saturating_add(pause_ms);
-        {
-            let mut takes = self.shared.takes.lock();
-            if takes.get(&key).is_some_and(recent) {
-                return;
-            }
-            if takes.len() >= PIN_TAKES_REMEMBERED_MAX {
-                takes.retain(|_, take| recent(take));
-                if takes.len() >= PIN_TAKES_REMEMBERED_MAX {
-                    return;
-                }
-            }
-            takes.insert(key.clone(), Take { began_ms: now_ms, running: true });
+        let look = Look { core: *core, path, reader };
+        if !self.shared.looks.lock().ask(look, self.clock.now_ms()) {
+            return;
         }
-        self.shared.running.fetch_add(1, Ordering::AcqRel);
         let this = self.clone();
         tokio::spawn(async move {
-            let slot = this.shared.slots.acquire().await;
-            this.look(&key.0, &key.1, &reader).await;
-            drop(slot);
-            if let Some(take) = this.shared.takes.lock().get_mut(&key) {
-                take.running = false;
+            loop {
+                let next = this.shared.looks.lock().next();
+                let Some(Look { core, path, reader }) = next else { return };
+                this.look(&core, &path, &reader).await;
+                this.shared.looks.lock().done(&core, &path);
             }
-            this.shared.running.fetch_sub(1, Ordering::AcqRel);
         });
     }
 
@@ -115,12 +90,12 @@ impl Pins {
     }
 
     pub(super) fn is_taking(&self, core: &CoreId, path: &MapPath) -> bool {
-        self.shared.takes.lock().get(&(*core, path.clone())).is_some_and(|take| take.running)
+        self.shared.looks.lock().is_open(core, path)
     }
 
     /// Whether blocks are being looked for at all.
     pub fn is_busy(&self) -> bool {
-        self.shared.running.load(Ordering::Acquire) > 0
+        self.shared.looks.lock().is_busy()
     }
 
     /// Why a pin of this CID failed at this path, where it did.
