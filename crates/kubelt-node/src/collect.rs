@@ -23,11 +23,13 @@
 //! hold nothing of it. So nobody keeps anything by reading slowly, or again and again.
 
 mod keeps;
+mod leaks;
 mod leases;
 mod queue;
 mod worker;
 
 pub(crate) use keeps::{Keep, VERSIONS, is_kept, keep_of, keepers, set_kept};
+pub use leaks::{Leaks, SweepError};
 pub(crate) use leases::{Lease, Leases, Stamps, end_lease, is_leased, lease};
 pub(crate) use queue::{Job, enqueue};
 pub(crate) use worker::Collector;

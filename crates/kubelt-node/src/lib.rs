@@ -40,6 +40,7 @@ mod write;
 pub use access::Reader;
 pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
+pub use collect::{Leaks, SweepError};
 pub use content::{
     Blocks, CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, Fate,
     File, Found, Freed, Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks,

@@ -96,6 +96,20 @@ pub(crate) fn owner(core: &CoreId, cid: &Cid) -> Vec<u8> {
     [owners(cid).as_slice(), core.digest()].concat()
 }
 
+/// All that the roots of a core reach.
+pub(crate) fn all_reachers(core: &CoreId) -> Vec<u8> {
+    of_core(b'G', core)
+}
+
+/// Block and root of a row that says that the one is reached by the other.
+pub(crate) fn parse_reacher(key: &[u8]) -> Option<(Cid, Cid)> {
+    let (len, rest) = key.get(33..)?.split_first()?;
+    let (hash, rest) = rest.split_at_checked(usize::from(*len))?;
+    let (codec, root) = rest.split_first_chunk::<8>()?;
+    let hash = cid::multihash::Multihash::from_bytes(hash).ok()?;
+    Some((Cid::new_v1(u64::from_be_bytes(*codec), hash), Cid::try_from(root).ok()?))
+}
+
 /// All roots of a core that reach a block's bytes, whatever it is read as.
 pub(crate) fn reachers(core: &CoreId, cid: &Cid) -> Vec<u8> {
     let hash = hash(cid);

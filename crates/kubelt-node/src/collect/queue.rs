@@ -1,5 +1,7 @@
 //! What waits to be collected, in the order in which it is due.
 
+use std::collections::HashSet;
+
 use cid::Cid;
 use kubelt_core::CoreId;
 use kubelt_store::{Store, Tx, TxError};
@@ -9,7 +11,7 @@ use crate::StoreError;
 const QUEUE: &str = "collect";
 
 /// Something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Job {
     /// A root that a path of the core let go, or that was linked and perhaps never named.
     Root { core: CoreId, root: Cid },
@@ -50,6 +52,15 @@ pub(crate) fn first(store: &Store) -> Result<Option<Queued>, StoreError> {
         }
     }
     Ok(None)
+}
+
+/// All jobs, whenever they are due.
+pub(crate) fn all(store: &Store) -> Result<HashSet<Job>, StoreError> {
+    let mut jobs = HashSet::new();
+    for row in store.meta_scan(QUEUE, &[], None) {
+        jobs.extend(decode(&row?.0).map(|(_due_ms, job)| job));
+    }
+    Ok(jobs)
 }
 
 /// How many jobs are due, `max` at most.

@@ -17,7 +17,7 @@ use kubelt_core::{Act, EoaKey, codec, schema::Visibility};
 use kubelt_store::{Options, Store};
 
 use crate::{
-    Ask, Clock, ContentError, Found, Node, Reader, Session, Target, Write, content_path,
+    Ask, Clock, ContentError, Found, Leaks, Node, Reader, Session, Target, Write, content_path,
     limits::{EXPORT_HOLD_MS, GRACE_MS, HELD_LOOK_MS},
     worker::Step,
 };
@@ -115,6 +115,11 @@ impl World {
         assert_eq!(here.len(), expected.len(), "blocks that nothing reaches are still there");
         let usage = self.store.usage(&self.session.core).expect("reads");
         assert_eq!(usage.blocks, here.len() as u64);
+        self.no_leaks();
+    }
+
+    fn no_leaks(&self) {
+        assert_eq!(Leaks::find(&self.store, self.clock.now_ms()).expect("reads"), Leaks::default());
     }
 }
 
@@ -303,6 +308,55 @@ async fn a_block_under_two_codecs_goes_like_any_other() {
     world.remove("a").await;
     world.collect().await;
     world.check(&BTreeSet::new());
+}
+
+/// What a fault elsewhere would leave is found, and a sweep mends what the collector can.
+#[tokio::test]
+async fn leaks_are_found_and_swept() {
+    let world = World::new().await;
+    let core = world.session.core;
+    world.put("a", 1, Visibility::Private).await;
+    let gone = world.put("b", 3, Visibility::Private).await;
+    world.tick(3 * GRACE_MS);
+    world.collect().await;
+    world.no_leaks();
+    let mut tx = world.store.begin();
+    // A possession, and a block of nobody.
+    let (lost, _info) = Profile::default().leaf(body(6));
+    tx.put_block(&core, lost.cid(), lost.data().clone()).expect("fits");
+    let (nobody, _info) = Profile::default().leaf(body(9));
+    tx.put_block(&core, nobody.cid(), nobody.data().clone()).expect("fits");
+    // A root of which nothing is noted but what it reaches.
+    let (stray, _info) = Profile::default().leaf(body(12));
+    tx.put_block(&core, stray.cid(), stray.data().clone()).expect("fits");
+    tx.reach(&core, stray.cid(), [stray.cid()]).expect("fits");
+    tx.commit().wait().expect("is committed");
+    let mut tx = world.store.begin();
+    tx.dispossess(&core, nobody.cid()).expect("fits");
+    // A path that lets go of its root without a word.
+    let path = content_path(&["b".to_owned()]).expect("a path");
+    let entry = world.store.meta_scan("kept", core.digest(), None);
+    let kept: Vec<Bytes> = entry.map(|row| row.expect("reads").0).collect();
+    for key in kept.iter().filter(|key| key.ends_with(path.as_str().as_bytes())) {
+        tx.put_meta("kept", key, None).expect("fits");
+    }
+    tx.unname_root(&gone, &core, &path).expect("fits");
+    tx.commit().wait().expect("is committed");
+    let now_ms = world.clock.now_ms();
+    let leaks = Leaks::find(&world.store, now_ms).expect("reads");
+    assert_eq!((leaks.unowned, leaks.unreached, leaks.stray, leaks.unkept), (1, 1, 1, 1), "{leaks:?}");
+    assert_eq!(leaks.miscounted, []);
+    leaks.queue_sweeps(&world.store, now_ms).expect("is queued");
+    world.tick(GRACE_MS);
+    world.collect().await;
+    world.tick(3 * GRACE_MS);
+    world.collect().await;
+    let left = Leaks::find(&world.store, world.clock.now_ms()).expect("reads");
+    assert_eq!((left.unowned, left.unreached, left.stray, left.unkept), (1, 0, 0, 0), "{left:?}");
+    for cid in [&gone, lost.cid(), stray.cid()] {
+        assert!(!world.store.has_block(cid).expect("reads"), "`{cid}` is still there");
+    }
+    assert!(blocks_of(1).iter().all(|cid| world.store.has_block(cid).expect("reads")));
 }
 
 /// Random steps against a model, seeded.

@@ -38,6 +38,25 @@ impl Store {
         })
     }
 
+    /// All that the roots of `core` reach: block and root.
+    pub fn reach_rows(
+        &self,
+        core: &CoreId,
+    ) -> impl Iterator<Item = Result<(Cid, Cid), ReadError>> + Send + use<> {
+        self.0.index.scan(Range::prefix(&keys::all_reachers(core)), false).map(|row| {
+            let (key, _empty) = row?;
+            keys::parse_reacher(&key).ok_or_else(|| damaged_row(&key))
+        })
+    }
+
+    /// Whether any core possesses the block.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the index cannot be read.
+    pub fn is_possessed(&self, cid: &Cid) -> Result<bool, ReadError> {
+        Ok(self.0.index.scan(Range::prefix(&keys::owners(cid)), false).next().transpose()?.is_some())
+    }
+
     /// The stamp of a possession.
     ///
     /// # Errors

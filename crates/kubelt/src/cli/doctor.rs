@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kubelt_store::{OpenError, Options, check, rebuild_index};
+use kubelt_node::{Clock as _, Leaks, SystemClock};
+use kubelt_store::{OpenError, Options, Store, check, rebuild_index};
 use serde::Serialize;
 
 use super::caller::Caller;
@@ -21,6 +22,12 @@ pub(super) struct DoctorArgs {
     /// Throw the index of the store away and make it again from the segments
     #[arg(long)]
     rebuild_index: bool,
+    /// Look for content that nothing needs and that the collector has missed
+    #[arg(long)]
+    leaks: bool,
+    /// The same, and have the node's collector look at it when it runs next
+    #[arg(long)]
+    sweep: bool,
 }
 
 /// How a thing is.
@@ -51,6 +58,9 @@ impl DoctorArgs {
             findings.push(rebuild(caller, &dir)?);
         }
         findings.push(store(caller, &dir));
+        if self.leaks || self.sweep {
+            findings.push(leaks(caller, &dir, self.sweep));
+        }
         findings.push(node(caller));
         findings.push(session(caller));
         findings.push(wallets(caller));
@@ -128,6 +138,57 @@ fn store(caller: &Caller, dir: &Path) -> Finding {
         State::Bad,
         format!("{detail}; {bad} places are damaged, {mismatched} blocks do not match their hash"),
     )
+}
+
+fn leaks(caller: &Caller, dir: &Path, sweeps: bool) -> Finding {
+    let finding = |state, detail| Finding { what: "leaks", state, detail };
+    if !dir.join("segments").is_dir() {
+        return finding(State::Note, format!("no store in {} yet", dir.display()));
+    }
+    match find_leaks(caller, dir, sweeps) {
+        Ok(text) if text.is_empty() => finding(State::Well, "everything that is held is needed".to_owned()),
+        Ok(text) => finding(State::Bad, text),
+        Err(error) => match error.downcast_ref::<OpenError>() {
+            Some(OpenError::Locked { .. }) => {
+                let place = dir.display();
+                finding(State::Note, format!("{place} is in use by a node; stop it to have them looked for"))
+            }
+            _ => finding(State::Bad, format!("{error:#}")),
+        },
+    }
+}
+
+/// What leaks in the store, in words; empty where nothing does.
+fn find_leaks(caller: &Caller, dir: &Path, sweeps: bool) -> Result<String> {
+    let store = Store::open(dir, Options::default())?;
+    let now_ms = SystemClock.now_ms();
+    let leaks = Leaks::find(&store, now_ms)?;
+    for (core, usage, counted) in &leaks.miscounted {
+        caller.out.warn(&format!(
+            "core {core} is said to use {} ({}), and {} ({}) are there",
+            count_text(usage.blocks, "block"),
+            bytes_text(usage.block_bytes),
+            count_text(counted.blocks, "block"),
+            bytes_text(counted.block_bytes)
+        ));
+    }
+    let parts = [
+        (leaks.unowned, "block", "that no core possesses"),
+        (leaks.unreached, "possession", "that nothing reaches"),
+        (leaks.stray, "row", "of roots that are not whole"),
+        (leaks.unkept, "root", "that no path keeps"),
+        (leaks.miscounted.len() as u64, "core", "whose use is counted wrongly"),
+    ];
+    let found = parts.iter().filter(|(count, ..)| *count > 0);
+    let mut text = found
+        .map(|(count, what, which)| format!("{} {which}", count_text(*count, what)))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if sweeps && !leaks.is_empty() {
+        leaks.queue_sweeps(&store, now_ms)?;
+        text.push_str("; the collector will look at it when a node runs");
+    }
+    Ok(text)
 }
 
 fn show(progress: &Progress, now: kubelt_store::Progress) {

@@ -185,6 +185,7 @@ fn nothing_else(world: &World, alive: &BTreeSet<u64>) {
     assert_eq!(here.len(), expected.len(), "blocks that nothing reaches are still there");
     let usage = world.store.usage(&world.session.core).expect("reads");
     assert_eq!(usage.blocks, here.len() as u64);
+    world.no_leaks();
 }
 
 async fn open(dir: &Path, now_ms: u64) -> World {

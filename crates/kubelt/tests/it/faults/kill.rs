@@ -59,7 +59,7 @@ fn whatever_was_acknowledged_survives_kill_9() {
         say(&format!("kill {round} of {rounds} {story}: {ops} operations, nothing lost, all verified"));
     }
     node.kill();
-    let found = doctor(&world.place, &[]);
+    let found = doctor(&world.place, &["--leaks"]);
     say(&format!("{rounds} kills, {} more at start; {found}", world.kills_at_start));
 }
 
@@ -169,5 +169,7 @@ pub(super) fn doctor(place: &Place, more: &[&str]) -> String {
     assert_eq!(store["state"], "well", "{report}");
     let index = found("index").map(|finding| finding["detail"].as_str().expect("text"));
     assert!(index.is_none_or(|detail| detail.ends_with("; 0 skipped")), "{report}");
+    let leaks = found("leaks");
+    assert!(leaks.is_none_or(|finding| finding["state"] == "well"), "{report}");
     format!("the doctor says {}", store["detail"])
 }
