@@ -64,7 +64,7 @@ pub(crate) const NAMES_PER_ROOT_MAX: usize = 1_000;
 pub(crate) const UPLOADS_MAX: usize = 32;
 /// Commits of one upload that wait for the disk at once. While the store syncs some of them together, the
 /// next ones gather, so that neither waits for the other; all of them must fit into the store's queue.
-pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 5;
+pub(crate) const COMMITS_IN_FLIGHT_MAX: usize = 6;
 /// Operations in one page of an exported core's manifest.
 pub(crate) const MANIFEST_PAGE_OPS: usize = 4_096;
 /// Largest block of a manifest, in bytes.

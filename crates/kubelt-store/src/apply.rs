@@ -15,39 +15,55 @@ use crate::{
     values::{Counters, Location, Stored},
 };
 
+/// Rows by their keys; `None` where one is deleted.
+pub(crate) type Rows = BTreeMap<Bytes, Option<Bytes>>;
+
 /// Changes of the index on their way: those of a group, and those of the transaction at hand.
 pub(crate) struct Stage<'a> {
     index: &'a dyn Index,
-    group: BTreeMap<Bytes, Option<Bytes>>,
-    tx: BTreeMap<Bytes, Option<Bytes>>,
+    /// What lies over the index: a group that is written and not applied yet.
+    before: Option<&'a Rows>,
+    group: Rows,
+    tx: Rows,
 }
 
 impl<'a> Stage<'a> {
     pub(crate) fn new(index: &'a dyn Index) -> Self {
-        Self { index, group: BTreeMap::new(), tx: BTreeMap::new() }
+        Self::over(index, None)
+    }
+
+    /// Changes over those of a group that is not applied yet.
+    pub(crate) fn over(index: &'a dyn Index, before: Option<&'a Rows>) -> Self {
+        Self { index, before, group: Rows::new(), tx: Rows::new() }
     }
 
     /// The value at `key` with all changes so far, as the index holds it.
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, IndexError> {
-        match self.tx.get(key).or_else(|| self.group.get(key)) {
+        match self.staged(key) {
             Some(value) => Ok(value.clone()),
             None => self.index.get(key),
         }
+    }
+
+    /// What the changes so far make of `key`, if anything.
+    fn staged(&self, key: &[u8]) -> Option<&Option<Bytes>> {
+        let before = || self.before.and_then(|rows| rows.get(key));
+        self.tx.get(key).or_else(|| self.group.get(key)).or_else(before)
     }
 
     /// Whether no key begins with `prefix`, with all changes so far.
     pub(crate) fn is_empty(&self, prefix: &[u8]) -> Result<bool, IndexError> {
         let range = Range::prefix(prefix);
         let bounds: (Bound<Bytes>, Bound<Bytes>) = (range.from.clone(), range.to.clone());
-        let added = |rows: &BTreeMap<Bytes, Option<Bytes>>| {
+        let added = |rows: &Rows| {
             rows.range(bounds.clone()).any(|(key, value)| value.is_some() && self.is_there(key))
         };
-        if added(&self.tx) || added(&self.group) {
+        if added(&self.tx) || added(&self.group) || self.before.is_some_and(added) {
             return Ok(false);
         }
         for row in self.index.scan(range, false) {
             let (key, _value) = row?;
-            if self.tx.get(&key).or_else(|| self.group.get(&key)).is_none_or(Option::is_some) {
+            if self.staged(&key).is_none_or(Option::is_some) {
                 return Ok(false);
             }
         }
@@ -56,12 +72,12 @@ impl<'a> Stage<'a> {
 
     /// Whether the changes so far leave a value at `key`.
     fn is_there(&self, key: &Bytes) -> bool {
-        self.tx.get(key).or_else(|| self.group.get(key)).is_some_and(Option::is_some)
+        self.staged(key).is_some_and(Option::is_some)
     }
 
     /// The counters at `key` with all changes so far, and without those of the transaction at hand.
     pub(crate) fn counters_now_and_before(&self, key: &[u8]) -> Result<(Counters, Counters), IndexError> {
-        let before = match self.group.get(key) {
+        let before = match self.group.get(key).or_else(|| self.before.and_then(|rows| rows.get(key))) {
             Some(value) => value.clone(),
             None => self.index.get(key)?,
         };
@@ -145,9 +161,14 @@ impl<'a> Stage<'a> {
 
     /// All that was kept, with the position up to which the segments are then applied.
     pub(crate) fn into_batch(self, store: u64, applied: Position) -> Batch {
-        let mut batch: Batch = self.group.into_iter().collect();
-        batch.push((Bytes::from_static(keys::APPLIED), Some(Applied { store, position: applied }.encode())));
-        batch
+        self.into_rows(store, applied).into_iter().collect()
+    }
+
+    /// The same, by their keys.
+    pub(crate) fn into_rows(self, store: u64, applied: Position) -> Rows {
+        let mut rows = self.group;
+        rows.insert(Bytes::from_static(keys::APPLIED), Some(Applied { store, position: applied }.encode()));
+        rows
     }
 
     fn set(&mut self, key: &[u8], value: Option<Bytes>) {

@@ -1,12 +1,20 @@
 //! Group commit: one thread writes what all transactions hand in, one sync for each group.
+//!
+//! A large group is synced on a second thread, and the next group is staged over it and written meanwhile. Groups are
+//! applied and acknowledged one after the other all the same, each once it is durable; when one cannot be made so, what
+//! was written behind it is given up with it.
 
 pub(crate) mod queue;
+mod syncer;
 pub(crate) mod ticket;
 pub(crate) mod watch;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -14,21 +22,22 @@ use kubelt_core::CoreId;
 use parking_lot::RwLock;
 
 use crate::{
-    apply::Stage,
+    apply::{Rows, Stage},
     error::{CommitError, IndexError, QuotaExceeded},
     index::Index,
     keys,
-    limits::REPLAY_BYTES_MAX,
+    limits::{OVERLAP_BYTES_MIN, REPLAY_BYTES_MAX},
     mutation::{self, Mutation},
     options::{Options, Quota},
     segment::{
         log::Log,
         record::{Pointer, Record, split_block},
-        writer::{AppendError, Group, Writer},
+        writer::{Group, Position, Writer},
     },
     values::{Counters, Location},
 };
 use queue::{Pending, Queue};
+use syncer::{Syncer, Syncing};
 use watch::{Watch, Watches};
 
 /// Whether a store takes writes.
@@ -124,6 +133,23 @@ pub(crate) struct RestsOn {
     pub(crate) marks: Vec<u64>,
 }
 
+/// A group that is written and perhaps not durable.
+struct Written {
+    accepted: Vec<Pending>,
+    rows: Rows,
+    /// Of the blocks whose rows are among them.
+    marks: Vec<u64>,
+    bytes: u64,
+    /// The end of what was written before it.
+    durable: Position,
+}
+
+/// A group that is being synced.
+struct Flying {
+    written: Written,
+    sync: Syncing,
+}
+
 /// The thread's state.
 pub(crate) struct Committer {
     pub(crate) log: Arc<Log>,
@@ -143,25 +169,79 @@ impl Committer {
     pub(crate) fn run(mut self) {
         let queue = self.queue.clone();
         let _closed_on_panic = queue.close_on_drop();
-        while let Some(group) = queue.next_group() {
-            self.commit(group);
+        let syncer = Syncer::start(&queue);
+        let mut flying: Option<Flying> = None;
+        loop {
+            let group = match &flying {
+                None => queue.next_group(),
+                Some(flying) => queue.next_group_until(|| flying.sync.is_done()),
+            };
+            let Some(group) = group else {
+                match flying.take() {
+                    Some(flying) => drop(self.land(flying)),
+                    None => break,
+                }
+                continue;
+            };
+            flying = match flying.take() {
+                Some(before) if self.may_overlap(&group) => {
+                    // The disk still works at the last group while this one goes into the page cache.
+                    let written = match self.check(&group) {
+                        Ok(()) => self.write(group, Some(&before)),
+                        Err(error) => self.fail(group, &error),
+                    };
+                    match (self.land(before), written) {
+                        (Ok(()), written) => written.and_then(|written| self.fly(written, syncer.as_ref())),
+                        (Err(error), Some(written)) => {
+                            self.writer.give_up_behind(written.durable);
+                            self.fail(written.accepted, &error);
+                            None
+                        }
+                        (Err(_), None) => None,
+                    }
+                }
+                before => {
+                    before.into_iter().for_each(|before| drop(self.land(before)));
+                    self.begin(group).and_then(|written| self.fly(written, syncer.as_ref()))
+                }
+            };
         }
         if let Err(error) = self.index.flush() {
             tracing::warn!(%error, "the index was not made durable; it is replayed at the next start");
         }
     }
 
-    fn commit(&mut self, pending: Vec<Pending>) {
-        if let Err(error) = self.prepare(&pending) {
-            return self.fail(pending, &error);
+    /// Whether a group may be written before the one before it is durable: it goes on in the same segment, nothing
+    /// is asked of the committer but to write, and none of it rests on what somebody read who could not see yet what
+    /// that one changes.
+    fn may_overlap(&self, group: &[Pending]) -> bool {
+        let only_writes = |one: &Pending| one.request.errand.is_none() && one.request.rests_on.is_none();
+        self.writer.goes_on(self.options.segment_bytes) && group.iter().all(only_writes)
+    }
+
+    /// Writes a group at the end of a segment, or at the beginning of the next.
+    fn begin(&mut self, group: Vec<Pending>) -> Option<Written> {
+        if let Err(error) = self.check(&group) {
+            return self.fail(group, &error);
         }
-        let index = self.index.clone();
-        let mut stage = Stage::new(&*index);
+        if group.iter().any(|one| matches!(one.request.errand, Some(Errand::Seal))) {
+            self.writer.seal();
+        }
+        match self.writer.prepare(self.options.segment_bytes) {
+            Ok(()) => self.write(group, None),
+            Err(error) => self.fail(group, &CommitError::Write(Arc::new(error))),
+        }
+    }
+
+    /// Stages and writes a group, over one that is not applied yet.
+    fn write(&mut self, pending: Vec<Pending>, before: Option<&Flying>) -> Option<Written> {
+        let (index, durable) = (self.index.clone(), self.writer.position());
+        let mut stage = Stage::over(&*index, before.map(|before| &before.written.rows));
         let mut group = Group::default();
         let mut accepted = Vec::with_capacity(pending.len());
         let mut marks = Vec::new();
         for one in pending {
-            let before = group.mark();
+            let mark = group.mark();
             match self.place(&one.request, &mut stage, &mut group) {
                 Ok(()) => {
                     let from = marks.len();
@@ -172,38 +252,70 @@ impl Committer {
                 }
                 Err(error) => {
                     stage.forget();
-                    group.back_to(before);
+                    group.back_to(mark);
                     one.answer(Err(error));
                 }
             }
         }
-        if let Err(error) = self.writer.append(&group) {
+        if let Err(error) = self.writer.write(&group) {
             tracing::error!(?error, "a group of transactions was not written");
-            return self.fail(
-                accepted,
-                &match error {
-                    AppendError::Write(error) => CommitError::Write(Arc::new(error)),
-                    AppendError::Sync(error) => CommitError::Sync(Arc::new(error)),
-                },
-            );
+            return self.fail(accepted, &CommitError::Write(Arc::new(error)));
         }
-        let applied = self.index.apply(stage.into_batch(self.store, self.writer.position()));
+        let rows = stage.into_rows(self.store, self.writer.position());
+        Some(Written { accepted, rows, marks, bytes: group.len(), durable })
+    }
+
+    /// Has a large group synced on another thread; a small one is done when this returns.
+    fn fly(&mut self, written: Written, syncer: Option<&Syncer>) -> Option<Flying> {
+        let file = self.writer.file();
+        let elsewhere = syncer.filter(|_| written.bytes >= OVERLAP_BYTES_MIN);
+        let sync = match elsewhere.and_then(|syncer| syncer.sync(file.clone())) {
+            Some(sync) => return Some(Flying { written, sync }),
+            None if written.bytes == 0 => Ok(()),
+            None => file.sync(),
+        };
+        // Whoever waits has been told.
+        let _failed = self.settle(written, sync);
+        None
+    }
+
+    /// Waits for the sync of a group and finishes it.
+    fn land(&mut self, flying: Flying) -> Result<(), CommitError> {
+        let sync = flying.sync.wait();
+        self.settle(flying.written, sync)
+    }
+
+    /// Finishes a group that is durable, or gives it up. An error is one for whatever was written behind it, too.
+    fn settle(&mut self, written: Written, sync: io::Result<()>) -> Result<(), CommitError> {
+        let Written { accepted, rows, marks, bytes, durable } = written;
+        if let Err(error) = sync {
+            tracing::error!(?error, "a group of transactions was not written");
+            self.writer.give_up_behind(durable);
+            let error = CommitError::Sync(Arc::new(error));
+            self.fail(accepted, &error);
+            return Err(error);
+        }
+        let applied = self.index.apply(rows.into_iter().collect());
         // Behind the change and before anybody is told of it: who sees the new number sees the change.
         self.status.revision.fetch_add(1, Ordering::Release);
         if let Err(error) = applied {
             self.stop_writing(&error);
-            return self.fail(accepted, &CommitError::Index(error));
+            let error = CommitError::Index(error);
+            self.fail(accepted, &error);
+            return Err(error);
         }
         self.watches.note(&marks);
         if accepted.iter().any(|one| matches!(one.request.errand, Some(Errand::Flush)))
             && let Err(error) = self.index.flush()
         {
-            return self.fail(accepted, &CommitError::Index(error));
+            self.fail(accepted, &CommitError::Index(error));
+            return Ok(());
         }
         self.status.groups.fetch_add(1, Ordering::Relaxed);
         self.status.txs.fetch_add(accepted.len() as u64, Ordering::Relaxed);
         accepted.into_iter().for_each(|one| one.answer(Ok(())));
-        self.bound_replay(group.len());
+        self.bound_replay(bytes);
+        Ok(())
     }
 
     /// Makes the index durable now and then, so that little must be replayed after a kill.
@@ -218,21 +330,15 @@ impl Committer {
         }
     }
 
-    fn prepare(&mut self, pending: &[Pending]) -> Result<(), CommitError> {
+    /// Whether anything may be written.
+    fn check(&self, pending: &[Pending]) -> Result<(), CommitError> {
         if let Mode::ReadOnly { reason } = &*self.status.mode.read() {
             return Err(CommitError::ReadOnly { reason: reason.clone() });
         }
-        let write = |error| CommitError::Write(Arc::new(error));
         let bytes: u64 = pending.iter().map(|one| one.request.stride()).sum();
-        let free = self.log.disk().free_bytes().map_err(write)?;
+        let free = self.log.disk().free_bytes().map_err(|error| CommitError::Write(Arc::new(error)))?;
         let floor = self.options.free_bytes_min.saturating_add(bytes);
-        if free < floor {
-            return Err(CommitError::NoSpace { free, floor });
-        }
-        if pending.iter().any(|one| matches!(one.request.errand, Some(Errand::Seal))) {
-            self.writer.seal();
-        }
-        self.writer.prepare(self.options.segment_bytes).map_err(write)
+        if free < floor { Err(CommitError::NoSpace { free, floor }) } else { Ok(()) }
     }
 
     /// Stages one transaction and places its records at the end of the group.
@@ -306,9 +412,11 @@ impl Committer {
         *self.status.mode.write() = Mode::ReadOnly { reason };
     }
 
-    fn fail(&self, pending: Vec<Pending>, error: &CommitError) {
+    /// Tells all that it failed. Nothing is written of it.
+    fn fail(&self, pending: Vec<Pending>, error: &CommitError) -> Option<Written> {
         self.status.generation.fetch_add(1, Ordering::Release);
         pending.into_iter().for_each(|one| one.answer(Err(error.clone())));
+        None
     }
 }
 

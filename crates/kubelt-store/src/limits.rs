@@ -18,6 +18,8 @@ pub const HEADS_MAX: usize = 4_096;
 pub const INLINE_BYTES_MAX: usize = 512;
 /// Most bytes of records that share one sync.
 pub const GROUP_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Groups of so many bytes are synced while the next one is written.
+pub const OVERLAP_BYTES_MIN: u64 = MIB;
 /// Most bytes handed to the operating system in one call. Larger calls were measured two to five times slower a
 /// byte (Linux 6.18: 12 MiB in one call and in twelve).
 pub const WRITE_BYTES_MAX: usize = 1_024 * 1_024;

@@ -126,6 +126,78 @@ fn a_failed_sync_gives_the_segment_up() {
     }
 }
 
+/// A transaction that is large enough to be synced while the next is written, and a put that counts.
+fn large(store: &Store, n: u8) -> crate::CommitTicket {
+    let data = Bytes::from(vec![n; 2 << 20]);
+    let cid = Cid::new_v1(0x55, Code::Sha2_256.digest(&data));
+    let mut tx = store.begin();
+    tx.put_block(&CORE, &cid, data).expect("fits");
+    tx.commit()
+}
+
+/// Commits that begin while an earlier one is being synced.
+#[test]
+fn what_is_written_during_a_sync_shares_its_fate() {
+    for fails in [false, true] {
+        let (disk, index) = (FaultyDisk::default(), Arc::<MemoryIndex>::default());
+        let options = Options { segment_bytes: 64 << 20, free_bytes_min: 0, ..Options::default() };
+        let store = Store::open_on(Arc::new(disk.clone()), index, options, None).expect("the store opens");
+        write(&store, 0).expect("is committed");
+        let size = || disk.bytes().iter().map(Vec::len).sum::<usize>();
+        let held = disk.faults.syncs.lock();
+        let first = large(&store, 1);
+        while size() < 2 << 20 {
+            std::thread::yield_now();
+        }
+        let (second, third) = (large(&store, 2), large(&store, 3));
+        // The second, and perhaps the third with it, is written before the first is durable.
+        while size() < 4 << 20 {
+            std::thread::yield_now();
+        }
+        assert_eq!(store.usage(&CORE).expect("reads").blocks, 1, "nothing shows before it is durable");
+        disk.faults.fail_sync.store(fails, Ordering::Relaxed);
+        drop(held);
+        let results = [first, second, third].map(|ticket| ticket.wait().is_ok());
+        assert_eq!(results[..2], [!fails; 2]);
+        disk.faults.fail_sync.store(false, Ordering::Relaxed);
+        write(&store, 10).expect("the disk works");
+        let blocks = store.usage(&CORE).expect("reads").blocks;
+        assert_eq!(blocks, 2 + results.iter().filter(|ok| **ok).count() as u64);
+        drop(store);
+        let store = open_without_index(&disk);
+        assert_eq!(store.usage(&CORE).expect("reads").blocks, blocks, "what was refused must not come back");
+        assert!(is_there(&store, 0) && is_there(&store, 10));
+        assert_eq!((&store.recovery().bad[..], store.recovery().torn_tail_bytes), (&[][..], 0));
+    }
+}
+
+/// A collection that begins while a writer's group is being synced has read what that group changes.
+#[test]
+fn what_is_collected_during_a_sync_sees_what_it_hides() {
+    let (disk, index) = (FaultyDisk::default(), Arc::<MemoryIndex>::default());
+    let options = Options { segment_bytes: 64 << 20, free_bytes_min: 0, ..Options::default() };
+    let store = Store::open_on(Arc::new(disk.clone()), index, options, None).expect("the store opens");
+    write(&store, 0).expect("is committed");
+    let (cid, data) = block(0);
+    let held = disk.faults.syncs.lock();
+    let mut tx = store.begin();
+    tx.set_stamp(7);
+    tx.put_block(&CORE, &cid, data.clone()).expect("fits");
+    let filling = Bytes::from(vec![1; 2 << 20]);
+    tx.put_block(&CORE, &Cid::new_v1(0x55, Code::Sha2_256.digest(&filling)), filling).expect("fits");
+    let writer = tx.commit();
+    while disk.bytes().iter().map(Vec::len).sum::<usize>() < 2 << 20 {
+        std::thread::yield_now();
+    }
+    let mut taking = store.begin_collection(&CORE, &[cid]);
+    assert_eq!(taking.take(&cid, |stamp| stamp == 0).expect("reads"), crate::Took::Bytes);
+    let taken = taking.hand_in();
+    drop(held);
+    writer.wait().expect("is committed");
+    assert!(matches!(taken.wait(), Err(CommitError::Conflict)));
+    assert_eq!(store.block(&cid).expect("reads"), Some(data));
+}
+
 #[test]
 fn too_little_free_space_refuses_writes_until_there_is_more() {
     let disk = FaultyDisk::default();

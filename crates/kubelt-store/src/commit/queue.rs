@@ -82,9 +82,15 @@ impl Queue {
     /// The next group; waits for one, `None` once the queue is closed and empty. Of the background it takes one
     /// transaction when no writer waits, and when it has waited for so many groups of theirs that it would starve.
     pub(crate) fn next_group(&self) -> Option<Vec<Pending>> {
+        self.next_group_until(|| false)
+    }
+
+    /// The same, and `None` as soon as nothing waits and `done` says so; who makes that true must call
+    /// [`Queue::wake`].
+    pub(crate) fn next_group_until(&self, done: impl Fn() -> bool) -> Option<Vec<Pending>> {
         let mut state = self.state.lock();
         while state.pending.is_empty() && state.background.is_empty() {
-            if state.closed {
+            if state.closed || done() {
                 return None;
             }
             self.filled.wait(&mut state);
@@ -106,6 +112,13 @@ impl Queue {
             group.extend(state.pending.pop_front());
         }
         Some(group)
+    }
+
+    /// Has the committer look again at what it waits for.
+    pub(crate) fn wake(&self) {
+        // Under the lock: who has looked already, and not begun to wait yet, would miss it.
+        let _state = self.state.lock();
+        self.filled.notify_all();
     }
 
     /// No more transactions are taken; those in the queue are still committed.

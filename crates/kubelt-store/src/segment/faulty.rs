@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{
     disk::{Disk, SegmentFile, SegmentRead},
@@ -30,6 +31,8 @@ pub(crate) struct Faults {
     pub(crate) free_bytes: AtomicU64,
     pub(crate) fail_sync: AtomicBool,
     pub(crate) fail_truncate: AtomicBool,
+    /// While this is locked, syncs wait.
+    pub(crate) syncs: Mutex<()>,
 }
 
 impl Default for Faults {
@@ -39,6 +42,7 @@ impl Default for Faults {
             free_bytes: AtomicU64::new(u64::MAX),
             fail_sync: AtomicBool::new(false),
             fail_truncate: AtomicBool::new(false),
+            syncs: Mutex::new(()),
         }
     }
 }
@@ -145,6 +149,7 @@ impl SegmentFile for FaultySegment {
     }
 
     fn sync(&self) -> io::Result<()> {
+        drop(self.faults.syncs.lock());
         fail_if(&self.faults.fail_sync)?;
         self.inner.sync()
     }

@@ -21,21 +21,12 @@ pub(crate) struct Position {
     pub(crate) offset: u64,
 }
 
-/// Why a group was not written.
-#[derive(Debug)]
-pub(crate) enum AppendError {
-    /// The records could not be written; the segment is as before.
-    Write(io::Error),
-    /// They were written but are perhaps not durable; the segment was given up.
-    Sync(io::Error),
-}
-
 /// The end of the log. One thread has it.
 pub(crate) struct Writer {
     log: Arc<Log>,
     file: Arc<dyn SegmentFile>,
     header: SegmentHeader,
-    /// All before this is durable; nothing after it counts.
+    /// All before this is written; nothing after it counts.
     end: u64,
     /// The segment's tail cannot be trusted: the next group begins another.
     given_up: bool,
@@ -97,14 +88,14 @@ impl Writer {
         Self { log, file, header, end, given_up: false }
     }
 
-    /// The end of what is durable.
+    /// The end of what is written.
     pub(crate) const fn position(&self) -> Position {
         Position { segment: self.header.id, offset: self.end }
     }
 
     /// Makes room: begins another segment where this one is full or given up.
     pub(crate) fn prepare(&mut self, target_bytes: u64) -> io::Result<()> {
-        if !self.given_up && self.end < target_bytes {
+        if self.goes_on(target_bytes) {
             return Ok(());
         }
         let next = self.begin_next()?;
@@ -130,24 +121,39 @@ impl Writer {
         Position { segment: self.header.id, offset }
     }
 
-    /// Writes a group and returns once it is durable.
-    pub(crate) fn append(&mut self, group: &Group) -> Result<(), AppendError> {
+    /// Writes a group. It counts once the file is synced.
+    ///
+    /// # Errors
+    /// When it could not be written; the segment is as before.
+    pub(crate) fn write(&mut self, group: &Group) -> io::Result<()> {
         if group.len == 0 {
             return Ok(());
         }
         let slices: Vec<IoSlice<'_>> = group.parts.iter().map(|part| IoSlice::new(part)).collect();
         if let Err(error) = self.file.write_at(self.end, &slices) {
             self.cut_back();
-            return Err(AppendError::Write(error));
-        }
-        if let Err(error) = self.file.sync() {
-            // What a failed sync left in the page cache may be marked clean without being on disk.
-            self.cut_back();
-            self.given_up = true;
-            return Err(AppendError::Sync(error));
+            return Err(error);
         }
         self.end += group.len;
         Ok(())
+    }
+
+    /// The file that is written to.
+    pub(crate) fn file(&self) -> Arc<dyn SegmentFile> {
+        self.file.clone()
+    }
+
+    /// Whether the next group goes into the same segment.
+    pub(crate) const fn goes_on(&self, target_bytes: u64) -> bool {
+        !self.given_up && self.end < target_bytes
+    }
+
+    /// Takes back all behind `durable`, of which a sync has failed: what that left in the page cache may be marked
+    /// clean without being on disk.
+    pub(crate) fn give_up_behind(&mut self, durable: Position) {
+        self.end = self.end.min(durable.offset);
+        self.cut_back();
+        self.given_up = true;
     }
 
     fn cut_back(&mut self) {
