@@ -10,6 +10,7 @@ pub mod content;
 pub mod core;
 pub mod log;
 pub mod node;
+pub mod peers;
 pub mod pins;
 pub mod problem;
 pub mod session;
@@ -21,6 +22,7 @@ pub use content::{
 pub use core::{ContentUsage, CoreUsage, CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
+pub use peers::{PeerConnect, PeerConnected, PeerList, PeerView};
 pub use pins::{
     PinFailure, PinFailureReason, PinObject, PinResults, PinState, RemotePinList, RemotePinService,
     RemotePinSetting, RemotePinView,

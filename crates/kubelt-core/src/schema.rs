@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `profile/<field>` | `name`: text; `avatar`: a link; other fields: anything |
 //! | `config/exposure`, `config/exposure/<path>` | [`ExposureRule`] |
+//! | `config/announce` | [`Announce`] |
 //! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
 //! | `cores/<name>` | [`ChildCore`] |
@@ -25,11 +26,13 @@ use crate::{
     path::MapPath,
 };
 
+mod announce;
 mod content;
 mod exposure;
 mod fields;
 mod settings;
 
+pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
@@ -141,6 +144,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         "profile" => check_profile(path, value)?,
         "config" if Exposure::rule_path(path).is_some() => {
             ExposureRule::from_ipld(value)?;
+        }
+        "config" if path.as_str() == ANNOUNCE => {
+            Announce::from_ipld(value)?;
         }
         "config" => (),
         "functions" => {

@@ -32,6 +32,7 @@ use crate::{
     naming::{self, Naming},
     node_routes::{self, NodeRoutes},
     origin::Hosts,
+    peer_routes,
     problem::ApiError,
     rate::{RateLimits, Rates},
     request_id,
@@ -73,7 +74,7 @@ struct Inner {
 /// The edge of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
-    let metrics = Metrics::new(node.status.clone());
+    let metrics = Metrics::new(node.status.clone(), node.peers.clone());
     let sessions =
         SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
@@ -112,6 +113,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         rates: rates.clone(),
     };
     let routes = node_routes::routes(about)
+        .merge(peer_routes::routes(node.peers.clone()))
         .merge(session_routes::routes(sessions))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))

@@ -26,6 +26,7 @@ mod openapi;
 mod origin;
 mod page;
 mod path;
+mod peer_routes;
 mod pin_routes;
 mod pinning_routes;
 mod problem;

@@ -1,8 +1,9 @@
 //! Figures in the Prometheus text format.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_node::{Status, worker::WorkerState};
+use kubelt_node::{Peers, Status, worker::WorkerState};
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -28,11 +29,13 @@ pub(crate) struct Metrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    registry: Registry,
+    registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
     kept: Counter,
     seconds: Histogram,
     status: Status,
+    peers: Peers,
+    of_peers: Mutex<HashMap<&'static str, Gauge>>,
     cores: Gauge,
     blocks: Gauge,
     block_bytes: Gauge,
@@ -49,7 +52,7 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(status: Status) -> Self {
+    pub(crate) fn new(status: Status, peers: Peers) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
         let seconds = Histogram::new([
@@ -91,11 +94,13 @@ impl Metrics {
             worker_steps,
             worker_errors,
             worker_waiting,
-            registry,
+            registry: Mutex::new(registry),
             requests,
             kept,
             seconds,
             status,
+            peers,
+            of_peers: Mutex::default(),
         };
         Self(Arc::new(inner))
     }
@@ -112,6 +117,20 @@ impl Metrics {
     /// Counts an answer that was kept.
     pub(crate) fn was_kept(&self) {
         self.0.kept.inc();
+    }
+
+    /// Figures of the network, which is there only once it has begun.
+    fn set_of_peers(&self) {
+        let Some(network) = self.0.peers.network() else { return };
+        let mut of_peers = self.0.of_peers.lock();
+        for (name, help, value) in network.figures() {
+            let gauge = of_peers.entry(name).or_insert_with(|| {
+                let gauge = Gauge::default();
+                self.0.registry.lock().register(name, help, gauge.clone());
+                gauge
+            });
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     /// All figures as text.
@@ -141,7 +160,8 @@ impl Metrics {
             of(&inner.worker_waiting, worker.waiting);
         }
         let mut text = String::new();
-        encode(&mut text, &inner.registry).expect("writing to a string does not fail");
+        self.set_of_peers();
+        encode(&mut text, &inner.registry.lock()).expect("writing to a string does not fail");
         Ok(text)
     }
 }

@@ -8,6 +8,51 @@ use libp2p::Multiaddr;
 pub struct NetConfig {
     /// Where the node listens: `/ip4/0.0.0.0/tcp/4748`, `/ip4/0.0.0.0/udp/4748/quic-v1`, `/ip4/…/tcp/…/ws`.
     pub listen: Vec<Multiaddr>,
+    /// Where peers reach the node, where that is known: behind a forwarded port, or under a DNS name.
+    pub announce: Vec<Multiaddr>,
     /// Peers that are connected to at the start, with their ids (`…/p2p/12D3…`).
     pub bootstrap: Vec<Multiaddr>,
+    /// How the node takes part in the DHT.
+    pub dht: DhtMode,
+    /// Which DHT that is.
+    pub dht_scope: DhtScope,
+}
+
+/// How a node takes part in the DHT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DhtMode {
+    /// It answers others once it is known to be reachable, and asks them before.
+    #[default]
+    Auto,
+    /// It asks others and answers nobody.
+    Client,
+    /// It answers others.
+    Server,
+    /// Neither.
+    Off,
+}
+
+/// Which DHT a node takes part in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DhtScope {
+    /// The public one of IPFS (`/ipfs/kad/1.0.0`), in which only public addresses count.
+    #[default]
+    Wan,
+    /// That of a local network (`/ipfs/lan/kad/1.0.0`): any address counts.
+    Lan,
+}
+
+/// The bootstrap peers of the public IPFS network, as other implementations have them.
+const PUBLIC_BOOTSTRAP: [&str; 6] = [
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmQCU2EcMqAqQPR2i9bChDtGNJchTbq5TbXJJ16u19uLTa",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb",
+    "/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt",
+    "/ip4/104.131.131.82/tcp/4001/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ",
+    "/ip4/104.131.131.82/udp/4001/quic-v1/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ",
+];
+
+/// The bootstrap peers of the public IPFS network.
+pub fn public_bootstrap() -> impl Iterator<Item = Multiaddr> {
+    PUBLIC_BOOTSTRAP.into_iter().map(|address| address.parse().expect("a constant address"))
 }

@@ -9,14 +9,21 @@
 mod behaviour;
 mod bitswap;
 mod config;
+mod kad;
 mod limits;
 mod net;
+mod provide;
+mod routing;
+mod scores;
 mod swarm;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
-pub use config::NetConfig;
+pub use config::{DhtMode, DhtScope, NetConfig, public_bootstrap};
+pub use kad::{FoundProvider, Provided, PutError};
 pub use libp2p::{Multiaddr, PeerId, multiaddr};
-pub use net::{Net, NetError, Peer};
+pub use net::{Figures, Net, NetError, Peer};
+pub use provide::provider;
+pub use scores::Offence;
 
 #[cfg(test)]
 mod tests;

@@ -18,3 +18,76 @@ pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(60);
 pub(crate) const COMMANDS_WAITING_MAX: usize = 1_024;
 /// Addresses of one peer that are remembered while it is connected.
 pub(crate) const PEER_ADDRESSES_MAX: usize = 32;
+
+/// Records of others that the DHT keeps here.
+pub(crate) const RECORDS_MAX: usize = 100_000;
+/// Their bytes.
+pub(crate) const RECORDS_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// How long a record stays that nobody puts again.
+pub(crate) const RECORD_LIFE: Duration = Duration::from_secs(48 * 60 * 60);
+/// Keys of which providers are kept here.
+pub(crate) const PROVIDER_KEYS_MAX: usize = 200_000;
+/// Provider records of all keys together.
+pub(crate) const PROVIDER_RECORDS_MAX: usize = 400_000;
+/// Providers kept of one key.
+pub(crate) const PROVIDERS_PER_KEY_MAX: usize = 64;
+/// Keys that one peer may provide here.
+pub(crate) const RECORDS_PER_PROVIDER_MAX: usize = 20_000;
+/// Addresses kept of one provider.
+pub(crate) const PROVIDER_ADDRESSES_MAX: usize = 8;
+/// Bytes of a key that has providers: a multihash.
+pub(crate) const PROVIDED_KEY_BYTES_MAX: usize = 80;
+/// How long a provider stays that does not announce itself again (Amino DHT).
+pub(crate) const PROVIDER_LIFE: Duration = Duration::from_secs(48 * 60 * 60);
+/// How long one walk through the DHT may take.
+pub(crate) const WALK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the record of a name is looked for; then the best one so far counts.
+pub(crate) const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Records of one name after which the best one counts (as other implementations have it).
+pub(crate) const RECORD_QUORUM: usize = 16;
+/// Providers of one key that are told.
+pub(crate) const PROVIDERS_FOUND_MAX: usize = 256;
+/// Walks through the DHT at once.
+pub(crate) const WALKS_MAX: usize = 256;
+/// Addresses of one peer that are put into the routing table.
+pub(crate) const ROUTED_ADDRESSES_MAX: usize = 16;
+/// How often the task looks at what has expired.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+/// How often expired records are looked for.
+pub(crate) const RECORDS_SWEPT_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long the first pause is before a bootstrap peer is tried again; twice as long each time.
+pub(crate) const BOOTSTRAP_RETRY_MIN: Duration = Duration::from_secs(2);
+/// The longest pause.
+pub(crate) const BOOTSTRAP_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// Points of bad behaviour at which a peer is banned.
+pub(crate) const BLAME_BANS_AT: u32 = 100;
+/// How long a peer is banned.
+pub(crate) const BAN: Duration = Duration::from_secs(60 * 60);
+/// How long it takes until one point of blame is forgotten.
+pub(crate) const BLAME_FORGOTTEN_EVERY: Duration = Duration::from_secs(30);
+/// Peers whose bad behaviour is remembered.
+pub(crate) const BLAMED_MAX: usize = 10_000;
+/// How long a sweep through all keys takes: providers are forgotten after 48 hours (Amino DHT).
+pub(crate) const ROUND: Duration = Duration::from_secs(22 * 60 * 60);
+/// Steps of a sweep, at each of which all keys are read once.
+pub(crate) const STEPS: u64 = 64;
+/// Keys gathered at once; about 100 bytes each.
+pub(crate) const GATHERED_KEYS_MAX: usize = 65_536;
+/// How often new keys are looked for.
+pub(crate) const NEWS_EVERY: Duration = Duration::from_secs(60);
+/// How many times as long as looking for new keys took it is not done again.
+pub(crate) const NEWS_COST_RATIO: u32 = 100;
+/// Keys of which it is remembered that they were announced, eight bytes each.
+pub(crate) const REMEMBERED_KEYS_MAX: usize = 4_000_000;
+/// How long announcements may take to one peer.
+pub(crate) const PUSH_TIMEOUT: Duration = Duration::from_secs(60);
+/// Batches of announcements that wait for one peer.
+pub(crate) const PUSHES_PER_PEER_MAX: usize = 8;
+/// Rows of the node read at once when keys are gathered.
+pub(crate) const GATHER_ROWS: usize = 1_024;
+/// Keys in one batch of announcements.
+pub(crate) const BATCH_KEYS_MAX: usize = 4_096;
+/// Addresses that are announced with a key.
+pub(crate) const ANNOUNCED_ADDRESSES_MAX: usize = 8;
+/// How long announcing waits where it cannot go on.
+pub(crate) const PROVIDE_RETRY: Duration = Duration::from_secs(30);

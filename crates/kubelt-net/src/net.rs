@@ -8,18 +8,23 @@ use std::{
 
 use bytes::Bytes;
 use cid::Cid;
+use kubelt_content::ipns::{Name, Record};
 use kubelt_node::{NodeKey, PublishedBlocks};
 use libp2p::{
     Multiaddr, PeerId,
     identity::{DecodingError, Keypair},
+    kad::PeerInfo,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     bitswap::{BitswapCounts, BlockSession, FetchError, Handle, Ledger},
-    config::NetConfig,
-    limits::COMMANDS_WAITING_MAX,
+    config::{DhtScope, NetConfig},
+    kad::{Ask, FoundProvider, OwnProvided, Provided, PutError, is_routable},
+    limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, COMMANDS_WAITING_MAX, PROVIDERS_FOUND_MAX},
+    provide::push::Push,
+    scores::Offence,
     swarm::{Task, build},
 };
 
@@ -30,6 +35,8 @@ pub struct Net {
     commands: mpsc::Sender<Command>,
     state: Arc<State>,
     bitswap: Handle,
+    provided: OwnProvided,
+    scope: DhtScope,
 }
 
 /// What the task tells everybody.
@@ -38,6 +45,40 @@ pub(crate) struct State {
     /// Where the node listens, without its id.
     pub(crate) listening: Mutex<Vec<Multiaddr>>,
     pub(crate) peers: Mutex<BTreeMap<PeerId, Peer>>,
+    pub(crate) figures: Mutex<Figures>,
+    /// Addresses that others are known to reach.
+    pub(crate) external: Mutex<Vec<Multiaddr>>,
+    /// Keys announced, and the walks for that.
+    pub(crate) provided: Mutex<(u64, u64)>,
+}
+
+/// What the network counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Peers in the routing table of the DHT.
+    pub dht_peers: usize,
+    /// Whether this node answers others in the DHT.
+    pub dht_server: bool,
+    /// Walks through the DHT that were begun.
+    pub dht_walks: u64,
+    /// Walks refused, because there were too many.
+    pub dht_walks_refused: u64,
+    /// Records of others that are kept for the DHT.
+    pub dht_records: usize,
+    /// Provider records of others that are kept for the DHT.
+    pub dht_provider_records: usize,
+    /// Records and provider records of others that were taken in.
+    pub dht_taken: u64,
+    /// Records and provider records of others that were refused.
+    pub dht_rejected: u64,
+    /// Keys that were announced, each as often as it was.
+    pub keys_announced: u64,
+    /// Walks through the DHT that were made to announce them.
+    pub announcing_walks: u64,
+    /// What peers did wrong.
+    pub offences: u64,
+    /// Peers that are banned now.
+    pub banned: usize,
 }
 
 /// A peer that is connected.
@@ -60,6 +101,12 @@ pub struct Peer {
 pub(crate) enum Command {
     /// Connect to a peer, unless it is connected.
     Connect { address: Multiaddr, answer: oneshot::Sender<Result<PeerId, NetError>> },
+    /// Ask the DHT.
+    Dht(Ask),
+    /// Tell a peer what this node has.
+    Push { peer: PeerId, addresses: Vec<Multiaddr>, push: Push },
+    /// Remember what a peer did.
+    Blame { peer: PeerId, offence: Offence },
 }
 
 /// Why the network cannot do something.
@@ -105,19 +152,15 @@ impl Net {
         let id = key.public().to_peer_id();
         let state = Arc::new(State::default());
         let (commands, asked) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let swarm = build(key)?;
+        let provided = Arc::default();
+        let swarm = build(key, config, Arc::clone(&provided))?;
         let bitswap = swarm.behaviour().bitswap.handle();
-        let task = Task::new(swarm, asked, Arc::clone(&state));
+        let task = Task::new(swarm, asked, Arc::clone(&state), config);
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
-        let net = Self { id, commands, state, bitswap };
+        let net = Self { id, commands, state, bitswap, provided, scope: config.dht_scope };
         for address in config.bootstrap.clone() {
-            let net = net.clone();
-            tokio::spawn(async move {
-                if let Err(error) = net.connect(address).await {
-                    tracing::warn!(%error, "a bootstrap peer was not reached");
-                }
-            });
+            tokio::spawn(bootstrap(net.commands.downgrade(), address));
         }
         Ok(net)
     }
@@ -136,6 +179,13 @@ impl Net {
     /// The peers that are connected.
     pub fn peers(&self) -> Vec<Peer> {
         self.state.peers.lock().values().cloned().collect()
+    }
+
+    /// Tells peers that ask that this node provides these, from now on. What is given first stays.
+    pub fn provide(&self, provided: Arc<dyn Provided>) {
+        if self.provided.set(provided).is_err() {
+            tracing::warn!("it is known already what this node provides");
+        }
     }
 
     /// Serves these blocks to peers, from now on. What is served first stays.
@@ -177,5 +227,107 @@ impl Net {
         let command = Command::Connect { address, answer };
         self.commands.send(command).await.map_err(|_closed| NetError::Stopped)?;
         answered.await.unwrap_or(Err(NetError::Stopped))
+    }
+
+    /// Peers that say in the DHT that they provide what has this multihash, as they are found. The look-up ends with
+    /// the stream, or when that is dropped.
+    pub async fn find_providers(&self, multihash: &[u8]) -> mpsc::Receiver<FoundProvider> {
+        let (found, finding) = mpsc::channel(PROVIDERS_FOUND_MAX);
+        let ask = Ask::Providers { key: multihash.to_vec(), found };
+        // Where the network has stopped, nothing is found.
+        let _ = self.commands.send(Command::Dht(ask)).await;
+        finding
+    }
+
+    /// The best record of a name that the DHT has, if any.
+    pub async fn find_record(&self, name: &Name) -> Option<Record> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::Record { name: *name, answer };
+        self.commands.send(Command::Dht(ask)).await.ok()?;
+        answered.await.ok()?
+    }
+
+    /// Puts a record of a name into the DHT; gives how many peers took it.
+    ///
+    /// # Errors
+    /// [`PutError`] when nobody did.
+    pub async fn put_record(&self, name: &Name, record: Record) -> Result<usize, PutError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::Put { name: *name, record: Box::new(record), answer };
+        self.commands.send(Command::Dht(ask)).await.map_err(|_stopped| PutError::Alone)?;
+        answered.await.unwrap_or(Err(PutError::Busy))
+    }
+
+    /// The peers of the DHT that are closest to a key, with their addresses; none where there is no DHT.
+    pub async fn closest_peers(&self, key: &[u8]) -> Vec<FoundProvider> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Ask::Closest { key: key.to_vec(), answer };
+        let _ = self.commands.send(Command::Dht(ask)).await;
+        let found = |info: PeerInfo| FoundProvider { peer: info.peer_id, addresses: info.addrs };
+        answered.await.unwrap_or_default().into_iter().map(found).collect()
+    }
+
+    /// Sends the same messages of the DHT to several peers; gives how many had them.
+    pub(crate) async fn push(&self, peers: &[FoundProvider], messages: &Bytes) -> usize {
+        let mut answers = Vec::new();
+        for FoundProvider { peer, addresses } in peers {
+            let (answer, answered) = oneshot::channel();
+            let push = Push { messages: messages.clone(), answer };
+            let command = Command::Push { peer: *peer, addresses: addresses.clone(), push };
+            if self.commands.send(command).await.is_ok() {
+                answers.push(answered);
+            }
+        }
+        futures::future::join_all(answers).await.into_iter().filter(Result::is_ok).count()
+    }
+
+    /// The addresses under which others reach this node, as far as that is known.
+    pub(crate) fn announced_addresses(&self, max: usize) -> Vec<Multiaddr> {
+        let external = self.state.external.lock().clone();
+        let listening = self.state.listening.lock().clone();
+        let mut addresses: Vec<Multiaddr> = Vec::new();
+        for address in external.into_iter().chain(listening) {
+            if is_routable(&address, self.scope) && !addresses.contains(&address) && addresses.len() < max {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// Takes down what was announced.
+    pub(crate) fn set_provided(&self, keys: u64, walks: u64) {
+        *self.state.provided.lock() = (keys, walks);
+    }
+
+    /// Remembers what a peer did; who goes on is banned for a while.
+    pub async fn blame(&self, peer: PeerId, offence: Offence) {
+        let _ = self.commands.send(Command::Blame { peer, offence }).await;
+    }
+
+    /// What the network counts.
+    pub fn figures(&self) -> Figures {
+        let (keys_announced, announcing_walks) = *self.state.provided.lock();
+        Figures { keys_announced, announcing_walks, ..*self.state.figures.lock() }
+    }
+}
+
+/// Connects to a bootstrap peer; again and again until it works once or the network stops.
+async fn bootstrap(commands: mpsc::WeakSender<Command>, address: Multiaddr) {
+    let mut pause = BOOTSTRAP_RETRY_MIN;
+    loop {
+        let Some(commands) = commands.upgrade() else { return };
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Connect { address: address.clone(), answer };
+        if commands.send(command).await.is_err() {
+            return;
+        }
+        drop(commands);
+        match answered.await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => tracing::warn!(%error, "a bootstrap peer was not reached"),
+            Err(_stopped) => return,
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(BOOTSTRAP_RETRY_MAX);
     }
 }

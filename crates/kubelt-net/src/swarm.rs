@@ -1,6 +1,6 @@
 //! The task that owns the swarm: one loop over commands of the node and events of peers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use futures::StreamExt as _;
 use libp2p::{
@@ -8,6 +8,7 @@ use libp2p::{
     core::{ConnectedPoint, transport::ListenerId},
     identify,
     identity::Keypair,
+    kad::{self, InboundRequest},
     multiaddr::Protocol,
     noise,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
@@ -17,12 +18,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     behaviour::{Behaviour, BehaviourEvent},
-    limits::{CONNECTION_IDLE, PEER_ADDRESSES_MAX},
-    net::{Command, NetError, Peer, State},
+    config::{DhtScope, NetConfig},
+    kad::{Dht, OwnProvided, is_routable, protocol, store::now},
+    limits::{CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX, TICK},
+    net::{Command, Figures, NetError, Peer, State},
+    scores::{Offence, Scores},
 };
 
 /// A swarm that speaks all transports and listens nowhere yet.
-pub(crate) fn build(key: Keypair) -> Result<Swarm<Behaviour>, NetError> {
+pub(crate) fn build(
+    key: Keypair,
+    config: &NetConfig,
+    provided: OwnProvided,
+) -> Result<Swarm<Behaviour>, NetError> {
     let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
@@ -35,7 +43,7 @@ pub(crate) fn build(key: Keypair) -> Result<Swarm<Behaviour>, NetError> {
         .with_quic()
         .with_dns()
         .map_err(|error| transport(&error))?
-        .with_behaviour(|key| Behaviour::new(key.public()))
+        .with_behaviour(|key| Behaviour::new(key.public(), config, provided))
         .map_err(|error| transport(&error))?
         .with_swarm_config(|config| config.with_idle_connection_timeout(CONNECTION_IDLE));
     Ok(swarm.build())
@@ -47,6 +55,10 @@ pub(crate) struct Task {
     commands: mpsc::Receiver<Command>,
     state: Arc<State>,
     dials: HashMap<PeerId, Vec<Dial>>,
+    scope: DhtScope,
+    dht: Dht,
+    scores: Scores,
+    swept_at: Instant,
 }
 
 struct Dial {
@@ -55,8 +67,18 @@ struct Dial {
 }
 
 impl Task {
-    pub(crate) fn new(swarm: Swarm<Behaviour>, commands: mpsc::Receiver<Command>, state: Arc<State>) -> Self {
-        Self { swarm, commands, state, dials: HashMap::new() }
+    pub(crate) fn new(
+        mut swarm: Swarm<Behaviour>,
+        commands: mpsc::Receiver<Command>,
+        state: Arc<State>,
+        config: &NetConfig,
+    ) -> Self {
+        for address in &config.announce {
+            swarm.add_external_address(address.clone());
+        }
+        state.external.lock().extend(config.announce.iter().cloned());
+        let (dials, dht, scores) = (HashMap::new(), Dht::default(), Scores::default());
+        Self { swarm, commands, state, dials, scope: config.dht_scope, dht, scores, swept_at: Instant::now() }
     }
 
     /// Listens at these addresses; gives the task back when it does.
@@ -90,8 +112,11 @@ impl Task {
 
     /// Runs until nobody has a handle any more.
     pub(crate) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = tick.tick() => self.tick(Instant::now()),
                 event = self.swarm.select_next_some() => self.heard(event),
                 command = self.commands.recv() => match command {
                     Some(command) => self.asked(command),
@@ -104,6 +129,57 @@ impl Task {
     fn asked(&mut self, command: Command) {
         match command {
             Command::Connect { address, answer } => self.connect(address, answer),
+            Command::Dht(ask) => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    self.dht.ask(ask, kad);
+                }
+            }
+            Command::Push { peer, addresses, push } => {
+                self.swarm.behaviour_mut().push.push(peer, addresses, push);
+            }
+            Command::Blame { peer, offence } => self.blame(peer, offence),
+        }
+    }
+
+    /// What is to be done now and then.
+    fn tick(&mut self, now: Instant) {
+        for peer in self.scores.tick(now) {
+            self.swarm.behaviour_mut().banned.unblock_peer(peer);
+        }
+        let sweeps = now.duration_since(self.swept_at) >= RECORDS_SWEPT_EVERY;
+        if sweeps {
+            self.swept_at = now;
+        }
+        let mut figures =
+            Figures { offences: self.scores.offences, banned: self.scores.banned(), ..Figures::default() };
+        if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+            self.dht.tick(now, kad);
+            if sweeps {
+                kad.store_mut().sweep(now);
+            }
+            (figures.dht_records, figures.dht_provider_records) = kad.store_mut().counts();
+            figures.dht_peers = kad.kbuckets().map(|bucket| bucket.num_entries()).sum();
+            figures.dht_server = kad.mode() == kad::Mode::Server;
+        }
+        (figures.dht_walks, figures.dht_walks_refused) = (self.dht.begun, self.dht.refused);
+        (figures.dht_taken, figures.dht_rejected) = (self.dht.taken, self.dht.rejected);
+        *self.state.figures.lock() = figures;
+    }
+
+    /// Remembers what a peer did, and sends it away where that is too much.
+    fn blame(&mut self, peer: PeerId, offence: Offence) {
+        tracing::debug!(%peer, ?offence, "a peer behaved badly");
+        let bans = self.scores.blame(peer, offence, Instant::now());
+        {
+            let mut figures = self.state.figures.lock();
+            (figures.offences, figures.banned) = (self.scores.offences, self.scores.banned());
+        }
+        if bans {
+            tracing::info!(%peer, "a peer is banned for a while");
+            self.swarm.behaviour_mut().banned.block_peer(peer);
+            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                kad.remove_peer(&peer);
+            }
         }
     }
 
@@ -134,6 +210,15 @@ impl Task {
             SwarmEvent::NewListenAddr { address, .. } => self.state.listening.lock().push(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.state.listening.lock().retain(|one| *one != address);
+            }
+            SwarmEvent::ExternalAddrConfirmed { address } => {
+                let mut external = self.state.external.lock();
+                if !external.contains(&address) && external.len() < PEER_ADDRESSES_MAX {
+                    external.push(address);
+                }
+            }
+            SwarmEvent::ExternalAddrExpired { address } => {
+                self.state.external.lock().retain(|one| *one != address);
             }
             SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => {
                 self.connected(peer_id, &endpoint);
@@ -169,9 +254,10 @@ impl Task {
         }
     }
 
-    fn heard_protocol(&self, event: BehaviourEvent) {
+    fn heard_protocol(&mut self, event: BehaviourEvent) {
         match event {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.route(peer_id, &info);
                 if let Some(peer) = self.state.peers.lock().get_mut(&peer_id) {
                     peer.agent = Some(info.agent_version);
                     peer.protocols = info.protocols.iter().map(ToString::to_string).collect();
@@ -182,7 +268,51 @@ impl Task {
                     peer.ping = Some(took);
                 }
             }
+            BehaviourEvent::Kad(event) => self.heard_kad(event),
             BehaviourEvent::Identify(_) => {}
+        }
+    }
+
+    /// Puts a peer that answers in the DHT into the routing table, at the addresses where it says it listens.
+    fn route(&mut self, peer: PeerId, info: &identify::Info) {
+        let scope = self.scope;
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
+        if !info.protocols.contains(&protocol(scope)) {
+            return;
+        }
+        let routable = info.listen_addrs.iter().filter(|address| is_routable(address, scope));
+        for address in routable.take(ROUTED_ADDRESSES_MAX) {
+            kad.add_address(&peer, address.clone());
+        }
+    }
+
+    fn heard_kad(&mut self, event: kad::Event) {
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
+        match event {
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
+                for (peer, offence) in self.dht.progressed(id, result, step.last, kad) {
+                    self.blame(peer, offence);
+                }
+            }
+            kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                let mut record = record;
+                record.addresses.retain(|address| is_routable(address, self.scope));
+                let taken = kad.store_mut().take_provider(record, Instant::now());
+                *(if taken { &mut self.dht.taken } else { &mut self.dht.rejected }) += 1;
+            }
+            kad::Event::InboundRequest {
+                request: InboundRequest::PutRecord { source, record: Some(record), .. },
+            } => match kad.store_mut().take_record(record, now()) {
+                Ok(true) => self.dht.taken += 1,
+                // Not as good as what is here, or no room.
+                Ok(false) => self.dht.rejected += 1,
+                Err(bad) => {
+                    self.dht.rejected += 1;
+                    tracing::debug!(%source, error = &bad as &dyn std::error::Error, "a record was refused");
+                    self.blame(source, Offence::ForgedRecord);
+                }
+            },
+            _ => {}
         }
     }
 }

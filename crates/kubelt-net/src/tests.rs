@@ -1,12 +1,17 @@
+mod dht;
+
 use kubelt_node::NodeKey;
 
 use crate::{Net, NetConfig, NetError};
 
+pub(crate) async fn start(seed: u8, config: &NetConfig) -> Net {
+    Net::start(&NodeKey::from_seed([seed; 32]), config).await.expect("starts")
+}
+
 async fn listening(seed: u8) -> Net {
     let listen = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"];
     let listen = listen.map(|address| address.parse().expect("an address")).to_vec();
-    let config = NetConfig { listen, ..NetConfig::default() };
-    Net::start(&NodeKey::from_seed([seed; 32]), &config).await.expect("starts")
+    start(seed, &NetConfig { listen, ..NetConfig::default() }).await
 }
 
 #[tokio::test]
@@ -17,8 +22,7 @@ async fn two_nodes_meet_over_every_transport() {
     let addresses = server.addresses();
     assert_eq!(addresses.len(), 2);
     for (seed, address) in (2..).zip(addresses) {
-        let client =
-            Net::start(&NodeKey::from_seed([seed; 32]), &NetConfig::default()).await.expect("starts");
+        let client = start(seed, &NetConfig::default()).await;
         let met = client.connect(address).await.expect("connects");
         assert_eq!(met, server.id());
         assert!(client.peers().iter().any(|peer| peer.id == met));
@@ -28,7 +32,7 @@ async fn two_nodes_meet_over_every_transport() {
 #[tokio::test]
 async fn who_answers_with_another_key_is_not_connected() {
     let (server, other) = (listening(1).await, NodeKey::from_seed([9; 32]).peer_id());
-    let client = Net::start(&NodeKey::from_seed([2; 32]), &NetConfig::default()).await.expect("starts");
+    let client = start(2, &NetConfig::default()).await;
     for address in server.addresses() {
         let text = address.to_string().replace(&server.id().to_string(), &other);
         let refused = client.connect(text.parse().expect("an address")).await;

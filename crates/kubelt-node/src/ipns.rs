@@ -10,6 +10,7 @@
 
 mod foreign;
 mod own;
+mod spread;
 mod stale;
 mod tree;
 mod worker;
@@ -25,10 +26,12 @@ use tokio::sync::{Mutex, OnceCell};
 use self::foreign::{Asked, Kept};
 pub use self::own::OwnNameError;
 pub(crate) use self::{
-    own::{OWN_ROOT, concerns, retire},
+    own::{OWN_ROOT, concerns, own_roots, retire},
     stale::Stale,
 };
-use crate::{StoreError, clock::Clock, cores::Cores, exposures::Exposures};
+use crate::{
+    StoreError, clock::Clock, cores::Cores, exposures::Exposures, routing::NameRouting, worker::Waker,
+};
 
 /// Records of foreign names, by the multihash of the name.
 const FOREIGN: &str = "ipns";
@@ -53,6 +56,9 @@ struct Inner {
     making_keys: Mutex<()>,
     /// One rebuild of a name at a time.
     rebuilding: [Mutex<()>; 16],
+    /// Where records are given to other nodes, and who wakes the worker that does it.
+    routing: NameRouting,
+    spreading: Waker,
 }
 
 /// Why a record was not kept.
@@ -93,6 +99,7 @@ impl Ipns {
     ) -> Self {
         let (foreign, asked) = (Mutex::default(), SyncMutex::default());
         let (making_keys, rebuilding) = (Mutex::default(), Default::default());
+        let (routing, spreading) = (NameRouting::default(), Waker::default());
         Self(Arc::new(Inner {
             store,
             clock,
@@ -103,7 +110,24 @@ impl Ipns {
             asked,
             making_keys,
             rebuilding,
+            routing,
+            spreading,
         }))
+    }
+
+    /// Where records come from and go to beyond this node.
+    pub(crate) fn routing(&self) -> &NameRouting {
+        &self.0.routing
+    }
+
+    /// Lets the worker that gives records to others look at once.
+    pub(crate) fn spread_now(&self) {
+        self.0.spreading.wake();
+    }
+
+    /// Whether a name is that of a core of this node.
+    pub(crate) fn is_own(&self, name: &Name) -> Result<bool, StoreError> {
+        Ok(self.core_of(name)?.is_some())
     }
 
     /// The valid record of a name that is here: of a foreign one as it was put, of a core's own name one that

@@ -10,6 +10,7 @@
 //! `disclosure.rs` (what may you see), `cores.rs` and `write.rs` (what happens when you write).
 
 mod access;
+mod announced;
 mod blocks;
 mod challenge;
 mod clock;
@@ -29,6 +30,7 @@ mod node;
 mod pins;
 mod remote_pins;
 mod resolve;
+mod routing;
 mod rpc;
 mod session;
 mod session_table;
@@ -38,6 +40,7 @@ pub mod worker;
 mod write;
 
 pub use access::Reader;
+pub use announced::{Announced, AnnouncedPage, What};
 pub use blocks::{BlockError, ReachedBlocks, Within};
 pub use clock::{Clock, SystemClock};
 pub use collect::{Leaks, SweepError};
@@ -62,6 +65,10 @@ pub use remote_pins::{
 };
 pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
+};
+pub use routing::{
+    ConnectedPeer, PeerNetwork, Peers, Provider, ProviderRouting, Providers, RecordRouting, Routing,
+    RoutingError,
 };
 pub use rpc::{Followed, Rpc, RpcBlocks, RpcError, RpcPin, TreeNode, TreeUpload};
 pub use session::{Session, SessionInfo};

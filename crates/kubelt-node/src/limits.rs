@@ -199,3 +199,21 @@ pub(crate) const REMOTE_RETRY_MIN: Duration = Duration::from_secs(2);
 pub(crate) const REMOTE_RETRY_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long after it was found pinned the node asks whether content still is.
 pub(crate) const REMOTE_RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
+/// Look-ups of names among other nodes at once.
+pub(crate) const NAME_LOOKUPS_MAX: usize = 32;
+/// Names of which it is remembered when they were last looked for.
+pub(crate) const NAME_LOOKUPS_KEPT_MAX: usize = 100_000;
+/// How long a name that nobody has is not looked for again.
+pub(crate) const NAME_MISS_KEPT: Duration = Duration::from_secs(30);
+/// The shortest time between two look-ups of a name, whatever its record says.
+pub(crate) const NAME_TTL_MIN: Duration = Duration::from_secs(10);
+/// The longest.
+pub(crate) const NAME_TTL_MAX: Duration = Duration::from_secs(60 * 60);
+/// How often a core's own record is given to others again, though it is the same.
+pub(crate) const NAME_SPREAD_EVERY: Duration = Duration::from_secs(4 * 60 * 60);
+/// Records given to others at once.
+pub(crate) const NAMES_SPREAD_AT_ONCE: usize = 8;
+/// How often it is looked for records that are to be given to others.
+pub(crate) const NAME_SPREAD_ROUND: Duration = Duration::from_secs(10 * 60);
+/// How long a record waits that nobody took.
+pub(crate) const NAME_SPREAD_RETRY: Duration = Duration::from_secs(60);

@@ -86,6 +86,25 @@ pub(crate) fn public(
     })
 }
 
+/// A row's key in the table of public paths, and what it says.
+type PublicRow = (Vec<u8>, Option<(CoreId, MapPath, Named)>);
+
+/// The public paths of all cores, whether strangers may reach them or not, from the first after the row `after`.
+pub(crate) fn all_public(
+    store: &Store,
+    after: Option<&[u8]>,
+) -> impl Iterator<Item = Result<PublicRow, StoreError>> + use<> {
+    store.meta_scan(PUBLIC, &[], after).map(|row| {
+        let (key, row) = row?;
+        let read = || {
+            let (core, path) = key.split_first_chunk::<32>()?;
+            let path = MapPath::new(std::str::from_utf8(path).ok()?).ok()?;
+            Some((CoreId::from_digest(*core), path, decode(&row)?))
+        };
+        Ok((key.to_vec(), read()))
+    })
+}
+
 /// Makes `path` open `now`, and nothing else. Only the core's one writer may call this.
 /// Gives whether that changes what anybody may have.
 pub(crate) fn set_name(

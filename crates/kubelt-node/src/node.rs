@@ -7,6 +7,7 @@ use kubelt_store::Store;
 
 use crate::{
     access::{Access, Reader},
+    announced::Announced,
     clock::Clock,
     collect::{Collector, Stamps},
     content::Content,
@@ -21,6 +22,7 @@ use crate::{
     pins::Pins,
     remote_pins::RemotePins,
     resolve::Resolver,
+    routing::{Peers, Providers},
     rpc::Rpc,
     session_table::SessionTable,
     sessions::Sessions,
@@ -57,6 +59,12 @@ pub struct Node {
     pub dnslinks: DnsLinks,
     /// Names resolved.
     pub resolver: Resolver,
+    /// What this node tells others that it has.
+    pub announced: Announced,
+    /// Who is asked for content that is not here.
+    pub providers: Providers,
+    /// The peers that the node is connected to.
+    pub peers: Peers,
 }
 
 impl Node {
@@ -86,16 +94,21 @@ impl Node {
         let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let remote_pins =
             RemotePins::new(store.clone(), cores.clone(), content.clone(), access, Arc::clone(&clock));
+        let denylists = content.denylists().clone();
+        let announced = Announced::new(store.clone(), cores.clone(), exposures.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
-        let denylists = content.denylists().clone();
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
         let (leases, waker) = (content.leases.clone(), Waker::default());
         let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
-        let workers =
-            Workers::new([ipns.worker(), remote_pins.worker(), Worker::new("collector", &waker, collector)]);
+        let workers = Workers::new([
+            ipns.worker(),
+            ipns.spreader(),
+            remote_pins.worker(),
+            Worker::new("collector", &waker, collector),
+        ]);
         let identity = Identity::new(store.clone());
         let status = Status::new(store, workers.clone());
         Self {
@@ -112,6 +125,9 @@ impl Node {
             ipns,
             dnslinks,
             resolver,
+            announced,
+            providers: Providers::default(),
+            peers: Peers::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     dnslink::{DnsLinks, LookupError, is_dns_name},
     ipns::{Ipns, OwnNameError},
     limits::{CONTENT_PATH_SEGMENTS_MAX, NAME_STEPS_MAX},
+    routing::{NameRouting, RecordRouting},
 };
 
 /// Multicodec of dag-pb.
@@ -26,6 +27,7 @@ pub struct Resolver {
     dnslinks: DnsLinks,
     denylists: Denylists,
     clock: Arc<dyn Clock>,
+    routing: NameRouting,
 }
 
 /// A name, as it stands behind `/ipns/`.
@@ -127,7 +129,14 @@ pub enum ResolveError {
 
 impl Resolver {
     pub(crate) fn new(ipns: Ipns, dnslinks: DnsLinks, denylists: Denylists, clock: Arc<dyn Clock>) -> Self {
-        Self { ipns, dnslinks, denylists, clock }
+        let routing = ipns.routing().clone();
+        Self { ipns, dnslinks, denylists, clock, routing }
+    }
+
+    /// From now on, names are also looked for among other nodes, and the records of this node's cores given to them.
+    pub fn route_by(&self, routing: Arc<dyn RecordRouting>) {
+        self.routing.by(routing);
+        self.ipns.spread_now();
     }
 
     /// Follows a name until there is a CID. `segments` are what is asked for behind the name, which the operator may
@@ -179,6 +188,20 @@ impl Resolver {
         Ok(Some((record, ttl)))
     }
 
+    /// Asks others for the record of a name of theirs, and keeps it where it is better than what is here.
+    async fn look_for(&self, name: &Name) -> Result<(), OwnNameError> {
+        if self.ipns.is_own(name)? {
+            return Ok(());
+        }
+        if let Some(record) = self.routing.find(name, self.clock.now_ms()).await
+            && let Err(error) = self.ipns.put(name, record).await
+        {
+            // What is here is as good, or it is not kept: then it is looked for again.
+            tracing::debug!(%name, %error, "a record that others have was not kept");
+        }
+        Ok(())
+    }
+
     /// Whether a DNS name has a DNSLink in the node's own map, which no lookup is needed for.
     pub fn is_mapped(&self, name: &str) -> bool {
         self.dnslinks.is_mapped(name)
@@ -200,6 +223,7 @@ impl Resolver {
         let bad = |source| ResolveError::Value { name: name.to_string(), source };
         match name {
             NameRef::Ipns(key) => {
+                self.look_for(key).await?;
                 let Some((record, ttl)) = self.record(key).await? else {
                     return Err(ResolveError::NoRecord(Box::new(*key)));
                 };

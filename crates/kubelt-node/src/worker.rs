@@ -209,7 +209,7 @@ impl fmt::Debug for Worker {
 /// The workers of a node; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Workers {
-    all: Arc<[Worker]>,
+    all: Arc<Mutex<Vec<Worker>>>,
     stop: watch::Sender<bool>,
     broken: watch::Sender<Option<&'static str>>,
     running: Arc<AsyncMutex<JoinSet<()>>>,
@@ -219,7 +219,7 @@ impl Workers {
     /// Workers that do nothing before [`Workers::start`].
     pub fn new(all: impl IntoIterator<Item = Worker>) -> Self {
         Self {
-            all: all.into_iter().collect(),
+            all: Arc::new(Mutex::new(all.into_iter().collect())),
             stop: watch::Sender::new(false),
             broken: watch::Sender::new(None),
             running: Arc::default(),
@@ -228,18 +228,24 @@ impl Workers {
 
     /// How each of them is.
     pub fn statuses(&self) -> Vec<WorkerStatus> {
-        self.all.iter().map(Worker::status).collect()
+        self.all.lock().iter().map(Worker::status).collect()
     }
 
     /// The worker of this name.
-    pub fn get(&self, name: &str) -> Option<&Worker> {
-        self.all.iter().find(|worker| worker.name == name)
+    pub fn get(&self, name: &str) -> Option<Worker> {
+        self.all.lock().iter().find(|worker| worker.name == name).cloned()
+    }
+
+    /// One more, that an edge brings; before [`Workers::start`].
+    pub fn add(&self, worker: Worker) {
+        self.all.lock().push(worker);
     }
 
     /// Lets all of them work, until [`Workers::stop`].
     pub async fn start(&self) {
         let mut running = self.running.lock().await;
-        for worker in self.all.iter().cloned() {
+        let all = self.all.lock().clone();
+        for worker in all {
             let (stop, broken, name) = (self.stop.subscribe(), self.broken.clone(), worker.name);
             running.spawn(async move {
                 // A task of its own, so that its panic is seen.

@@ -207,6 +207,18 @@ pub(crate) fn reach(cid: &Cid, root: &Cid) -> Vec<u8> {
     [roots(cid), root.to_bytes()].concat()
 }
 
+/// The rows of all roots of all blocks.
+pub(crate) fn all_roots() -> &'static [u8] {
+    b"R"
+}
+
+/// Block and root of a row of [`reach`].
+pub(crate) fn parse_reach(key: &[u8]) -> Option<(Cid, Cid)> {
+    let (length, rest) = key.strip_prefix(b"R")?.split_first()?;
+    let (block, root) = rest.split_at_checked(usize::from(*length))?;
+    Some((Cid::try_from(block).ok()?, Cid::try_from(root).ok()?))
+}
+
 pub(crate) fn linked(root: &Cid) -> Vec<u8> {
     [b"L", root.to_bytes().as_slice()].concat()
 }

@@ -36,7 +36,7 @@ pub use doctor::{CheckReport, check, rebuild_index};
 pub use error::{CommitError, IndexError, OpenError, QuotaExceeded, ReadError, TxError};
 pub use options::{Options, Quota, Usage};
 pub use recover::{BadRecord, Progress, Recovery};
-pub use store::{OpRecord, OpsOrder, StateEntry, Stats, Store, Version};
+pub use store::{LinkCursor, OpRecord, OpsOrder, StateEntry, Stats, Store, Version};
 pub use tx::{Collection, Took, Tx};
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 pub use ops::{OpRecord, OpsOrder};
+pub use reach::LinkCursor;
 pub use state::{StateEntry, Version};
 pub use stats::Stats;
 

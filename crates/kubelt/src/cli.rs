@@ -10,6 +10,7 @@ mod get;
 mod log;
 mod login;
 mod name;
+mod peers;
 mod publish;
 mod remote_pin;
 mod session;
@@ -117,6 +118,9 @@ enum Command {
     /// Show, resolve and bring names
     #[command(subcommand)]
     Name(name::NameCommand),
+    /// List the peers of the node, and connect to one; on the node's own machine
+    #[command(subcommand)]
+    Peers(peers::PeersCommand),
     /// Deliver what you publish to pinning services
     #[command(subcommand)]
     RemotePin(remote_pin::RemotePinCommand),
@@ -172,6 +176,7 @@ impl Command {
             Self::Usage(args) => args.run(caller),
             Self::Config(args) => args.run(caller),
             Self::Name(command) => command.run(caller),
+            Self::Peers(command) => command.run(caller),
             Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),

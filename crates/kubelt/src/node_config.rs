@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
-use kubelt_net::{Multiaddr, NetConfig};
+use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
+use kubelt_node::What;
 use kubelt_store::Quota;
 use serde::Deserialize;
 
@@ -113,8 +114,91 @@ struct File {
 struct NetworkFile {
     /// Addresses to listen at.
     listen: Vec<Multiaddr>,
+    /// Addresses under which peers reach the node, where that is known.
+    announce: Vec<Multiaddr>,
     /// Peers to connect to at the start, with their ids.
     bootstrap: Vec<Multiaddr>,
+    /// Well-known peers to connect to besides.
+    preset: Preset,
+    /// How the node takes part in the DHT.
+    dht: DhtFile,
+    /// Which DHT.
+    dht_scope: DhtScopeFile,
+    /// What the DHT is told that this node has.
+    provide: ProvideFile,
+}
+
+/// `preset`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Preset {
+    #[default]
+    None,
+    Public,
+}
+
+/// `dht`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DhtFile {
+    #[default]
+    Auto,
+    Client,
+    Server,
+    Off,
+}
+
+/// `dht_scope`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum DhtScopeFile {
+    #[default]
+    Wan,
+    Lan,
+}
+
+/// `provide`.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ProvideFile {
+    Nothing,
+    #[default]
+    Roots,
+    All,
+}
+
+impl From<ProvideFile> for What {
+    fn from(provide: ProvideFile) -> Self {
+        match provide {
+            ProvideFile::Nothing => Self::Nothing,
+            ProvideFile::Roots => Self::Roots,
+            ProvideFile::All => Self::All,
+        }
+    }
+}
+
+impl NetworkFile {
+    fn resolve(self, listen: Vec<Multiaddr>, bootstrap: Vec<Multiaddr>) -> NetConfig {
+        let mut bootstrap = first_given(bootstrap, self.bootstrap);
+        if matches!(self.preset, Preset::Public) {
+            bootstrap.extend(kubelt_net::public_bootstrap());
+        }
+        NetConfig {
+            listen: first_given(listen, self.listen),
+            announce: self.announce,
+            bootstrap,
+            dht: match self.dht {
+                DhtFile::Auto => DhtMode::Auto,
+                DhtFile::Client => DhtMode::Client,
+                DhtFile::Server => DhtMode::Server,
+                DhtFile::Off => DhtMode::Off,
+            },
+            dht_scope: match self.dht_scope {
+                DhtScopeFile::Wan => DhtScope::Wan,
+                DhtScopeFile::Lan => DhtScope::Lan,
+            },
+        }
+    }
 }
 
 /// `[pinning]`.
@@ -203,6 +287,8 @@ pub(crate) struct NodeConfig {
     /// Whether pinning services may be at local addresses.
     pub(crate) pinning_allow_local: bool,
     pub(crate) network: NetConfig,
+    /// What the DHT is told that this node has.
+    pub(crate) provide: What,
 }
 
 impl NodeConfig {
@@ -252,10 +338,8 @@ impl NodeConfig {
             dns: file.dns.resolve()?,
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
-            network: NetConfig {
-                listen: first_given(args.p2p_listen, file.network.listen),
-                bootstrap: first_given(args.bootstrap, file.network.bootstrap),
-            },
+            provide: file.network.provide.into(),
+            network: file.network.resolve(args.p2p_listen, args.bootstrap),
         })
     }
 }

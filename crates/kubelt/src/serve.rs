@@ -4,8 +4,8 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Ins
 
 use anyhow::Context as _;
 use kubelt_http::{Hosts, HttpConfig, router, serve};
-use kubelt_net::{Net, NetConfig};
-use kubelt_node::{Node, SystemClock};
+use kubelt_net::{DhtMode, Net, NetConfig, provider};
+use kubelt_node::{Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
 use tokio::{
     net::TcpListener,
@@ -56,7 +56,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .await
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
-    let net = connect(&node, &config.network).await?;
+    let net = connect(&node, &config.network, config.provide).await?;
     let stopped = stopped()?;
     announce(address, net.as_ref(), &config.data_dir, json, began);
     node.workers.start().await;
@@ -80,11 +80,18 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
 }
 
 /// The node's network; none where the disk is read-only and the node never had a key.
-async fn connect(node: &Node, config: &NetConfig) -> anyhow::Result<Option<Net>> {
+async fn connect(node: &Node, config: &NetConfig, provide: What) -> anyhow::Result<Option<Net>> {
     match node.identity.key().await {
         Ok(key) => {
             let net = Net::start(key, config).await?;
             net.serve_blocks(Arc::new(node.content.clone()));
+            net.provide(Arc::new(node.announced.clone()));
+            node.resolver.route_by(Arc::new(net.clone()));
+            node.providers.ask(Arc::new(net.clone()));
+            node.peers.by(Arc::new(net.clone()));
+            if config.dht != DhtMode::Off {
+                node.workers.add(provider(net.clone(), node.announced.clone(), provide));
+            }
             Ok(Some(net))
         }
         Err(error) => {

@@ -15,6 +15,7 @@ mod listings;
 mod logs;
 mod naming;
 mod naming_own;
+mod network;
 mod pins;
 mod privacy;
 mod routes;

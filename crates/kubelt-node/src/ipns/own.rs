@@ -133,6 +133,20 @@ pub(crate) fn concerns(path: &MapPath) -> bool {
     path.as_str() == SETTING
 }
 
+/// A row's key in the table of public roots, and the root that a core's name points to.
+type OwnRootRow = (Vec<u8>, Option<Cid>);
+
+/// The public roots of all cores, from the first after the row `after`.
+pub(crate) fn own_roots(
+    store: &Store,
+    after: Option<&[u8]>,
+) -> impl Iterator<Item = Result<OwnRootRow, StoreError>> + use<> {
+    store.meta_scan(ROOTS, &[], after).map(|row| {
+        let (key, row) = row?;
+        Ok((key.to_vec(), decode_root(&row).and_then(|row| row.root)))
+    })
+}
+
 impl Ipns {
     /// The name of a core, made where it has none yet.
     ///
@@ -161,7 +175,7 @@ impl Ipns {
     }
 
     /// The last record, where it says what is public now and need not be renewed before it is given out.
-    fn standing(&self, core: &CoreId) -> Result<Option<OwnRecord>, StoreError> {
+    pub(super) fn standing(&self, core: &CoreId) -> Result<Option<OwnRecord>, StoreError> {
         let root = self.own_root(core)?;
         let record = if root.fresh { self.last_record(core)? } else { None };
         let now = self.now();
@@ -391,6 +405,14 @@ impl Ipns {
 }
 
 impl OwnRecord {
+    pub(super) const fn published(&self) -> bool {
+        self.published
+    }
+
+    pub(super) fn record(&self) -> &[u8] {
+        &self.record
+    }
+
     fn validity_end(&self) -> Option<Duration> {
         Record::decode(self.record.clone()).ok().map(|record| record.validity_end())
     }

@@ -66,11 +66,13 @@ impl Work for Rounds {
             for _ in 0..OWN_REBUILDS_PER_STEP {
                 let Some(core) = self.waiting.pop_first() else { break };
                 progress.waiting(self.waiting.len() as u64 + 1);
-                if self.ipns.is_due(&core)?
-                    && let Err(error) = self.ipns.refresh(&core).await
-                {
+                if !self.ipns.is_due(&core)? {
+                    continue;
+                }
+                match self.ipns.refresh(&core).await {
+                    Ok(()) => self.ipns.spread_now(),
                     // One core's root must not keep the others waiting; the next round tries it again.
-                    tracing::warn!(%core, %error, "a name could not be brought up to date");
+                    Err(error) => tracing::warn!(%core, %error, "a name could not be brought up to date"),
                 }
             }
             progress.waiting(self.waiting.len() as u64);

@@ -1,12 +1,34 @@
 //! Reading what roots reach and which paths name them.
 
+use bytes::Bytes;
 use cid::Cid;
 use kubelt_core::{CoreId, MapPath};
 
 use super::{Store, damaged_row};
 use crate::{error::ReadError, index::Range, keys, values::decode_possession};
 
+/// Where a scan of links goes on.
+#[derive(Clone, Debug)]
+pub struct LinkCursor(Bytes);
+
 impl Store {
+    /// All links, as block and root that reaches it: those of a block lie together. From the first after `after`.
+    pub fn links(
+        &self,
+        after: Option<&LinkCursor>,
+    ) -> impl Iterator<Item = Result<(LinkCursor, Cid, Cid), ReadError>> + Send + use<> {
+        let all = Range::prefix(keys::all_roots());
+        let range = match after {
+            Some(after) => all.after(&after.0),
+            None => all,
+        };
+        self.0.index.scan(range, false).map(move |row| {
+            let (key, _empty) = row?;
+            let (block, root) = keys::parse_reach(&key).ok_or_else(|| damaged_row(&key))?;
+            Ok((LinkCursor(key), block, root))
+        })
+    }
+
     /// The roots that reach a block, named by a path or not.
     pub fn roots_of(&self, block: &Cid) -> impl Iterator<Item = Result<Cid, ReadError>> + Send + use<> {
         let prefix = keys::roots(block);

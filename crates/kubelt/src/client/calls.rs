@@ -5,8 +5,8 @@ use std::io::Read;
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentRemoved, ContentVersions,
     CoreImport, CoreUsage, CoreView, EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt,
-    OpsPage, Possession, PossessionRequest, RemotePinList, RemotePinSetting, SessionCreated, SessionList,
-    SessionRequest, StateEntry, StatePage, Visibility,
+    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, RemotePinList,
+    RemotePinSetting, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -42,6 +42,16 @@ impl Client {
     /// Whether the node is alive.
     pub(crate) fn health(&self) -> Result<Health, ClientError> {
         self.get_json("/healthz")
+    }
+
+    /// The node's peers; for its operator.
+    pub(crate) fn peers(&self) -> Result<PeerList, ClientError> {
+        self.get_json("/-/peers")
+    }
+
+    /// Lets the node connect to a peer; for its operator.
+    pub(crate) fn connect_peer(&self, address: &str) -> Result<PeerConnected, ClientError> {
+        self.post_json("/-/peers", &PeerConnect { address: address.to_owned() })
     }
 
     /// Asks for a message to sign.

@@ -1,0 +1,46 @@
+//! The peers of a node, for its operator.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The node among its peers.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PeerList {
+    /// The node's own id.
+    pub id: String,
+    /// Where peers reach it, with its id at the end.
+    pub addresses: Vec<String>,
+    /// The peers that are connected.
+    pub peers: Vec<PeerView>,
+}
+
+/// A peer that is connected.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PeerView {
+    /// Its id.
+    pub id: String,
+    /// Where the connections lead, or come from.
+    pub addresses: Vec<String>,
+    /// What it calls itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// How long a ping took last, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping_ms: Option<f64>,
+    /// What it says it speaks.
+    pub protocols: Vec<String>,
+}
+
+/// Asks the node to connect to a peer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PeerConnect {
+    /// Where the peer is, with its id at the end: `/ip4/192.0.2.1/tcp/4748/p2p/12D3…`.
+    pub address: String,
+}
+
+/// The peer that the node connected to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PeerConnected {
+    /// Its id.
+    pub id: String,
+}

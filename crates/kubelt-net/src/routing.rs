@@ -1,0 +1,127 @@
+//! The node's ports to other nodes, over this network.
+
+use cid::{Cid, multihash::Multihash};
+use kubelt_content::ipns::{Name, Record};
+use kubelt_node::{
+    Announced, ConnectedPeer, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError,
+};
+use libp2p::Multiaddr;
+use tokio::sync::mpsc;
+
+use crate::{
+    kad::{FoundProvider, Provided},
+    net::{Net, Peer},
+};
+
+impl RecordRouting for Net {
+    fn find_record<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
+        Box::pin(self.find_record(name))
+    }
+
+    fn put_record<'a>(&'a self, name: &'a Name, record: Record) -> Routing<'a, Result<usize, RoutingError>> {
+        Box::pin(async move {
+            self.put_record(name, record).await.map_err(|error| RoutingError(error.to_string()))
+        })
+    }
+}
+
+impl ProviderRouting for Net {
+    fn find_providers<'a>(&'a self, cid: &'a Cid) -> Routing<'a, mpsc::Receiver<Provider>> {
+        Box::pin(async move {
+            let own = self.id();
+            let mut found = self.find_providers(&cid.hash().to_bytes()).await;
+            let (told, telling) = mpsc::channel(1);
+            tokio::spawn(async move {
+                while let Some(provider) = tokio::select! {
+                    () = told.closed() => None,
+                    next = found.recv() => next,
+                } {
+                    if provider.peer != own && told.send(provider.into()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            telling
+        })
+    }
+}
+
+impl PeerNetwork for Net {
+    fn own(&self) -> Provider {
+        let addresses = self.addresses().iter().map(ToString::to_string).collect();
+        Provider { peer: self.id().to_string(), addresses }
+    }
+
+    fn peers(&self) -> Vec<ConnectedPeer> {
+        self.peers().into_iter().map(Into::into).collect()
+    }
+
+    fn connect<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>> {
+        Box::pin(async move {
+            let parsed: Multiaddr = address.parse().map_err(|_error| {
+                RoutingError(format!(
+                    "`{address}` is no multiaddr; write `/ip4/192.0.2.1/tcp/4748/p2p/12D3…`"
+                ))
+            })?;
+            let peer = self.connect(parsed).await.map_err(|error| RoutingError(error.to_string()))?;
+            Ok(peer.to_string())
+        })
+    }
+
+    fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let figures = self.figures();
+        let count = |n: usize| n as u64;
+        vec![
+            ("peers", "Peers that are connected", count(self.peers().len())),
+            ("peers_banned", "Peers that are banned for what they did", count(figures.banned)),
+            ("peer_offences", "What peers did wrong", figures.offences),
+            ("dht_peers", "Peers in the routing table of the DHT", count(figures.dht_peers)),
+            ("dht_server", "Whether this node answers others in the DHT", u64::from(figures.dht_server)),
+            ("dht_walks", "Walks through the DHT that were begun", figures.dht_walks),
+            (
+                "dht_walks_refused",
+                "Walks through the DHT refused, because there were too many",
+                figures.dht_walks_refused,
+            ),
+            (
+                "dht_keys_announced",
+                "Keys announced to the DHT, each as often as it was",
+                figures.keys_announced,
+            ),
+            ("dht_announcing_walks", "Walks through the DHT made to announce keys", figures.announcing_walks),
+            ("dht_records", "Records of others kept for the DHT", count(figures.dht_records)),
+            (
+                "dht_provider_records",
+                "Provider records of others kept for the DHT",
+                count(figures.dht_provider_records),
+            ),
+            ("dht_taken", "Records and provider records of others taken in", figures.dht_taken),
+            ("dht_rejected", "Records and provider records of others refused", figures.dht_rejected),
+        ]
+    }
+}
+
+impl From<FoundProvider> for Provider {
+    fn from(found: FoundProvider) -> Self {
+        let addresses = found.addresses.iter().map(ToString::to_string).collect();
+        Self { peer: found.peer.to_string(), addresses }
+    }
+}
+
+impl From<Peer> for ConnectedPeer {
+    fn from(peer: Peer) -> Self {
+        let Peer { id, addresses, agent, protocols, ping } = peer;
+        let addresses = addresses.iter().map(ToString::to_string).collect();
+        Self { peer: id.to_string(), addresses, agent, protocols, ping }
+    }
+}
+
+impl Provided for Announced {
+    fn provides(&self, multihash: &[u8]) -> bool {
+        let Ok(hash) = Multihash::from_bytes(multihash) else { return false };
+        self.has(&hash).unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what is published cannot be read");
+            false
+        })
+    }
+}
