@@ -22,7 +22,7 @@ const COMMAND_MS_MAX = 300_000
  * @param {string} [options.settings] more of the settings file (TOML), without `[rates]` and `[dns]`
  * @param {object} [options.env] more of the environment
  * @returns the node:
- *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`
+ *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`, `peers` (where peers reach it)
  *  - `token` (bearer token), `account` (`0x…`), `core` (the core's path, `/@0x…`)
  *  - `run(args, {cwd, input})` runs a command as that person and gives what it prints; `json(args)` gives it parsed
  *  - `fetch(path, init)` asks as that person (`path` from `/`, redirects not followed), `anonymous(path, init)` as nobody
@@ -57,7 +57,7 @@ export async function startNode ({ settings = '', env = {} } = {}) {
   process.once('exit', () => child.kill('SIGKILL'))
 
   try {
-    const { listening: url, pid } = JSON.parse(await firstLine(child, ended))
+    const { listening: url, pid, peer_addresses: peers } = JSON.parse(await firstLine(child, ended))
     const exec = promisify(execFile)
     const run = async (args, { cwd = dir, input } = {}) => {
       const running = exec(binary, args, {
@@ -85,7 +85,7 @@ export async function startNode ({ settings = '', env = {} } = {}) {
       }
       return roots
     }
-    return { url, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
+    return { url, peers, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
   } catch (error) {
     await stop()
     throw error

@@ -1,4 +1,4 @@
-// Kubo, offline: the binary that the environment variable KUBO names, with a repository and ports of its own.
+// Kubo: the binary that the environment variable KUBO names, with a repository and ports of its own.
 
 import { execFile, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -15,11 +15,29 @@ const GATEWAY = {
   PublicGateways: { localhost: { UseSubdomains: true, InlineDNSLink: true, Paths: ['/ipfs', '/ipns'] } }
 }
 
+/** Nobody is asked for anything, and nobody is told: only who is connected by hand is known. */
+const ALONE = {
+  AutoConf: { Enabled: false },
+  Bootstrap: [],
+  DNS: { Resolvers: {} },
+  Ipns: { DelegatedPublishers: [] },
+  Routing: { Type: 'none', DelegatedRouters: [] },
+  Provide: { Enabled: false },
+  AutoTLS: { Enabled: false },
+  AutoNAT: { ServiceMode: 'disabled' },
+  HTTPRetrieval: { Enabled: false },
+  Discovery: { MDNS: { Enabled: false } },
+  'Swarm.RelayClient': { Enabled: false },
+  'Swarm.RelayService': { Enabled: false },
+  'Swarm.EnableHolePunching': false,
+  'Swarm.DisableNatPortMap': true
+}
+
 /**
- * Starts an offline daemon that dials nobody. Gives `gateway` (its URL), `run(args, {input, cwd})` (a command of
+ * Starts a daemon that dials nobody: offline, or, with `online`, for peers that are connected by hand. Gives `gateway` (its URL), `pid`, `run(args, {input, cwd})` (a command of
  * `ipfs` talking to that daemon; what it prints), `text(args)` (the same, trimmed) and `stop()`.
  */
-export async function startKubo () {
+export async function startKubo ({ online = false } = {}) {
   const binary = process.env.KUBO
   if (!binary) {
     throw new Error('KUBO names no binary; run `cargo xtask conformance kubo`')
@@ -41,8 +59,14 @@ export async function startKubo () {
   await run(['config', 'Addresses.Gateway', '/ip4/127.0.0.1/tcp/0'])
   await run(['config', '--json', 'Gateway', JSON.stringify(GATEWAY)])
   await run(['config', '--json', 'Version.SwarmCheckEnabled', 'false'])
+  if (online) {
+    for (const [name, value] of Object.entries(ALONE)) {
+      await run(['config', '--json', name, JSON.stringify(value)])
+    }
+    await run(['config', '--json', 'Addresses.Swarm', '["/ip4/127.0.0.1/tcp/0"]'])
+  }
 
-  const daemon = spawn(binary, ['daemon', '--offline'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const daemon = spawn(binary, online ? ['daemon'] : ['daemon', '--offline'], { cwd: dir, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise(done => daemon.once('exit', done))
   process.once('exit', () => daemon.kill('SIGKILL'))
   const stop = async () => {
@@ -56,7 +80,7 @@ export async function startKubo () {
   try {
     await Promise.race([ready, ended.then(code => { throw new Error(`Kubo ended with ${code} before it was ready`) })])
     const gateway = readFileSync(join(dir, 'repository/gateway'), 'utf8').trim()
-    return { gateway, dir, run, text, stop }
+    return { gateway, dir, pid: daemon.pid, run, text, stop }
   } catch (error) {
     await stop()
     throw error

@@ -87,7 +87,7 @@ fn judge(
             Err(why) => return Ok(Err(why)),
         },
         // These run without Kubo, too.
-        "pinning" | "kubo-rpc" => {
+        "bitswap" | "pinning" | "kubo-rpc" => {
             if let Ok(program) = go_programs::kubo(workspace)? {
                 check.env("KUBO", program);
             }

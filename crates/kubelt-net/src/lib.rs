@@ -10,6 +10,7 @@ mod behaviour;
 mod bitswap;
 mod config;
 mod kad;
+mod fetch_port;
 mod limits;
 mod net;
 mod provide;

@@ -91,3 +91,5 @@ pub(crate) const BATCH_KEYS_MAX: usize = 4_096;
 pub(crate) const ANNOUNCED_ADDRESSES_MAX: usize = 8;
 /// How long announcing waits where it cannot go on.
 pub(crate) const PROVIDE_RETRY: Duration = Duration::from_secs(30);
+/// Streams that one peer may be opening at once: Kubo opens one for each message of bitswap.
+pub(crate) const STREAMS_NEGOTIATED_MAX: usize = 256;

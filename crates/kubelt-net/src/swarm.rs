@@ -20,7 +20,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     config::{DhtScope, NetConfig},
     kad::{Dht, OwnProvided, is_routable, protocol, store::now},
-    limits::{CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX, TICK},
+    limits::{CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK},
     net::{Command, Figures, NetError, Peer, State},
     scores::{Offence, Scores},
 };
@@ -45,7 +45,11 @@ pub(crate) fn build(
         .map_err(|error| transport(&error))?
         .with_behaviour(|key| Behaviour::new(key.public(), config, provided))
         .map_err(|error| transport(&error))?
-        .with_swarm_config(|config| config.with_idle_connection_timeout(CONNECTION_IDLE));
+        .with_swarm_config(|config| {
+            config
+                .with_idle_connection_timeout(CONNECTION_IDLE)
+                .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATED_MAX)
+        });
     Ok(swarm.build())
 }
 

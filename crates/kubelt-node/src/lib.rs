@@ -22,6 +22,7 @@ mod disclosure;
 mod dnslink;
 pub mod exchange;
 mod exposures;
+mod fetch;
 mod identity;
 mod ipns;
 mod limits;
@@ -55,6 +56,10 @@ pub use denylists::Denylists;
 pub use disclosure::{Disclosure, Shown};
 pub use dnslink::{BadLink, DnsLinks, Looking, LookupError, TxtAnswer, TxtLookup, is_dns_name};
 pub use exchange::Exchange;
+pub use fetch::{
+    Coming, FetchProgress, Fetched, Fetcher, Finding, FromPeers, GatewayError, Gateways, PeerBlocks,
+    PeerSession, ProviderLookup,
+};
 pub use identity::{Identity, IdentityError, NodeKey};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use node::{CoreSummary, Node};

@@ -217,3 +217,30 @@ pub(crate) const NAMES_SPREAD_AT_ONCE: usize = 8;
 pub(crate) const NAME_SPREAD_ROUND: Duration = Duration::from_secs(10 * 60);
 /// How long a record waits that nobody took.
 pub(crate) const NAME_SPREAD_RETRY: Duration = Duration::from_secs(60);
+
+/// DAGs that are fetched from elsewhere at once.
+pub(crate) const FETCHES_MAX: usize = 16;
+/// Bytes of one of them that are asked for, or came and wait to be stored.
+pub(crate) const FETCH_BUDGET_BYTES: usize = 16 << 20;
+/// Blocks of one of them that are wanted at once.
+pub(crate) const FETCH_WANTS_MAX: usize = 2_048;
+/// Blocks that are looked for on this node at once.
+pub(crate) const FETCH_LOOK_BLOCKS: usize = 256;
+/// How often a fetch looks at the clock, and whether it is wanted still.
+pub(crate) const FETCH_TICK: Duration = Duration::from_millis(500);
+/// How long nothing may come before gateways are asked for what peers were asked for.
+pub(crate) const FETCH_QUIET: Duration = Duration::from_secs(1);
+/// How long nothing may come before a fetch ends.
+pub(crate) const FETCH_IDLE: Duration = Duration::from_secs(60);
+/// The same where nobody who can be asked has any of the blocks.
+pub(crate) const FETCH_STARVED_IDLE: Duration = Duration::from_secs(5);
+/// Requests to gateways at once, for all that is fetched.
+pub(crate) const FETCH_GATEWAY_CALLS_MAX: usize = 8;
+/// Looks for peers that have a block, at once for one DAG.
+pub(crate) const FETCH_PROVIDER_LOOKUPS_MAX: usize = 4;
+/// Bytes of blocks that are read for a peer without leaving the task that asks.
+pub(crate) const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
+/// Pins whose blocks are fetched from elsewhere, those that wait for their turn among them.
+pub(crate) const PIN_FETCHES_MAX: usize = 1_000;
+/// The same of one core.
+pub(crate) const PIN_FETCHES_PER_CORE_MAX: usize = 50;

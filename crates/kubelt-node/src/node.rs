@@ -16,6 +16,7 @@ use crate::{
     dnslink::DnsLinks,
     exchange::Exchange,
     exposures::Exposures,
+    fetch::Fetcher,
     identity::Identity,
     ipns::{Ipns, Stale},
     names::is_open,
@@ -49,6 +50,8 @@ pub struct Node {
     pub rpc: Rpc,
     /// What goes on in the background, once it is started.
     pub workers: Workers,
+    /// Content brought here from elsewhere.
+    pub fetcher: Fetcher,
     /// Pins.
     pub pins: Pins,
     /// Content delivered to the pinning services of others.
@@ -91,7 +94,9 @@ impl Node {
             stamps.clone(),
         );
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access));
-        let pins = Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
+        let fetcher = Fetcher::new(store.clone(), content.clone());
+        let pins =
+            Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock), fetcher.clone());
         let remote_pins =
             RemotePins::new(store.clone(), cores.clone(), content.clone(), access, Arc::clone(&clock));
         let denylists = content.denylists().clone();
@@ -118,6 +123,7 @@ impl Node {
             cores,
             content,
             exchange,
+            fetcher,
             pins,
             remote_pins,
             rpc,

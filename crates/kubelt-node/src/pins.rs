@@ -32,6 +32,7 @@ use crate::{
     clock::{Clock, random},
     content::{Content, UploadError},
     cores::{Cores, LoadError},
+    fetch::{FetchProgress, Fetcher},
     limits::{PIN_CORES_CACHED_MAX, PIN_ID_BYTES_MAX},
     session::Session,
     write::{Write, WriteError, content_entry},
@@ -51,6 +52,7 @@ pub struct Pins {
     cores: Cores,
     content: Content,
     clock: Arc<dyn Clock>,
+    fetcher: Fetcher,
     shared: Arc<Shared>,
 }
 
@@ -62,6 +64,8 @@ struct Shared {
     newest_ms: Mutex<HashMap<CoreId, u64>>,
     /// Pins whose blocks are being looked for, or were a moment ago.
     looks: Mutex<looks::Looks>,
+    /// Pins whose blocks are being fetched from elsewhere, and how far that is.
+    fetches: Mutex<HashMap<(CoreId, MapPath), FetchProgress>>,
 }
 
 /// Why a pin was not made, changed or shown.
@@ -94,13 +98,20 @@ impl From<WriteError> for PinError {
 }
 
 impl Pins {
-    pub(crate) fn new(store: Store, cores: Cores, content: Content, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        cores: Cores,
+        content: Content,
+        clock: Arc<dyn Clock>,
+        fetcher: Fetcher,
+    ) -> Self {
         let shared = Shared {
             changing: std::array::from_fn(|_| AsyncMutex::default()),
             newest_ms: Mutex::default(),
             looks: Mutex::default(),
+            fetches: Mutex::default(),
         };
-        Self { store, cores, content, clock, shared: Arc::new(shared) }
+        Self { store, cores, content, clock, fetcher, shared: Arc::new(shared) }
     }
 
     /// Adds a pin. It is queued then; its blocks are looked for in the background, so that the answer tells

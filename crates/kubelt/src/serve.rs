@@ -92,6 +92,7 @@ async fn connect(node: &Node, config: &NetConfig, provide: What) -> anyhow::Resu
             if config.dht != DhtMode::Off {
                 node.workers.add(provider(net.clone(), node.announced.clone(), provide));
             }
+            node.fetcher.fetch_from_peers(Arc::new(net.clone()));
             Ok(Some(net))
         }
         Err(error) => {

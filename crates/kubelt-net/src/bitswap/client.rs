@@ -48,6 +48,8 @@ struct Source {
     blocks_asked: usize,
     /// When something came from it last, or it was first asked for something since.
     heard_ms: u64,
+    /// When it was asked once more, if it was since then.
+    nudged: bool,
     /// Microseconds between its blocks, on average.
     pace_us: u64,
     changes: Vec<Want>,
@@ -263,7 +265,7 @@ impl Client {
         if let Some(source) = self.sources.get_mut(peer) {
             let gap_us = now_ms.saturating_sub(source.heard_ms).saturating_mul(1_000);
             source.pace_us = (source.pace_us * 7 + gap_us) / 8;
-            source.heard_ms = now_ms;
+            source.hear(now_ms);
             source.ledger.received_blocks += 1;
             source.ledger.received_bytes += data.len() as u64;
             source.ledger.score = (source.ledger.score + 1).min(SCORE_MAX);
@@ -305,7 +307,7 @@ impl Client {
             source.asked.remove(cid);
             return;
         };
-        source.heard_ms = now_ms;
+        source.hear(now_ms);
         source.blocks_asked -= usize::from(asked.is_block());
         if let Some(wish) = self.wants.get_mut(cid) {
             wish.lacking.insert(*peer);

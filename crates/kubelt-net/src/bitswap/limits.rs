@@ -19,8 +19,8 @@ pub(crate) const QUEUE_MESSAGES_MAX: usize = 4_096;
 /// Entries of a want list in one message that is sent.
 pub(crate) const WANTS_PER_MESSAGE_MAX: usize = 1_024;
 
-/// Streams that a peer may have open on one connection.
-pub(crate) const STREAMS_MAX: usize = 32;
+/// Streams that a peer may have open on one connection. Kubo opens one for each message, and many at once.
+pub(crate) const STREAMS_MAX: usize = 256;
 /// Bytes of larger messages that one connection is reading at once.
 pub(crate) const READING_BYTES_MAX: usize = 8 << 20;
 /// The same of all connections together.
@@ -46,6 +46,8 @@ pub(crate) const STREAM_FAILURES_MAX: u32 = 3;
 pub(crate) const TICK: Duration = Duration::from_millis(500);
 /// How long a peer that was asked may send nothing before others are asked, in milliseconds.
 pub(crate) const STALL_MS: u64 = 10_000;
+/// How long a peer that was asked may send nothing before it is asked again, in milliseconds: others drop wants.
+pub(crate) const NUDGE_MS: u64 = 2_000;
 /// How long peers may take to say whether they have a block, in milliseconds.
 pub(crate) const SEEK_MS: u64 = 5_000;
 /// How long nobody is asked again for a block that nobody has, in milliseconds.

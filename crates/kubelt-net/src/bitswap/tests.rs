@@ -100,6 +100,46 @@ async fn a_session_gets_everything_within_its_budget() {
     }
 }
 
+/// Has everything that is asked for, and sends other bytes.
+#[derive(Debug)]
+struct Forger;
+
+impl PublishedBlocks for Forger {
+    fn look_up(&self, asked: Vec<(Cid, bool)>, _: usize) -> LookingUp<'_> {
+        let forged = |(_, with_bytes)| match with_bytes {
+            true => PublishedBlock::Bytes(Bytes::from_static(b"other bytes")),
+            false => PublishedBlock::Here,
+        };
+        Box::pin(std::future::ready(asked.into_iter().map(forged).collect()))
+    }
+}
+
+#[tokio::test]
+async fn a_forger_is_refused_and_others_are_asked() {
+    let all = blocks(50, 1_000);
+    let listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")];
+    let config = NetConfig { listen, ..NetConfig::default() };
+    let forger = Net::start(&NodeKey::from_seed([41; 32]), &config).await.expect("starts");
+    forger.serve_blocks(Arc::new(Forger));
+    let (client, honest) = (node(42, &[]).await, node(43, &all).await);
+    connect(&client, &forger).await;
+    let mut session = client.block_session(1 << 20);
+    session.want(all.iter().map(|block| *block.cid()).collect()).expect("within the limit");
+    // Nothing of it counts, and in the end its connection is closed.
+    while client.peers().iter().any(|peer| peer.id == forger.id()) || client.bitswap_counts().refused == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(client.bitswap_counts().received_blocks, 0);
+    connect(&client, &honest).await;
+    let mut got = 0;
+    while got < all.len() {
+        if let SessionEvent::Block { peer, .. } = session.next().await.expect("the network runs") {
+            assert_eq!(peer, honest.id());
+            got += 1;
+        }
+    }
+}
+
 #[tokio::test]
 async fn whoever_comes_later_is_asked_for_what_nobody_had() {
     let all = blocks(1, 100);

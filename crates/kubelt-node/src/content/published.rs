@@ -7,7 +7,7 @@ use cid::Cid;
 use kubelt_content::read::Blocks as _;
 
 use super::Content;
-use crate::{access::Reader, blocks::Within};
+use crate::{access::Reader, blocks::Within, limits::INLINE_READ_BYTES_MAX};
 
 /// What a look for a block answers, when it is done.
 pub type LookingUp<'a> = Pin<Box<dyn Future<Output = Vec<PublishedBlock>> + Send + 'a>>;
@@ -37,6 +37,9 @@ impl PublishedBlocks for Content {
             for (cid, with_bytes) in asked {
                 opened.push((cid, with_bytes, self.open_to_all(&cid).await));
             }
+            if self.are_small(&opened) {
+                return self.read_opened(&opened, bytes_max);
+            }
             let this = self.clone();
             // Blocks may have to come from the disk.
             let read = tokio::task::spawn_blocking(move || this.read_opened(&opened, bytes_max));
@@ -59,6 +62,17 @@ impl Content {
                 None
             }
         }
+    }
+
+    /// Whether so few bytes are wanted that reading them is cheaper than having another thread do it.
+    fn are_small(&self, opened: &[(Cid, bool, Option<Within>)]) -> bool {
+        let mut left = INLINE_READ_BYTES_MAX;
+        opened.iter().filter(|(_, _, within)| within.is_some()).all(|(cid, _, _)| {
+            let len = self.store.block_len(cid).ok().flatten().unwrap_or_default();
+            let fits = left.checked_sub(u64::from(len));
+            left = fits.unwrap_or_default();
+            fits.is_some()
+        })
     }
 
     fn read_opened(&self, opened: &[(Cid, bool, Option<Within>)], bytes_max: usize) -> Vec<PublishedBlock> {

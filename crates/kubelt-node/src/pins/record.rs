@@ -213,8 +213,8 @@ impl Pins {
         if let Some(reason) = self.trouble(core, path, &entry.cid)? {
             return Ok((PinStatus::Failed, Some(reason)));
         }
-        if self.is_taking(core, path) {
-            return Ok((PinStatus::Pinning, Some(take::LOOKING.to_owned())));
+        if let Some(details) = self.taking(core, path) {
+            return Ok((PinStatus::Pinning, Some(details)));
         }
         let wait_ms = u64::try_from(PIN_WAIT.as_millis()).expect("days fit");
         let details = if self.clock.now_ms() >= created_ms.saturating_add(wait_ms) {

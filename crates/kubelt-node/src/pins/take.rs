@@ -18,16 +18,20 @@ use crate::{
     access::Reader,
     blocks::{BlockError, PossessedBlocks, Within},
     content::{ContentError, Incomplete, UploadError},
-    limits::{DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_MISSING_MAX, PIN_ROUNDS_MAX, PINS_PER_ARRIVAL_MAX},
+    fetch::{FetchProgress, Fetched},
+    limits::{
+        DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_FETCHES_MAX, PIN_FETCHES_PER_CORE_MAX, PIN_MISSING_MAX,
+        PIN_ROUNDS_MAX, PINS_PER_ARRIVAL_MAX,
+    },
     names::named,
 };
 
 pub(super) const LOOKING: &str = "the node looks for the blocks";
-pub(super) const WAITS: &str =
-    "blocks are missing: upload them as a CAR to this core, or wait until they are public on this node";
+pub(super) const WAITS: &str = "blocks are missing: upload them as a CAR to this core, or wait until they are public on this node or a peer has them";
 pub(super) const GAVE_UP: &str =
     "blocks are missing, and nobody brought them in time; upload them, or pin again";
 const NO_ROOM: &str = "the core's quota is used up";
+const TOO_LARGE: &str = "the content has more blocks than a pin may have";
 
 /// Why pins failed, by core and path: the CID that failed, a zero byte, and the reason.
 const TROUBLE: &str = "pin-trouble";
@@ -52,7 +56,10 @@ impl Pins {
             loop {
                 let next = this.shared.looks.lock().next();
                 let Some(Look { core, path, reader }) = next else { return };
-                this.look(&core, &path, &reader).await;
+                let waits = this.look(&core, &path, &reader).await;
+                if waits && this.fetcher.can_fetch() {
+                    this.fetch(core, path.clone(), reader);
+                }
                 this.shared.looks.lock().done(&core, &path);
             }
         });
@@ -89,13 +96,63 @@ impl Pins {
         Ok(())
     }
 
-    pub(super) fn is_taking(&self, core: &CoreId, path: &MapPath) -> bool {
-        self.shared.looks.lock().is_open(core, path)
+    /// Brings the blocks of a pin from elsewhere, in the background.
+    fn fetch(&self, core: CoreId, path: MapPath, reader: Reader) {
+        let key = (core, path);
+        let progress = FetchProgress::default();
+        {
+            let mut fetches = self.shared.fetches.lock();
+            let of_core = fetches.keys().filter(|(one, _)| *one == core).count();
+            // One that finds no place is looked for again when somebody asks about it.
+            if fetches.contains_key(&key)
+                || fetches.len() >= PIN_FETCHES_MAX
+                || of_core >= PIN_FETCHES_PER_CORE_MAX
+            {
+                return;
+            }
+            fetches.insert(key.clone(), progress.clone());
+        }
+        let this = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = this.fetched(&key.0, &key.1, &reader, &progress).await {
+                tracing::warn!(%error, "the blocks of a pin could not be fetched");
+            }
+            this.shared.fetches.lock().remove(&key);
+        });
+    }
+
+    async fn fetched(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        reader: &Reader,
+        progress: &FetchProgress,
+    ) -> Result<(), UploadError> {
+        let Some((_, entry)) = self.entry(core, path)? else { return Ok(()) };
+        let is_wanted = || matches!(self.entry(core, path), Ok(Some((_, now))) if now.cid == entry.cid);
+        let trouble = match self.fetcher.dag(core, &entry.cid, reader, progress, &is_wanted).await {
+            Err(UploadError::Commit(CommitError::Quota(_))) => NO_ROOM,
+            Err(error) => return Err(error),
+            Ok(Fetched::TooLarge) => TOO_LARGE,
+            Ok(Fetched::Stopped) => return Ok(()),
+            Ok(Fetched::Missing(_)) if progress.fetched() == 0 => return Ok(()),
+            Ok(Fetched::Whole | Fetched::Missing(_)) => {
+                self.look(core, path, reader).await;
+                return Ok(());
+            }
+        };
+        self.note(core, path, &entry.cid, Some(trouble.to_owned())).await
+    }
+
+    /// What is being done for a pin; none where nothing is.
+    pub(super) fn taking(&self, core: &CoreId, path: &MapPath) -> Option<String> {
+        let fetching = self.shared.fetches.lock().get(&(*core, path.clone())).map(FetchProgress::text);
+        fetching.or_else(|| self.shared.looks.lock().is_open(core, path).then(|| LOOKING.to_owned()))
     }
 
     /// Whether blocks are being looked for at all.
     pub fn is_busy(&self) -> bool {
-        self.shared.looks.lock().is_busy()
+        self.shared.looks.lock().is_busy() || !self.shared.fetches.lock().is_empty()
     }
 
     /// Why a pin of this CID failed at this path, where it did.
@@ -110,9 +167,9 @@ impl Pins {
         Ok(reason.map(|reason| String::from_utf8_lossy(reason).into_owned()))
     }
 
-    /// One look for the blocks of a pin.
-    async fn look(&self, core: &CoreId, path: &MapPath, reader: &Reader) {
-        let Ok(Some((_, entry))) = self.entry(core, path) else { return };
+    /// One look for the blocks of a pin; whether it has to wait for some.
+    async fn look(&self, core: &CoreId, path: &MapPath, reader: &Reader) -> bool {
+        let Ok(Some((_, entry))) = self.entry(core, path) else { return false };
         let cid = entry.cid;
         let outcome = match self.gather(core, &cid, reader).await {
             Ok(Outcome::Whole) => match self.cores.reopen(core, vec![path.clone()]).await {
@@ -128,6 +185,7 @@ impl Pins {
                 Outcome::Waits
             }
         };
+        let waits = matches!(outcome, Outcome::Waits);
         let reason = match outcome {
             Outcome::Failed(reason) => Some(reason),
             Outcome::Whole | Outcome::Waits => None,
@@ -135,6 +193,7 @@ impl Pins {
         if let Err(error) = self.note(core, path, &cid, reason).await {
             tracing::warn!(%error, "why a pin failed could not be noted");
         }
+        waits
     }
 
     async fn note(

@@ -179,7 +179,7 @@ impl Client {
         let Some(source) = self.sources.get_mut(peer) else { return };
         let Some(asked) = source.asked.get_mut(cid).filter(|asked| !asked.is_block()) else { return };
         *asked = Asked::Answered { has: true };
-        source.heard_ms = now_ms;
+        source.hear(now_ms);
         let is_good = source.ledger.score > SCORE_BANNED;
         let Some(wish) = self.wants.get(cid).filter(|_| is_good) else { return };
         let (state, driver) = (wish.state, wish.sessions.first().copied());
@@ -217,6 +217,20 @@ impl Client {
 }
 
 impl Source {
+    pub(super) const fn hear(&mut self, now_ms: u64) {
+        self.heard_ms = now_ms;
+        self.nudged = false;
+    }
+
+    /// Asks again for all that it was asked for: it may have dropped some of it.
+    pub(super) fn nudge(&mut self) {
+        self.nudged = true;
+        let mut asked: Vec<Cid> =
+            self.asked.iter().filter(|(_, asked)| asked.is_block()).map(|(cid, _)| *cid).collect();
+        asked.sort_unstable();
+        self.changes.extend(asked.into_iter().map(|cid| Want::new(cid, WantKind::Block, 1)));
+    }
+
     pub(super) fn ask(&mut self, now_ms: u64, cid: &Cid, asked: Asked) {
         let promised = self.asked.get(cid) == Some(&Asked::Answered { has: true });
         let asked = if asked.is_block() { Asked::Block { promised } } else { asked };
@@ -225,7 +239,7 @@ impl Source {
         let kind = if asked.is_block() { WantKind::Block } else { WantKind::Have };
         if asked.is_block() {
             if self.blocks_asked == 0 {
-                self.heard_ms = now_ms;
+                self.hear(now_ms);
             }
             self.blocks_asked += 1;
         }

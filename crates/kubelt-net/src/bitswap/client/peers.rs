@@ -8,7 +8,8 @@ use super::{Asked, Client, Source, State};
 use crate::bitswap::{
     engine::SessionId,
     limits::{
-        GRUDGE_MS, GRUDGES_MAX, MEMBERS_MAX, SCORE_STALL, SEEK_AGAIN_MS, SEEK_MS, SEEKS_ALONE_MAX, STALL_MS,
+        GRUDGE_MS, GRUDGES_MAX, MEMBERS_MAX, NUDGE_MS, SCORE_STALL, SEEK_AGAIN_MS, SEEK_MS, SEEKS_ALONE_MAX,
+        STALL_MS,
     },
 };
 
@@ -82,7 +83,7 @@ impl Client {
 
     pub(crate) fn progress(&mut self, now_ms: u64, peer: &PeerId) {
         if let Some(source) = self.sources.get_mut(peer) {
-            source.heard_ms = now_ms;
+            source.hear(now_ms);
         }
     }
 
@@ -94,6 +95,12 @@ impl Client {
         stalling.sort_unstable();
         for peer in stalling {
             self.stalled(&peer);
+        }
+        for source in self.sources.values_mut() {
+            let is_quiet = now_ms >= source.heard_ms.saturating_add(NUDGE_MS);
+            if source.blocks_asked > 0 && !source.nudged && is_quiet {
+                source.nudge();
+            }
         }
         let mut again = Vec::new();
         for session in self.sessions.values() {

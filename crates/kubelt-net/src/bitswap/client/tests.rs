@@ -14,8 +14,8 @@ use proptest::{
 
 use super::{Client, Output, SessionId};
 use crate::bitswap::limits::{
-    BLOCKS_PER_PEER_MAX, RECENT_MAX, SCORE_BANNED, SCORE_REFUSED, SEEK_AGAIN_MS, SEEK_MS, SEEKS_ALONE_MAX,
-    STALL_MS,
+    BLOCKS_PER_PEER_MAX, NUDGE_MS, RECENT_MAX, SCORE_BANNED, SCORE_REFUSED, SEEK_AGAIN_MS, SEEK_MS,
+    SEEKS_ALONE_MAX, STALL_MS,
 };
 
 const SESSION: SessionId = SessionId(0);
@@ -172,7 +172,10 @@ fn who_stalls_is_left_for_others() {
     let asked = bench.says(0, 0, true).asked(a, WantKind::Block);
     assert_eq!(asked, [cid(0)]);
     bench.says(1, 0, true);
-    assert_eq!(bench.wait(STALL_MS - 1), Done::default());
+    assert_eq!(bench.wait(NUDGE_MS - 1), Done::default());
+    // It is asked once more.
+    assert_eq!(bench.wait(1).asked(a, WantKind::Block), [cid(0)]);
+    assert_eq!(bench.wait(STALL_MS - NUDGE_MS - 1), Done::default());
     // Bytes of a message that is on its way count.
     bench.client.progress(bench.now_ms, &a);
     assert_eq!(bench.wait(1), Done::default());

@@ -1,0 +1,46 @@
+// Bitswap with outside peers, both ways: Kubo, where the environment variable KUBO names its binary, and Helia.
+// `--full` exchanges 100,000 blocks and 1 GiB instead of a few thousand and some MiB.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Checks } from '../checks.mjs'
+import { startNode } from '../node.mjs'
+import { exchangeWithKubo } from './kubo.mjs'
+
+// What Helia's libraries take for granted, and Node.js has since version 22.
+Promise.withResolvers ??= () => {
+  const made = {}
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }))
+  return made
+}
+const { exchangeWithHelia } = await import('./helia.mjs')
+
+const full = process.argv.includes('--full')
+/** How much is exchanged. */
+const sizes = full ? { blocks: 100_000, bytes: 1 << 30 } : { blocks: 4_000, bytes: 24 << 20 }
+
+const checks = new Checks()
+const dir = mkdtempSync(join(tmpdir(), 'kubelt-bitswap-'))
+const node = await startNode({ settings: '[network]\nlisten = ["/ip4/127.0.0.1/tcp/0"]\n' })
+try {
+  await exchangeWithHelia(checks, node, 500)
+  writeTree(dir)
+  if (process.env.KUBO) {
+    await exchangeWithKubo(checks, node, dir, sizes)
+  } else {
+    checks.cannotRun('bitswap with Kubo', 'KUBO names no binary')
+  }
+} finally {
+  await node.stop()
+  rmSync(dir, { recursive: true, force: true })
+}
+checks.close()
+
+/** A directory of a few files, one of them of several blocks. */
+function writeTree (dir) {
+  mkdirSync(join(dir, 'tree/inner'), { recursive: true })
+  writeFileSync(join(dir, 'tree/a.txt'), 'a text\n')
+  writeFileSync(join(dir, 'tree/inner/b.bin'), Buffer.alloc(3_000_000, 'pattern '))
+  writeFileSync(join(dir, 'tree/inner/empty'), '')
+}

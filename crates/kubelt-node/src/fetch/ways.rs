@@ -1,0 +1,65 @@
+//! Where blocks can come from: ports that the edges fill.
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use kubelt_content::{Block, Cid};
+
+/// The next thing that happens in a session, when it does; none when the network has stopped.
+pub type Coming<'a> = Pin<Box<dyn Future<Output = Option<FromPeers>> + Send + 'a>>;
+
+/// Peers that were found, when they are.
+pub type Finding<'a> = Pin<Box<dyn Future<Output = Vec<String>> + Send + 'a>>;
+
+/// Blocks of peers.
+pub trait PeerBlocks: Send + Sync + std::fmt::Debug {
+    /// Begins to want blocks that belong together, at most so many bytes of them at once.
+    fn session(&self, budget_bytes: usize) -> Box<dyn PeerSession>;
+}
+
+/// Blocks that belong together, wanted from peers. All wants end with it.
+pub trait PeerSession: Send + std::fmt::Debug {
+    /// Wants these, too; those that cannot be wanted are given back as [`FromPeers::Nobody`].
+    fn want(&mut self, cids: Vec<Cid>);
+
+    /// These not any more.
+    fn forget(&mut self, cids: Vec<Cid>);
+
+    /// These peers, by their ids, are said to have some of them.
+    fn hint(&mut self, peers: Vec<String>);
+
+    /// What happens next. It may be dropped and asked for again.
+    fn next(&mut self) -> Coming<'_>;
+}
+
+/// What peers gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromPeers {
+    /// A block, named by hashing its bytes.
+    Block(Block),
+    /// Nobody who is connected has this one. It stays wanted.
+    Nobody(Cid),
+}
+
+/// A way to find peers that have something.
+pub trait ProviderLookup: Send + Sync + std::fmt::Debug {
+    /// Looks for peers that have this block and connects to some of them; gives their ids. It bounds its own time.
+    fn find<'a>(&'a self, cid: &'a Cid) -> Finding<'a>;
+}
+
+/// Trustless gateways that the operator named.
+pub trait Gateways: Send + Sync + std::fmt::Debug {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The raw bytes of a block from one of them, unverified. It blocks, and bounds its time and its size.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when there is no good answer.
+    fn block(&self, gateway: usize, cid: &Cid) -> Result<Bytes, GatewayError>;
+}
+
+/// Why a gateway gave no block.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct GatewayError(pub String);
