@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 use crate::{go_programs, process};
 
 /// Benchmarks that measure Kubo as well.
-const AGAINST_KUBO: &[&str] = &["import", "gateway"];
+const AGAINST_KUBO: &[&str] = &["import", "gateway", "bitswap"];
 
 /// Runs the benchmark that `args` name; without a name the benchmarks list themselves.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {

@@ -74,11 +74,52 @@ impl Repository<'_> {
         Server::start(command, address)
     }
 
+    /// Its daemon for peers that are connected by hand, with discovery, routing and all else of the network switched
+    /// off; ends when dropped.
+    pub(crate) fn online(&self) -> Result<Server> {
+        let address = free_address()?;
+        let port = address.rsplit_once(':').context("an address without a port")?.1;
+        let gateway = format!("\"/ip4/127.0.0.1/tcp/{port}\"");
+        for (key, json) in [
+            ("AutoConf", r#"{"Enabled": false}"#),
+            ("Bootstrap", "[]"),
+            ("DNS", r#"{"Resolvers": {}}"#),
+            ("Ipns", r#"{"DelegatedPublishers": []}"#),
+            ("Routing", r#"{"Type": "none", "DelegatedRouters": []}"#),
+            ("Provide", r#"{"Enabled": false}"#),
+            ("AutoTLS", r#"{"Enabled": false}"#),
+            ("AutoNAT", r#"{"ServiceMode": "disabled"}"#),
+            ("HTTPRetrieval", r#"{"Enabled": false}"#),
+            ("Discovery", r#"{"MDNS": {"Enabled": false}}"#),
+            ("Swarm.RelayClient", r#"{"Enabled": false}"#),
+            ("Swarm.RelayService", r#"{"Enabled": false}"#),
+            ("Swarm.EnableHolePunching", "false"),
+            ("Swarm.DisableNatPortMap", "true"),
+            ("Version.SwarmCheckEnabled", "false"),
+            ("Addresses.Swarm", r#"["/ip4/127.0.0.1/tcp/0"]"#),
+            ("Addresses.API", r#""/ip4/127.0.0.1/tcp/0""#),
+            ("Addresses.Gateway", &gateway),
+        ] {
+            self.run(&["config", "--json", key, json])?;
+        }
+        let mut command = Command::new(&self.kubo.0);
+        command.arg("daemon").env("IPFS_PATH", &self.dir).env("IPFS_TELEMETRY", "off");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Server::start(command, address)
+    }
+
+    /// Where peers reach its daemon.
+    pub(crate) fn peer_address(&self) -> Result<String> {
+        let about: serde_json::Value = serde_json::from_str(&self.output(&["id"])?)?;
+        about["Addresses"][0].as_str().map(str::to_owned).context("the daemon listens nowhere")
+    }
+
     fn run(&self, args: &[&str]) -> Result<()> {
         self.output(args).map(drop)
     }
 
-    fn output(&self, args: &[&str]) -> Result<String> {
+    /// What a command prints.
+    pub(crate) fn output(&self, args: &[&str]) -> Result<String> {
         let output = Command::new(&self.kubo.0)
             .args(args)
             .env("IPFS_PATH", &self.dir)

@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tables go to the terminal")]
 
 mod args;
+mod bitswap;
 mod collect;
 mod cores;
 mod floor;
@@ -65,6 +66,11 @@ const BENCHES: &[Bench] = &[
         name: "gateway",
         about: "files of 4 KiB, 1 MiB and 1 GiB by CID, a large directory, and 1,000 slow readers",
         run: gateway::run,
+    },
+    Bench {
+        name: "bitswap",
+        about: "1 GiB and 10,000 small blocks with Kubo, both ways, against Kubo with Kubo",
+        run: bitswap::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
 ];

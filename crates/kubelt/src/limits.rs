@@ -46,3 +46,5 @@ pub(crate) const RETRY_TRIES_MAX: u32 = 12;
 pub(crate) const PINNING_ANSWER_BYTES_MAX: u64 = 1_024 * 1_024;
 /// How long one call to a pinning service may take, from the look-up of its name to the end of its answer.
 pub(crate) const PINNING_CALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long one block of a trustless gateway may take.
+pub(crate) const GATEWAY_CALL_TIME_MAX: Duration = Duration::from_secs(30);

@@ -13,6 +13,7 @@ mod denylists;
 mod download;
 #[cfg(test)]
 mod fake_node;
+mod gateways;
 mod keystore;
 mod limits;
 mod node_config;

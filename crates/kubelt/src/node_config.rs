@@ -126,6 +126,20 @@ struct NetworkFile {
     dht_scope: DhtScopeFile,
     /// What the DHT is told that this node has.
     provide: ProvideFile,
+    /// Trustless gateways that blocks are taken from, by their URLs.
+    gateways: Vec<String>,
+    /// For whom content is fetched that is not here.
+    fetch: FetchFile,
+}
+
+/// `fetch`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FetchFile {
+    /// For who signed in.
+    #[default]
+    Members,
+    Nobody,
 }
 
 /// `preset`.
@@ -289,11 +303,15 @@ pub(crate) struct NodeConfig {
     pub(crate) network: NetConfig,
     /// What the DHT is told that this node has.
     pub(crate) provide: What,
+    /// Trustless gateways.
+    pub(crate) gateways: Vec<String>,
+    /// Whether content is fetched that is not here.
+    pub(crate) fetches: bool,
 }
 
 impl NodeConfig {
     pub(crate) fn resolve(args: NodeArgs) -> anyhow::Result<Self> {
-        let file = match &args.config {
+        let mut file = match &args.config {
             Some(path) => read(path)?,
             None => File::default(),
         };
@@ -338,6 +356,8 @@ impl NodeConfig {
             dns: file.dns.resolve()?,
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
+            gateways: check_gateways(std::mem::take(&mut file.network.gateways))?,
+            fetches: file.network.fetch == FetchFile::Members,
             provide: file.network.provide.into(),
             network: file.network.resolve(args.p2p_listen, args.bootstrap),
         })
@@ -369,6 +389,15 @@ fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {
         bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
     }
     Ok(())
+}
+
+fn check_gateways(urls: Vec<String>) -> anyhow::Result<Vec<String>> {
+    let is_bad =
+        |url: &&String| !(url.starts_with("https://") || url.starts_with("http://")) || url.contains('?');
+    if let Some(bad) = urls.iter().find(is_bad) {
+        bail!("`{bad}` is no gateway; write `https://gateway.example`");
+    }
+    Ok(urls)
 }
 
 /// The settings' DNSLinks, those of the file over them, and those of the flags over both.
@@ -418,7 +447,7 @@ pub(crate) fn default_data_dir() -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, NodeArgs, NodeConfig};
+    use super::{FetchFile, File, NodeArgs, NodeConfig, check_gateways};
 
     #[test]
     fn an_empty_file_is_enough_and_a_misspelt_setting_is_refused() {
@@ -442,6 +471,18 @@ mod tests {
         assert_eq!(config.data_dir.as_os_str(), "/b");
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.rates.requests_per_second, 0);
+    }
+
+    #[test]
+    fn members_fetch_unless_nobody_may() {
+        let read = |text: &str| toml::from_str::<File>(text);
+        assert!(read("").is_ok_and(|file| file.network.fetch == FetchFile::Members));
+        assert!(
+            read("[network]\nfetch = 'nobody'").is_ok_and(|file| file.network.fetch == FetchFile::Nobody)
+        );
+        assert!(read("[network]\nfetch = 'everybody'").is_err());
+        assert!(check_gateways(vec!["https://gateway.example".to_owned()]).is_ok());
+        assert!(check_gateways(vec!["gateway.example".to_owned()]).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use crate::gateways::HttpGateways;
 pub(crate) use crate::node_config::NodeArgs;
 use crate::pinning_client::HttpPinning;
 use crate::{denylists::DenylistFiles, node_config::NodeConfig, txt_lookup::DnsLookup};
@@ -57,6 +58,14 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let net = connect(&node, &config.network, config.provide).await?;
+    if config.fetches {
+        if let Some(net) = &net {
+            node.fetcher.fetch_from_peers(Arc::new(net.clone()));
+        }
+        if !config.gateways.is_empty() {
+            node.fetcher.fetch_from_gateways(Arc::new(HttpGateways::new(config.gateways)));
+        }
+    }
     let stopped = stopped()?;
     announce(address, net.as_ref(), &config.data_dir, json, began);
     node.workers.start().await;
@@ -92,7 +101,6 @@ async fn connect(node: &Node, config: &NetConfig, provide: What) -> anyhow::Resu
             if config.dht != DhtMode::Off {
                 node.workers.add(provider(net.clone(), node.announced.clone(), provide));
             }
-            node.fetcher.fetch_from_peers(Arc::new(net.clone()));
             Ok(Some(net))
         }
         Err(error) => {

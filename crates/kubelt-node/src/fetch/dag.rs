@@ -70,6 +70,7 @@ pub(super) struct Dag<'a> {
     lookups: JoinSet<Vec<String>>,
     lookups_made: usize,
     last_came: Instant,
+    denied: usize,
 }
 
 impl<'a> Dag<'a> {
@@ -100,6 +101,7 @@ impl<'a> Dag<'a> {
             lookups: JoinSet::new(),
             lookups_made: 0,
             last_came: Instant::now(),
+            denied: 0,
         }
     }
 
@@ -116,7 +118,7 @@ impl<'a> Dag<'a> {
             }
             self.look_around().await?;
             if self.wanted.is_empty() {
-                break Fetched::Whole;
+                break if self.denied == 0 { Fetched::Whole } else { Fetched::Missing(self.denied) };
             }
             self.progress.wants(self.wanted.len());
             self.ask_gateways();
@@ -151,8 +153,15 @@ impl<'a> Dag<'a> {
 
     fn push(&mut self, links: impl IntoIterator<Item = Cid>) {
         let at = self.frontier.len();
+        let denylist = self.inner.content.denylists().now();
         for cid in links {
-            if self.seen.insert(cid) {
+            if !self.seen.insert(cid) {
+                continue;
+            }
+            // What the operator does not serve is not brought here either.
+            if denylist.denies_cid(&cid) {
+                self.denied += 1;
+            } else {
                 self.frontier.push(cid);
             }
         }
