@@ -9,8 +9,8 @@
 mod behaviour;
 mod bitswap;
 mod config;
-mod kad;
 mod fetch_port;
+mod kad;
 mod limits;
 mod net;
 mod provide;

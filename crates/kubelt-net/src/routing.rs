@@ -71,7 +71,23 @@ impl PeerNetwork for Net {
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
         let figures = self.figures();
         let count = |n: usize| n as u64;
+        let blocks = self.bitswap_counts();
         vec![
+            ("bitswap_peers", "Peers that speak bitswap", blocks.peers),
+            ("bitswap_sent_blocks", "Blocks sent to peers", blocks.sent_blocks),
+            ("bitswap_sent_bytes", "Bytes of the blocks sent to peers", blocks.sent_bytes),
+            (
+                "bitswap_received_blocks",
+                "Blocks that came from peers and were wanted",
+                blocks.received_blocks,
+            ),
+            ("bitswap_received_bytes", "Bytes of the blocks that came from peers", blocks.received_bytes),
+            ("bitswap_duplicate_blocks", "Blocks that came from peers more than once", blocks.duplicates),
+            ("bitswap_refused_blocks", "Blocks refused: forged, or never asked for", blocks.refused),
+            ("bitswap_wants_lacked", "Wants of peers for blocks that are not here", blocks.lacked),
+            ("bitswap_wants_overflown", "Wants refused because a peer had too many", blocks.overflown),
+            ("bitswap_stalls", "Times that a peer was asked and sent nothing", blocks.stalls),
+            ("bitswap_wanted_blocks", "Blocks that are wanted of peers now", blocks.wanted),
             ("peers", "Peers that are connected", count(self.peers().len())),
             ("peers_banned", "Peers that are banned for what they did", count(figures.banned)),
             ("peer_offences", "What peers did wrong", figures.offences),

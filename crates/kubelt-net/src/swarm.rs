@@ -20,7 +20,10 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent},
     config::{DhtScope, NetConfig},
     kad::{Dht, OwnProvided, is_routable, protocol, store::now},
-    limits::{CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK},
+    limits::{
+        CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX,
+        STREAMS_NEGOTIATED_MAX, TICK,
+    },
     net::{Command, Figures, NetError, Peer, State},
     scores::{Offence, Scores},
 };

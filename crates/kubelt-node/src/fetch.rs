@@ -1,7 +1,7 @@
 //! Content that is elsewhere, brought into a core that wants it.
 //!
 //! In this order: what the core has, what its reader may see on this node, peers ([`PeerBlocks`], who are found by
-//! [`ProviderLookup`] where those that are connected lack something), and the gateways of the settings ([`Gateways`]),
+//! [`Providers`] where those that are connected lack something), and the gateways of the settings ([`Gateways`]),
 //! which are asked for single blocks only. Whoever brings a block, it counts once its bytes give its CID.
 
 mod dag;
@@ -17,12 +17,13 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 pub use progress::FetchProgress;
-pub use ways::{Coming, Finding, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, ProviderLookup};
+pub use ways::{Coming, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession};
 
 use crate::{
     access::Reader,
     content::{Content, UploadError},
     limits::{FETCH_GATEWAY_CALLS_MAX, FETCHES_MAX},
+    routing::{Peers, Providers},
 };
 
 /// Brings content here; cheap to clone.
@@ -33,6 +34,9 @@ pub struct Fetcher(Arc<Inner>);
 struct Inner {
     store: Store,
     content: Content,
+    /// Who is asked who has a block that nobody who is connected has.
+    providers: Providers,
+    connected: Peers,
     ways: RwLock<Ways>,
     /// DAGs that are fetched at once.
     slots: Semaphore,
@@ -44,7 +48,6 @@ struct Inner {
 #[derive(Debug, Clone, Default)]
 struct Ways {
     peers: Option<Arc<dyn PeerBlocks>>,
-    providers: Option<Arc<dyn ProviderLookup>>,
     gateways: Option<Arc<dyn Gateways>>,
 }
 
@@ -62,10 +65,12 @@ pub enum Fetched {
 }
 
 impl Fetcher {
-    pub(crate) fn new(store: Store, content: Content) -> Self {
+    pub(crate) fn new(store: Store, content: Content, providers: Providers, connected: Peers) -> Self {
         let inner = Inner {
             store,
             content,
+            providers,
+            connected,
             ways: RwLock::default(),
             slots: Semaphore::new(FETCHES_MAX),
             calls: Arc::new(Semaphore::new(FETCH_GATEWAY_CALLS_MAX)),
@@ -76,11 +81,6 @@ impl Fetcher {
     /// Takes blocks from peers, from now on.
     pub fn fetch_from_peers(&self, peers: Arc<dyn PeerBlocks>) {
         self.0.ways.write().peers = Some(peers);
-    }
-
-    /// Looks for peers this way where nobody who is connected has a block.
-    pub fn find_providers_by(&self, providers: Arc<dyn ProviderLookup>) {
-        self.0.ways.write().providers = Some(providers);
     }
 
     /// Takes blocks from gateways, from now on.

@@ -57,8 +57,7 @@ pub use disclosure::{Disclosure, Shown};
 pub use dnslink::{BadLink, DnsLinks, Looking, LookupError, TxtAnswer, TxtLookup, is_dns_name};
 pub use exchange::Exchange;
 pub use fetch::{
-    Coming, FetchProgress, Fetched, Fetcher, Finding, FromPeers, GatewayError, Gateways, PeerBlocks,
-    PeerSession, ProviderLookup,
+    Coming, FetchProgress, Fetched, Fetcher, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession,
 };
 pub use identity::{Identity, IdentityError, NodeKey};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};

@@ -244,3 +244,11 @@ pub(crate) const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
 pub(crate) const PIN_FETCHES_MAX: usize = 1_000;
 /// The same of one core.
 pub(crate) const PIN_FETCHES_PER_CORE_MAX: usize = 50;
+/// How long peers are looked for that have a block.
+pub(crate) const FETCH_FIND_TIME_MAX: Duration = Duration::from_secs(20);
+/// Peers that are connected to because they are said to have a block.
+pub(crate) const FETCH_PROVIDERS_MAX: usize = 4;
+/// Peers that are dialled for that.
+pub(crate) const FETCH_PROVIDERS_TRIED_MAX: usize = 16;
+/// Addresses of one of them that are dialled.
+pub(crate) const FETCH_ADDRESSES_MAX: usize = 4;

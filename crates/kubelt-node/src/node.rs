@@ -94,7 +94,8 @@ impl Node {
             stamps.clone(),
         );
         let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access));
-        let fetcher = Fetcher::new(store.clone(), content.clone());
+        let (providers, peers) = (Providers::default(), Peers::default());
+        let fetcher = Fetcher::new(store.clone(), content.clone(), providers.clone(), peers.clone());
         let pins =
             Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock), fetcher.clone());
         let remote_pins =
@@ -132,8 +133,8 @@ impl Node {
             dnslinks,
             resolver,
             announced,
-            providers: Providers::default(),
-            peers: Peers::default(),
+            providers,
+            peers,
         }
     }
 }

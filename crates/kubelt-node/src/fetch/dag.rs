@@ -10,7 +10,7 @@ use kubelt_content::{Block, Cid, Codec, inline_content, links, read::Blocks as _
 use kubelt_core::CoreId;
 use tokio::{
     task::JoinSet,
-    time::{Instant, interval},
+    time::{Instant, interval, timeout_at},
 };
 
 use super::{
@@ -23,9 +23,11 @@ use crate::{
     access::Reader,
     content::{BlockSink, UploadError},
     limits::{
-        DAG_BLOCKS_MAX, FETCH_BUDGET_BYTES, FETCH_IDLE, FETCH_LOOK_BLOCKS, FETCH_PROVIDER_LOOKUPS_MAX,
+        DAG_BLOCKS_MAX, FETCH_ADDRESSES_MAX, FETCH_BUDGET_BYTES, FETCH_FIND_TIME_MAX, FETCH_IDLE,
+        FETCH_LOOK_BLOCKS, FETCH_PROVIDER_LOOKUPS_MAX, FETCH_PROVIDERS_MAX, FETCH_PROVIDERS_TRIED_MAX,
         FETCH_QUIET, FETCH_STARVED_IDLE, FETCH_TICK, FETCH_WANTS_MAX,
     },
+    routing::{Peers, Providers},
 };
 
 /// Peers that never answer, where there is no network.
@@ -243,8 +245,9 @@ impl<'a> Dag<'a> {
         // Who has the first blocks has the others, as a rule: each one is not looked up.
         let often = self.lookups_made > FETCH_PROVIDER_LOOKUPS_MAX && !self.lookups_made.is_power_of_two();
         self.lookups_made += usize::from(!busy);
-        if let Some(providers) = self.ways.providers.clone().filter(|_| !busy && !often) {
-            self.lookups.spawn(async move { providers.find(&cid).await });
+        if !busy && !often {
+            let (providers, connected) = (self.inner.providers.clone(), self.inner.connected.clone());
+            self.lookups.spawn(find_and_connect(providers, connected, cid));
         }
     }
 
@@ -301,6 +304,34 @@ impl<'a> Dag<'a> {
         let all_starve = !busy && self.wanted.values().all(|wish| wish.starved);
         self.last_came.elapsed() > if all_starve { FETCH_STARVED_IDLE } else { FETCH_IDLE }
     }
+}
+
+/// Connects to some of those who say that they have a block; gives their ids.
+async fn find_and_connect(providers: Providers, connected: Peers, cid: Cid) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(network) = connected.network() else { return found };
+    let until = Instant::now() + FETCH_FIND_TIME_MAX;
+    let mut finding = providers.find(&cid);
+    let mut tried = HashSet::new();
+    while let Ok(Some(provider)) = timeout_at(until, finding.recv()).await {
+        if !tried.insert(provider.peer.clone()) {
+            continue;
+        }
+        for address in provider.addresses.iter().take(FETCH_ADDRESSES_MAX) {
+            let address = match address.contains("/p2p/") {
+                true => address.clone(),
+                false => format!("{address}/p2p/{}", provider.peer),
+            };
+            if let Ok(Ok(_)) = timeout_at(until, network.connect(&address)).await {
+                found.push(provider.peer);
+                break;
+            }
+        }
+        if found.len() >= FETCH_PROVIDERS_MAX || tried.len() >= FETCH_PROVIDERS_TRIED_MAX {
+            break;
+        }
+    }
+    found
 }
 
 fn ask(gateways: &dyn Gateways, gateway: usize, cid: &Cid) -> Option<Bytes> {

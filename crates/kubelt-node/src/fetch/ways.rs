@@ -8,9 +8,6 @@ use kubelt_content::{Block, Cid};
 /// The next thing that happens in a session, when it does; none when the network has stopped.
 pub type Coming<'a> = Pin<Box<dyn Future<Output = Option<FromPeers>> + Send + 'a>>;
 
-/// Peers that were found, when they are.
-pub type Finding<'a> = Pin<Box<dyn Future<Output = Vec<String>> + Send + 'a>>;
-
 /// Blocks of peers.
 pub trait PeerBlocks: Send + Sync + std::fmt::Debug {
     /// Begins to want blocks that belong together, at most so many bytes of them at once.
@@ -39,12 +36,6 @@ pub enum FromPeers {
     Block(Block),
     /// Nobody who is connected has this one. It stays wanted.
     Nobody(Cid),
-}
-
-/// A way to find peers that have something.
-pub trait ProviderLookup: Send + Sync + std::fmt::Debug {
-    /// Looks for peers that have this block and connects to some of them; gives their ids. It bounds its own time.
-    fn find<'a>(&'a self, cid: &'a Cid) -> Finding<'a>;
 }
 
 /// Trustless gateways that the operator named.
