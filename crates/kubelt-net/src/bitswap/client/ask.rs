@@ -153,7 +153,8 @@ impl Client {
 
     /// Seeks further once everybody who was asked has answered.
     pub(super) fn seek_on(&mut self, now_ms: u64, cid: &Cid) {
-        let Some(wish) = self.wants.get(cid) else { return };
+        let is_sought = |wish: &&Wish| matches!(wish.state, State::Sought { .. });
+        let Some(wish) = self.wants.get(cid).filter(is_sought) else { return };
         let is_awaited = wish.asked.iter().any(|peer| {
             self.sources.get(peer).is_some_and(|source| source.asked.get(cid) == Some(&Asked::Have))
         });
@@ -181,7 +182,10 @@ impl Client {
         *asked = Asked::Answered { has: true };
         source.hear(now_ms);
         let is_good = source.ledger.score > SCORE_BANNED;
-        let Some(wish) = self.wants.get(cid).filter(|_| is_good) else { return };
+        if !is_good {
+            return self.seek_on(now_ms, cid);
+        }
+        let Some(wish) = self.wants.get(cid) else { return };
         let (state, driver) = (wish.state, wish.sessions.first().copied());
         for id in wish.sessions.clone() {
             self.enlist(id, *peer);

@@ -211,6 +211,15 @@ fn forged_blocks_are_refused_and_their_sender_banned() {
 }
 
 #[test]
+fn the_word_of_who_is_banned_counts_for_nothing() {
+    let mut bench = Bench::new(1);
+    bench.want(0..1);
+    (1..=5).for_each(|n| drop(bench.sends(0, n)));
+    let done = bench.says(0, 0, true);
+    assert_eq!((done.starved, done.sent.len()), (vec![cid(0)], 0));
+}
+
+#[test]
 fn announcing_what_one_lacks_costs() {
     let mut bench = Bench::new(1);
     bench.want(0..1);
