@@ -15,7 +15,7 @@ mod limits;
 mod server;
 mod session;
 
-pub(crate) use behaviour::Behaviour;
+pub(crate) use behaviour::{Behaviour, Misbehaved};
 pub use engine::{BitswapCounts, Ledger};
 pub(crate) use session::Handle;
 pub use session::{BlockSession, FetchError, SessionEvent};

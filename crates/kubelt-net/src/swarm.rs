@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     behaviour::{Behaviour, BehaviourEvent},
+    bitswap::Misbehaved,
     config::{DhtScope, NetConfig},
     kad::{Dht, OwnProvided, is_routable, protocol, store::now},
     limits::{
@@ -276,6 +277,7 @@ impl Task {
                 }
             }
             BehaviourEvent::Kad(event) => self.heard_kad(event),
+            BehaviourEvent::Bitswap(Misbehaved(peer)) => self.blame(peer, Offence::ForgedBlock),
             BehaviourEvent::Identify(_) => {}
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -32,6 +31,10 @@ use super::{
     session::{Command, Handle, SessionEvent, Shared},
 };
 
+/// A peer sent blocks that nobody had asked for, again and again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Misbehaved(pub(crate) PeerId);
+
 /// Bitswap as one protocol of a swarm.
 #[derive(Debug)]
 pub(crate) struct Behaviour {
@@ -43,7 +46,7 @@ pub(crate) struct Behaviour {
     /// Connections with peers that speak bitswap; messages go out on the first.
     connections: HashMap<PeerId, Vec<ConnectionId>>,
     loads: JoinSet<(Load, Vec<PublishedBlock>)>,
-    events: VecDeque<ToSwarm<Infallible, Message>>,
+    events: VecDeque<ToSwarm<Misbehaved, Message>>,
     room: ReadingRoom,
     clock: Interval,
 }
@@ -87,6 +90,7 @@ impl Behaviour {
                 Output::Starved(session, cid) => self.tell(session, SessionEvent::Starved(cid)),
                 Output::Ban(peer_id) => {
                     tracing::debug!(%peer_id, "a peer of bitswap behaves badly: its connection is closed");
+                    self.events.push_back(ToSwarm::GenerateEvent(Misbehaved(peer_id)));
                     let connection = CloseConnection::All;
                     self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
                 }
@@ -160,7 +164,7 @@ impl Behaviour {
 
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
-    type ToSwarm = Infallible;
+    type ToSwarm = Misbehaved;
 
     fn handle_established_inbound_connection(
         &mut self,
@@ -208,7 +212,7 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Misbehaved, THandlerInEvent<Self>>> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(event);

@@ -8,8 +8,8 @@ use super::{Asked, Client, Source, State};
 use crate::bitswap::{
     engine::SessionId,
     limits::{
-        GRUDGE_MS, GRUDGES_MAX, MEMBERS_MAX, NUDGE_MS, SCORE_STALL, SEEK_AGAIN_MS, SEEK_MS, SEEKS_ALONE_MAX,
-        STALL_MS,
+        GRUDGE_MS, GRUDGES_MAX, MEMBERS_MAX, NUDGE_MS, SCORE_BANNED, SCORE_STALL, SEEK_AGAIN_MS, SEEK_MS,
+        SEEKS_ALONE_MAX, STALL_MS,
     },
 };
 
@@ -133,7 +133,9 @@ impl Client {
                 self.give_back(&cid);
             }
         }
-        self.blame(peer, SCORE_STALL);
+        // A slow peer is asked last, and is no enemy.
+        let score = self.sources.get(peer).map_or(0, |source| source.ledger.score);
+        self.blame(peer, SCORE_STALL.max(SCORE_BANNED + 1 - score).min(0));
     }
 
     /// Who does not say in time whether it has a block counts as lacking it; and after a while all are asked again.
