@@ -10,7 +10,8 @@ use kubelt_content::car::{CarWriter, section_len};
 use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Cid, Codec, Ipld};
-use kubelt_core::schema::ChildCore;
+use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, Statement, Want};
+use kubelt_core::schema::{ChildCore, Host};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login,
@@ -49,6 +50,7 @@ fn main() {
     let recap = resources.find(|resource| resource.starts_with("urn:recap:"));
     write("sign_in", "recap", recap.expect("abilities make a ReCap").as_bytes());
     write("login", "valid", &login.encode());
+    peer(&login, root.cid());
     write("log_blocks", "login", &login.encode());
     for (name, text) in [
         ("account", account.to_string()),
@@ -183,6 +185,32 @@ fn log_blocks(wallet: &EoaKey) {
     let empty = Replica::new(replica.log().genesis().clone());
     write("sync", "initiator", &sync(&empty, &replica, 1));
     write("sync", "responder", &sync(&replica, &empty, 0));
+}
+
+/// One message of each kind, behind the byte that tells the target which.
+fn peer(login: &Login, cid: &Cid) {
+    let (from, to) = (SessionKey::from_seed([1; 32]), SessionKey::from_seed([2; 32]));
+    let (from_key, to_key, core) = (from.public(), to.public(), core_of_nobody());
+    let (nonce, at_ms) = ([7; 32], 1_700_000_000_000);
+    let statement = Statement { from: &from_key, to: &to_key, nonce: &nonce, core, login: login.id(), at_ms };
+    let proof = Proof::sign(login.encode(), &from, &statement);
+    let head = FrameHead { len: 40, channel: 1, kind: Kind::Want }.encode().to_vec();
+    let block = [cid.to_bytes(), b"not its bytes".to_vec()].concat();
+    let genesis = Genesis::Private { root: from.account() }.encode().into();
+    for (what, name, bytes) in [
+        (0, "frame", head),
+        (1, "hello", Hello { v: 1, nonce }.encode()),
+        (2, "open", Open { core, live: true, proof: Some(proof) }.encode()),
+        (3, "opened", Opened { genesis, full: true }.encode()),
+        (4, "want", Want { cids: vec![*cid, core.cid()] }.encode()),
+        (5, "settled", Settled { round: 3, incomplete: 1 }.encode()),
+        (6, "block", block),
+    ] {
+        write("peer", name, &[&[what], bytes.as_slice()].concat());
+    }
+    let addresses = ["/ip4/192.0.2.1/tcp/4749/tls".to_owned()].into();
+    let host = Host { peer: from_key, addresses };
+    write("map_value", "host", &Codec::DagCbor.encode(&host.to_ipld()).expect("plain values encode"));
 }
 
 /// What the initiator (1) or the responder (0) of a sync hears, as the target splits it.

@@ -13,6 +13,7 @@ pub mod node;
 pub mod peers;
 pub mod pins;
 pub mod problem;
+pub mod remotes;
 pub mod session;
 
 pub use content::{
@@ -28,6 +29,7 @@ pub use pins::{
     RemotePinSetting, RemotePinView,
 };
 pub use problem::{Code, Problem};
+pub use remotes::{RemoteList, RemoteRequest, RemoteView};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
     SessionRequest, SessionView,

@@ -120,6 +120,8 @@ codes! {
     Internal = "internal", 500, "The node has failed";
     /// Not supported by this node yet.
     NotImplemented = "not-implemented", 501, "Not supported";
+    /// Another node, which the request is about, was not reached or refused.
+    Unreachable = "unreachable", 502, "The other node cannot be used";
     /// The node cannot write at the moment: full or read-only disk, or shutting down.
     Unavailable = "unavailable", 503, "The node cannot do this at the moment";
 }

@@ -9,7 +9,7 @@
 //! (`kubelt-content`).
 //!
 //! Start at [`op`] (what is signed), then [`log`] (which operations count), then [`map`] (what they add
-//! up to). [`replica`] puts them together in memory, [`sync`] makes two replicas equal, [`verify`] checks a
+//! up to). [`replica`] puts them together in memory, [`sync`] makes two replicas equal, [`peer`] is what nodes say around it, [`verify`] checks a
 //! core that somebody handed over.
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
@@ -27,6 +27,7 @@ pub mod login;
 pub mod map;
 pub mod op;
 pub mod path;
+pub mod peer;
 pub mod recap;
 pub mod replica;
 mod rfc3339;

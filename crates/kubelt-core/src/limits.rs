@@ -84,6 +84,22 @@ pub const SYNC_WINDOWS_AHEAD_MAX: usize = 4;
 pub const SYNC_RECON_ROUNDS_MAX: usize = 4_096;
 /// Bytes of one message of set reconciliation.
 pub const SYNC_RECON_BYTES_MAX: usize = 256 * 1_024;
+/// Largest message of a connection between nodes that is no message of sync: a login, and what goes around it.
+pub const PEER_MESSAGE_BYTES_MAX: usize = LOGIN_BYTES_MAX + 16 * 1_024;
+/// Blocks that one message asks for.
+pub const WANTS_MAX: usize = 256;
+/// Largest such message, in bytes.
+pub const WANTS_BYTES_MAX: usize = 64 * 1_024;
+/// Longest CID that is taken from a peer, in bytes.
+pub const CID_BYTES_MAX: usize = 160;
+/// A block with its CID, in bytes; blocks have 2 MiB at most.
+pub const BLOCK_FRAME_BYTES_MAX: usize = 2 * 1_024 * 1_024 + CID_BYTES_MAX;
+/// How far the date of a proof may lie from the clock of who checks it.
+pub const PROOF_AGE_MS_MAX: u64 = 5 * 60 * 1_000;
+/// Addresses of one host in a core's map.
+pub const HOST_ADDRESSES_MAX: usize = 16;
+/// Longest of them, in bytes.
+pub const HOST_ADDRESS_BYTES_MAX: usize = 512;
 /// Largest checkpoint block, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 

@@ -6,6 +6,7 @@
 //! | `profile/<field>` | `name`: text; `avatar`: a link; other fields: anything |
 //! | `config/exposure`, `config/exposure/<path>` | [`ExposureRule`] |
 //! | `config/announce` | [`Announce`] |
+//! | `config/hosts/<name>` | [`Host`] |
 //! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
 //! | `cores/<name>` | [`ChildCore`] |
@@ -30,12 +31,14 @@ mod announce;
 mod content;
 mod exposure;
 mod fields;
+mod host;
 mod settings;
 
 pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
+pub use host::{HOSTS, Host};
 pub use settings::check_new;
 
 /// A value that fits the schema of its path.
@@ -147,6 +150,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         }
         "config" if path.as_str() == ANNOUNCE => {
             Announce::from_ipld(value)?;
+        }
+        "config" if Host::is_host_path(path) => {
+            Host::read(path, value)?;
         }
         "config" => (),
         "functions" => {

@@ -103,6 +103,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         pins: node.pins.clone(),
         identity: node.identity.clone(),
         remote_pins: node.remote_pins.clone(),
+        remotes: node.remotes.clone(),
         rates: rates.clone(),
     };
     let about = NodeRoutes {

@@ -14,7 +14,7 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Identity, Ipns, Pins, Reader, RemotePins, Sessions};
+use kubelt_node::{Content, Cores, Exchange, Identity, Ipns, Pins, Reader, RemotePins, Remotes, Sessions};
 
 use crate::{
     app::client,
@@ -25,7 +25,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    state_routes, usage_routes,
+    remote_routes, state_routes, usage_routes,
 };
 
 /// What these routes use.
@@ -38,6 +38,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) pins: Pins,
     pub(crate) identity: Identity,
     pub(crate) remote_pins: RemotePins,
+    pub(crate) remotes: Remotes,
     pub(crate) rates: Rates,
 }
 
@@ -111,6 +112,7 @@ async fn route(
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
                 "usage" => usage_routes::serve(routes, request).await,
+                "remotes" => remote_routes::serve(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),

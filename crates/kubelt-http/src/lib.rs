@@ -34,6 +34,7 @@ mod published;
 mod query;
 mod range;
 mod rate;
+mod remote_routes;
 mod request_id;
 mod server;
 mod session_routes;

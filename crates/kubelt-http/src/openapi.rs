@@ -8,7 +8,7 @@
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreUsage, CoreView, Heads, Listing, OpPost, OpReceipt,
     OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
-    RemotePinList, RemotePinSetting, StatePage,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -30,7 +30,8 @@ use crate::{naming, node_routes, peer_routes, session_routes};
         peer_routes::list, peer_routes::connect,
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
-        remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, ipfs, ipns,
+        remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
+        remove_remote, sync_remote, ipfs, ipns,
         get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -41,6 +42,7 @@ use crate::{naming, node_routes, peer_routes, session_routes};
         (name = "log", description = "The signed log of a core and what it adds up to"),
         (name = "cores", description = "Whole cores in and out"),
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
+        (name = "remotes", description = "Other nodes that hold a core"),
         (name = "names", description = "IPNS records by delegated routing (Delegated Routing V1 HTTP API), and where names lead"),
         (name = "node", description = "The node itself"),
     )
@@ -173,6 +175,31 @@ fn replace_pin() {}
     params(("core" = String, Path), ("requestid" = String, Path)),
     responses((status = 202), (status = "4XX", body = PinFailure)))]
 fn remove_pin() {}
+
+/// Lists the other nodes that hold the core, and how far it is with each.
+#[utoipa::path(get, path = "/@{core}/-/remotes", tag = "remotes", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = RemoteList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_remotes() {}
+
+/// Exchanges the core with another node, from now on. Answers when both have all of it, or after a while.
+#[utoipa::path(post, path = "/@{core}/-/remotes", tag = "remotes", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = RemoteRequest,
+    responses((status = 201, body = RemoteView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 502, body = Problem, content_type = "application/problem+json")))]
+fn add_remote() {}
+
+/// Exchanges the core with a node no more, and clears it from the core's hosts.
+#[utoipa::path(delete, path = "/@{core}/-/remotes/{peer}", tag = "remotes", security(("bearer" = [])),
+    params(("core" = String, Path), ("peer" = String, Path, description = "the node's peer id")),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn remove_remote() {}
+
+/// Connects to the node now if it is not connected. Answers when both have all of the core, or after a while.
+#[utoipa::path(post, path = "/@{core}/-/remotes/{peer}/sync", tag = "remotes", security(("bearer" = [])),
+    params(("core" = String, Path), ("peer" = String, Path, description = "the node's peer id")),
+    responses((status = 200, body = RemoteView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 502, body = Problem, content_type = "application/problem+json")))]
+fn sync_remote() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pinning", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = RemotePinList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

@@ -15,7 +15,7 @@ use kubelt_core::{
 };
 use kubelt_node::{
     ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError, Incomplete, LoadError,
-    PinError, SignInError, StoreError, TxError, UploadError, WriteError,
+    PinError, RemoteNodeError, SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -259,6 +259,27 @@ impl From<DeliveryError> for ApiError {
             DeliveryError::NotFound => Self::new(Code::NotFound, error.to_string()),
             DeliveryError::Upload(error) => error.into(),
             DeliveryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RemoteNodeError> for ApiError {
+    fn from(error: RemoteNodeError) -> Self {
+        match error {
+            RemoteNodeError::NotFound => Self::not_found(),
+            RemoteNodeError::Unknown => Self::new(Code::NotFound, error.to_string()),
+            RemoteNodeError::Address(_) | RemoteNodeError::Own => {
+                Self::new(Code::BadRequest, error.to_string())
+            }
+            RemoteNodeError::TooMany => Self::new(Code::Conflict, error.to_string()),
+            RemoteNodeError::Alone => Self::new(Code::Unavailable, error.to_string()),
+            RemoteNodeError::Failed(_) => Self::new(Code::Unreachable, error.to_string()),
+            RemoteNodeError::Write(error) => error.into(),
+            RemoteNodeError::Load(error) => error.into(),
+            RemoteNodeError::Identity(error) => error.into(),
+            RemoteNodeError::Tx(error) => error.into(),
+            RemoteNodeError::Commit(error) => error.into(),
+            RemoteNodeError::Store(error) => error.into(),
         }
     }
 }

@@ -4,11 +4,13 @@
 //! decided there. It is the only one that knows libp2p.
 //!
 //! Start at [`Net`], the handle that the rest of the node has; `swarm.rs` is the task behind it, and `behaviour.rs` the
-//! list of the protocols.
+//! list of the protocols. `direct.rs` is the other way between nodes, past libp2p: cores are replicated over it.
 
 mod behaviour;
 mod bitswap;
 mod config;
+mod dialer;
+mod direct;
 mod fetch_port;
 mod kad;
 mod limits;
@@ -20,6 +22,8 @@ mod swarm;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
 pub use config::{DhtMode, DhtScope, NetConfig, public_bootstrap};
+pub use dialer::NodeDialer;
+pub use direct::{Direct, DirectStream, TlsError, direct_address, is_direct};
 pub use kad::{FoundProvider, Provided, PutError};
 pub use libp2p::{Multiaddr, PeerId, multiaddr};
 pub use net::{Figures, Net, NetError, Peer};

@@ -29,6 +29,7 @@ use crate::{
     exposures::Exposures,
     ipns::Stale,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
+    replicate::Changes,
     session_table::SessionTable,
     worker::WorkError,
     write::{Batch, Finished, Write, WriteError, Written},
@@ -42,6 +43,7 @@ pub struct Cores {
     sessions: SessionTable,
     exposures: Exposures,
     stale: Arc<Stale>,
+    changes: Changes,
     cells: Arc<Mutex<HashMap<CoreId, Arc<Cell>>>>,
     uses: Arc<AtomicU64>,
 }
@@ -78,7 +80,22 @@ impl Cores {
         exposures: Exposures,
         stale: Arc<Stale>,
     ) -> Self {
-        Self { store, clock, sessions, exposures, stale, cells: Arc::default(), uses: Arc::default() }
+        let changes = Changes::default();
+        Self {
+            store,
+            clock,
+            sessions,
+            exposures,
+            stale,
+            changes,
+            cells: Arc::default(),
+            uses: Arc::default(),
+        }
+    }
+
+    /// Who is told of changes.
+    pub(crate) const fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Reads the core's log.
@@ -143,6 +160,7 @@ impl Cores {
             if root_changed {
                 this.stale.mark(cell.core);
             }
+            this.changes.mark_content(&cell.core);
             Ok(())
         });
         reopening.await.unwrap_or(Err(WriteError::Stopped))
@@ -226,14 +244,14 @@ impl Cores {
         jobs.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
         let committed = match (broken, batch.finish()) {
             (Some(error), _) | (None, Err(error)) => Err(error),
-            (None, Ok(Finished { tx, ended, exposure_changed, root_changed })) => tx
+            (None, Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed })) => tx
                 .commit()
                 .await
-                .map(|()| (ended, exposure_changed, root_changed))
+                .map(|()| (ended, exposure_changed, root_changed, hosts_changed))
                 .map_err(WriteError::Commit),
         };
         match committed {
-            Ok((ended, exposure_changed, root_changed)) => {
+            Ok((ended, exposure_changed, root_changed, hosts_changed)) => {
                 ended.iter().for_each(|login| self.sessions.evict(login));
                 if exposure_changed {
                     self.exposures.changed(&cell.core);
@@ -243,6 +261,10 @@ impl Cores {
                 }
                 cell.ops.store(loaded.log.len(), Ordering::Relaxed);
                 *slot = Some(loaded);
+                self.changes.mark_ops(&cell.core);
+                if hosts_changed {
+                    self.changes.mark_hosts(cell.core);
+                }
                 answers.into_iter().for_each(|(answer, result)| reply(answer, result));
             }
             Err(error) => {

@@ -20,6 +20,7 @@ use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
 pub use check::CheckError;
+pub(crate) use check::Checker;
 pub use export::{CoreExport, ExportError};
 pub use import::{CoreImport, ImportError, Imported};
 pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};

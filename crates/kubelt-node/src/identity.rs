@@ -16,6 +16,8 @@ const KEY: &[u8] = b"peer-seed";
 /// A libp2p public key: protobuf field 1 (type) is Ed25519, field 2 the 32 bytes that follow. Its id is the key
 /// itself under the identity hash (code 0, 36 bytes).
 const ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+/// Longest base58 form of an Ed25519 peer id, in bytes.
+const ID_TEXT_BYTES_MAX: usize = 52;
 
 /// Where the node's key is; cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,6 +60,11 @@ impl Identity {
         self.key.get_or_try_init(|| self.make()).await
     }
 
+    /// The node's public key, where it was asked for before.
+    pub(crate) fn known(&self) -> Option<PublicKey> {
+        self.key.get().map(NodeKey::public)
+    }
+
     async fn make(&self) -> Result<NodeKey, IdentityError> {
         let stored =
             self.store.meta(NAMESPACE, KEY)?.and_then(|seed| <[u8; 32]>::try_from(seed.as_ref()).ok());
@@ -95,12 +102,26 @@ impl NodeKey {
 
     /// The libp2p peer id, as base58 text.
     pub fn peer_id(&self) -> String {
-        let PublicKey::Ed25519(key) = self.public() else { unreachable!("keys made from seeds are Ed25519") };
-        let id = [ID_PREFIX.as_slice(), &key].concat();
-        let text = cid::multibase::encode(cid::multibase::Base::Base58Btc, id);
-        // Peer ids are written without multibase's own first letter.
-        text.trim_start_matches('z').to_owned()
+        peer_id(&self.public()).expect("keys made from seeds are Ed25519")
     }
+}
+
+/// The Ed25519 key that a peer id in base58 is.
+pub fn peer_key(id: &str) -> Option<PublicKey> {
+    if id.len() > ID_TEXT_BYTES_MAX {
+        return None;
+    }
+    let bytes = cid::multibase::Base::Base58Btc.decode(id).ok()?;
+    let key = bytes.strip_prefix(ID_PREFIX.as_slice())?;
+    PublicKey::ed25519(key.try_into().ok()?).ok()
+}
+
+/// The peer id of an Ed25519 key.
+pub fn peer_id(key: &PublicKey) -> Option<String> {
+    let PublicKey::Ed25519(key) = key else { return None };
+    let id = [ID_PREFIX.as_slice(), key].concat();
+    // Peer ids are written without multibase's own first letter.
+    Some(cid::multibase::Base::Base58Btc.encode(id))
 }
 
 impl fmt::Debug for NodeKey {

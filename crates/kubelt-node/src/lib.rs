@@ -30,6 +30,8 @@ mod names;
 mod node;
 mod pins;
 mod remote_pins;
+mod remotes;
+mod replicate;
 mod resolve;
 mod routing;
 mod rpc;
@@ -59,7 +61,7 @@ pub use exchange::Exchange;
 pub use fetch::{
     Coming, FetchProgress, Fetched, Fetcher, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession,
 };
-pub use identity::{Identity, IdentityError, NodeKey};
+pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use node::{CoreSummary, Node};
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
@@ -67,6 +69,10 @@ pub use remote_pins::{
     Delivered, Delivery, DeliveryError, DeliveryState, PinningClient, RemoteCall, RemoteError, RemotePin,
     RemotePins, RemoteService,
 };
+pub use remotes::{
+    AddressError, DialError, Dialer, Dialling, NodeAddress, PeerStream, Remote, RemoteNodeError, Remotes,
+};
+pub use replicate::{ChannelError, Exchanged, Link, LinkError, PeerFault, Replication, Side};
 pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
 };

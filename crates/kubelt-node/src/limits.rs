@@ -167,6 +167,62 @@ pub(crate) const SWEEP_BLOCKS: usize = 4_096;
 pub(crate) const VERSIONS_PAGE: usize = 256;
 /// The longest that the collector rests before it looks at its queue.
 pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(1);
+/// Connections that peers have opened for replication.
+pub(crate) const PEER_LINKS_MAX: usize = 512;
+/// Cores that one connection is about at once.
+pub(crate) const PEER_CHANNELS_MAX: usize = 1_024;
+/// Frames of one channel that wait to be looked at.
+pub(crate) const PEER_INCOMING_MAX: usize = 32;
+/// KiB of frames of one connection that wait to be looked at; the connection is not read while there are more.
+pub(crate) const PEER_IN_KIB_MAX: u32 = 16 * 1_024;
+/// Bytes of messages that wait to be written to one peer, beyond which it does not read.
+pub(crate) const PEER_OUT_BYTES_MAX: usize = 32 * 1_024 * 1_024;
+/// Bytes that are gathered before they are written, or read at once.
+pub(crate) const PEER_BUFFER_BYTES: usize = 64 * 1_024;
+/// How long a peer may take for its first word.
+pub(crate) const PEER_HELLO_TIME: Duration = Duration::from_secs(10);
+/// How long it may take to answer for a core.
+pub(crate) const PEER_OPEN_TIME: Duration = Duration::from_secs(30);
+/// How often a silent connection is asked whether it is still there.
+pub(crate) const PEER_PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a connection may be silent.
+pub(crate) const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long one frame may take, from its first byte to its last.
+pub(crate) const PEER_FRAME_TIME: Duration = Duration::from_secs(2 * 60);
+/// How long a peer may take to read anything at all.
+pub(crate) const PEER_STALL_MAX: Duration = Duration::from_secs(60);
+/// How long a peer is left alone after its first fault, in milliseconds; twice as long after each further one.
+pub(crate) const PEER_STRIKE_MS: u64 = 30 * 1_000;
+/// The longest that it is left alone, in milliseconds.
+pub(crate) const PEER_STRIKE_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Peers whose faults are remembered before those are forgotten whose time is over.
+pub(crate) const PEER_STRIKES_REMEMBERED_MAX: usize = 10_000;
+/// Threads that check the signatures of one window of operations.
+pub(crate) const INTAKE_THREADS_MAX: usize = 4;
+/// Items that a fetch looks at before others get their turn.
+pub(crate) const FETCH_STEP_ITEMS: usize = 1_024;
+/// Links of a DAG on its way here that wait to be looked at.
+pub(crate) const FETCH_STACK_MAX: usize = 4_000_000;
+/// Possessions that are stamped together.
+pub(crate) const FETCH_TOUCHED_MAX: usize = 4_096;
+/// Roots that are linked at once.
+pub(crate) const FETCH_SETTLES_MAX: usize = 32;
+/// Nodes that one core is exchanged with.
+pub(crate) const REMOTES_PER_CORE_MAX: usize = 64;
+/// Largest row of a remote, in bytes.
+pub(crate) const REMOTE_NODE_BYTES_MAX: usize = 16 * 1_024;
+/// How long a connection to a remote may take.
+pub(crate) const REMOTE_DIAL_TIME: Duration = Duration::from_secs(20);
+/// How long somebody waits for an exchange that they asked for; it goes on behind their back.
+pub(crate) const REMOTE_WAIT: Duration = Duration::from_secs(15);
+/// How long a node waits before it connects again to a remote; twice as long after each time.
+pub(crate) const REMOTE_NODE_RETRY_MIN: Duration = Duration::from_millis(500);
+/// The longest that it waits then.
+pub(crate) const REMOTE_NODE_RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// How often the replicator looks whether it has missed something.
+pub(crate) const REPLICATOR_LOOK: Duration = Duration::from_secs(5 * 60);
+/// Cores that it looks at in one step when the node starts.
+pub(crate) const REPLICATOR_PAGE: usize = 1_024;
 /// How often a DAG is walked while blocks of it are taken away.
 pub(crate) const LINK_TRIES_MAX: usize = 4;
 /// How often a root is put into the public index while the collector takes it out.

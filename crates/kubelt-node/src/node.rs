@@ -22,6 +22,8 @@ use crate::{
     names::is_open,
     pins::Pins,
     remote_pins::RemotePins,
+    remotes::Remotes,
+    replicate::Replication,
     resolve::Resolver,
     routing::{Peers, Providers},
     rpc::Rpc,
@@ -56,6 +58,10 @@ pub struct Node {
     pub pins: Pins,
     /// Content delivered to the pinning services of others.
     pub remote_pins: RemotePins,
+    /// Cores that travel between nodes.
+    pub replication: Replication,
+    /// Other nodes that hold cores of this one.
+    pub remotes: Remotes,
     /// IPNS records and the names of cores.
     pub ipns: Ipns,
     /// DNSLinks.
@@ -99,7 +105,9 @@ impl Node {
         let pins =
             Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock), fetcher.clone());
         let remote_pins =
-            RemotePins::new(store.clone(), cores.clone(), content.clone(), access, Arc::clone(&clock));
+            RemotePins::new(store.clone(), cores.clone(), content.clone(), access.clone(), clock.clone());
+        let (identity, replication, remotes) =
+            replicating(&store, &cores, &content, &exchange, &access, &clock);
         let denylists = content.denylists().clone();
         let announced = Announced::new(store.clone(), cores.clone(), exposures.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
@@ -113,9 +121,9 @@ impl Node {
             ipns.worker(),
             ipns.spreader(),
             remote_pins.worker(),
+            remotes.worker(),
             Worker::new("collector", &waker, collector),
         ]);
-        let identity = Identity::new(store.clone());
         let status = Status::new(store, workers.clone());
         Self {
             status,
@@ -127,6 +135,8 @@ impl Node {
             fetcher,
             pins,
             remote_pins,
+            replication,
+            remotes,
             rpc,
             workers,
             ipns,
@@ -137,6 +147,36 @@ impl Node {
             peers,
         }
     }
+}
+
+/// How cores travel between nodes.
+fn replicating(
+    store: &Store,
+    cores: &Cores,
+    content: &Content,
+    exchange: &Exchange,
+    access: &Arc<Access>,
+    clock: &Arc<dyn Clock>,
+) -> (Identity, Replication, Remotes) {
+    let identity = Identity::new(store.clone());
+    let replication = Replication::new(
+        store.clone(),
+        cores.clone(),
+        content.clone(),
+        exchange.clone(),
+        Arc::clone(access),
+        identity.clone(),
+        Arc::clone(clock),
+    );
+    let remotes = Remotes::new(
+        store.clone(),
+        cores.clone(),
+        Arc::clone(access),
+        identity.clone(),
+        Arc::clone(clock),
+        replication.clone(),
+    );
+    (identity, replication, remotes)
 }
 
 /// A core as a reader may know it.

@@ -25,6 +25,7 @@ use crate::{
     ipns,
     limits::SHOW_AGAIN_MS,
     names::{Named, set_name},
+    replicate::Changes,
     session::Session,
     session_table::SessionTable,
 };
@@ -149,6 +150,7 @@ pub(crate) struct Batch<'a> {
     /// Whether what the core's IPNS name points to may change.
     root_changed: bool,
     versions_changed: bool,
+    hosts_changed: bool,
     changed: bool,
 }
 
@@ -162,6 +164,8 @@ pub(crate) struct Finished {
     pub(crate) exposure_changed: bool,
     /// Whether it changes what the core's IPNS name points to.
     pub(crate) root_changed: bool,
+    /// Whether it changes which nodes host the core.
+    pub(crate) hosts_changed: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -179,6 +183,7 @@ impl<'a> Batch<'a> {
             exposure_changed: false,
             root_changed: false,
             versions_changed: false,
+            hosts_changed: false,
             changed: false,
         }
     }
@@ -273,6 +278,7 @@ impl<'a> Batch<'a> {
         self.exposure_changed |= Exposures::concerns(path);
         self.root_changed |= ipns::concerns(path);
         self.versions_changed |= path.as_str() == VERSIONS;
+        self.hosts_changed |= Changes::concerns_hosts(path);
     }
 
     /// Opens whatever has become whole at these paths since its operation was taken in.
@@ -309,8 +315,8 @@ impl<'a> Batch<'a> {
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        let Self { tx, ended, exposure_changed, root_changed, .. } = self;
-        Ok(Finished { tx, ended, exposure_changed, root_changed })
+        let Self { tx, ended, exposure_changed, root_changed, hosts_changed, .. } = self;
+        Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.

@@ -12,6 +12,7 @@ mod login;
 mod name;
 mod peers;
 mod publish;
+mod remote;
 mod remote_pin;
 mod session;
 mod shell;
@@ -121,6 +122,9 @@ enum Command {
     /// List the peers of the node, and connect to one; on the node's own machine
     #[command(subcommand)]
     Peers(peers::PeersCommand),
+    /// Keep a core on other nodes, too
+    #[command(subcommand)]
+    Remote(remote::RemoteCommand),
     /// Deliver what you publish to pinning services
     #[command(subcommand)]
     RemotePin(remote_pin::RemotePinCommand),
@@ -177,6 +181,7 @@ impl Command {
             Self::Config(args) => args.run(caller),
             Self::Name(command) => command.run(caller),
             Self::Peers(command) => command.run(caller),
+            Self::Remote(command) => command.run(caller),
             Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),

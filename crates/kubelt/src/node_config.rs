@@ -73,6 +73,9 @@ pub(crate) struct NodeArgs {
         value_delimiter = ','
     )]
     bootstrap: Vec<Multiaddr>,
+    /// Listen here for other nodes that replicate cores, `0.0.0.0:4749` [default: nowhere]
+    #[arg(long, env = "KUBELT_REPLICATE_LISTEN", hide_env_values = true, value_name = "ADDR")]
+    replicate_listen: Option<SocketAddr>,
     /// Read settings from this TOML file
     #[arg(long, env = "KUBELT_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -130,6 +133,10 @@ struct NetworkFile {
     gateways: Vec<String>,
     /// For whom content is fetched that is not here.
     fetch: FetchFile,
+    /// Address to listen on for other nodes that replicate cores.
+    replicate_listen: Option<SocketAddr>,
+    /// Where others reach that, where it is not the address itself: `/dns/node.example/tcp/4749/tls`.
+    replicate_addresses: Vec<Multiaddr>,
 }
 
 /// `fetch`.
@@ -307,6 +314,16 @@ pub(crate) struct NodeConfig {
     pub(crate) gateways: Vec<String>,
     /// Whether content is fetched that is not here.
     pub(crate) fetches: bool,
+    pub(crate) replication: ReplicationConfig,
+}
+
+/// How a node replicates cores with others.
+#[derive(Debug, Default)]
+pub(crate) struct ReplicationConfig {
+    /// Where it listens for them.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where they reach it.
+    pub(crate) addresses: Vec<String>,
 }
 
 impl NodeConfig {
@@ -358,6 +375,10 @@ impl NodeConfig {
             pinning_allow_local: file.pinning.allow_local,
             gateways: check_gateways(std::mem::take(&mut file.network.gateways))?,
             fetches: file.network.fetch == FetchFile::Members,
+            replication: ReplicationConfig {
+                listen: args.replicate_listen.or(file.network.replicate_listen),
+                addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
+            },
             provide: file.network.provide.into(),
             network: file.network.resolve(args.p2p_listen, args.bootstrap),
         })

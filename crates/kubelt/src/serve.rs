@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Ins
 
 use anyhow::Context as _;
 use kubelt_http::{Hosts, HttpConfig, router, serve};
-use kubelt_net::{DhtMode, Net, NetConfig, provider};
+use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address, provider};
 use kubelt_node::{Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
 use tokio::{
@@ -16,7 +16,11 @@ use tokio::{
 use crate::gateways::HttpGateways;
 pub(crate) use crate::node_config::NodeArgs;
 use crate::pinning_client::HttpPinning;
-use crate::{denylists::DenylistFiles, node_config::NodeConfig, txt_lookup::DnsLookup};
+use crate::{
+    denylists::DenylistFiles,
+    node_config::{NodeConfig, ReplicationConfig},
+    txt_lookup::DnsLookup,
+};
 
 /// Threads for work that blocks: hashing of uploads, walks, exports.
 const BLOCKING_THREADS_MAX: usize = 32;
@@ -66,8 +70,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
             node.fetcher.fetch_from_gateways(Arc::new(HttpGateways::new(config.gateways)));
         }
     }
+    let replicas = replicate(&node, config.replication).await?;
     let stopped = stopped()?;
-    announce(address, net.as_ref(), &config.data_dir, json, began);
+    announce(address, net.as_ref(), &replicas, &config.data_dir, json, began);
     node.workers.start().await;
     let mut broken = None;
     let stop = async {
@@ -110,6 +115,33 @@ async fn connect(node: &Node, config: &NetConfig, provide: What) -> anyhow::Resu
     }
 }
 
+/// Lets the node replicate cores with others: it connects where somebody of it wants that, and listens where the
+/// operator does. Gives where it listens.
+async fn replicate(node: &Node, config: ReplicationConfig) -> anyhow::Result<Vec<String>> {
+    let key = match node.identity.key().await {
+        Ok(key) => key,
+        // Said when the network was started.
+        Err(_no_key) => return Ok(Vec::new()),
+    };
+    let direct = Direct::new(key).context("the node has no certificate to replicate with")?;
+    let mut listening = Vec::new();
+    if let Some(at) = config.listen {
+        let listener =
+            TcpListener::bind(at).await.with_context(|| format!("cannot listen on `{at}` to replicate"))?;
+        let at = listener.local_addr().context("the listener has no address")?;
+        listening.extend(direct_address(at, &key.public()));
+        tokio::spawn(direct.clone().serve(listener, node.replication.clone()));
+    }
+    // An address that stands for all of the machine's leads nobody here.
+    let usable = |address: &&String| !address.contains("/0.0.0.0/") && !address.contains("/::/");
+    let reached = match config.addresses {
+        addresses if addresses.is_empty() => listening.iter().filter(usable).cloned().collect(),
+        addresses => addresses,
+    };
+    node.remotes.dial_by(Arc::new(NodeDialer::new(direct, reached)));
+    Ok(listening)
+}
+
 /// Says what opening the store met.
 fn report(store: &Store) {
     let recovery = store.recovery();
@@ -128,7 +160,14 @@ fn report(store: &Store) {
 
 /// Says where the node is and what to do next.
 #[allow(clippy::print_stdout, reason = "this is what the command prints")]
-fn announce(address: SocketAddr, net: Option<&Net>, data_dir: &Path, json: bool, began: Instant) {
+fn announce(
+    address: SocketAddr,
+    net: Option<&Net>,
+    replicas: &[String],
+    data_dir: &Path,
+    json: bool,
+    began: Instant,
+) {
     let took = began.elapsed();
     let peer = net.map(|net| net.id().to_string());
     let peer_addresses: Vec<String> =
@@ -139,6 +178,7 @@ fn announce(address: SocketAddr, net: Option<&Net>, data_dir: &Path, json: bool,
             "data_dir": data_dir,
             "peer": peer,
             "peer_addresses": peer_addresses,
+            "replicate_addresses": replicas,
             "ready_ms": took.as_secs_f64() * 1_000.0,
             "pid": std::process::id(),
         });
@@ -149,6 +189,9 @@ fn announce(address: SocketAddr, net: Option<&Net>, data_dir: &Path, json: bool,
     println!("data: {}", data_dir.display());
     for address in &peer_addresses {
         println!("peers: {address}");
+    }
+    for address in replicas {
+        println!("replication: {address}");
     }
     println!();
     println!("Next, in another terminal:");

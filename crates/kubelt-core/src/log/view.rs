@@ -9,7 +9,7 @@ use crate::{
     log::{
         Log,
         authority::Deed,
-        entry::{Entry, check_body},
+        entry::{Entry, LoginFacts, check_body},
         graph::Ix,
         rules::Refusal,
     },
@@ -146,6 +146,11 @@ impl Log {
     /// lacks. Each after everything it follows.
     pub fn missing(&self, ids: &[OpId]) -> Vec<OpId> {
         self.select(ids, false)
+    }
+
+    /// Whether `account` may still act under this sign-in: it was neither ended nor closed by a seal.
+    pub fn login_stands(&self, login: &LoginFacts, account: &Account) -> bool {
+        self.tables.account_ix(account).is_none_or(|account| self.is_session_open(login, account))
     }
 
     /// Checks a body that was withheld when its operation was taken in.

@@ -65,22 +65,35 @@ impl Checker {
         body: Option<Body>,
         find: impl FnOnce(&LoginId) -> Result<Option<Login>, CheckError>,
     ) -> Result<SignedOp, CheckError> {
+        if let Some(id) = signed.header.login {
+            self.know(&id, || find(&id))?;
+        }
+        self.verify(signed, body)
+    }
+
+    /// Checks a login; `find` brings it where it was not checked before.
+    pub(crate) fn know(
+        &mut self,
+        id: &LoginId,
+        find: impl FnOnce() -> Result<Option<Login>, CheckError>,
+    ) -> Result<(), CheckError> {
+        if let Slot::Vacant(slot) = self.logins.entry(*id) {
+            let login = find()?.filter(|login| login.id() == *id).ok_or(CheckError::UnknownLogin(*id))?;
+            let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(CheckError::Pending)?;
+            let facts = Arc::new(LoginFacts::of(&checked, &self.core));
+            slot.insert(Known { checked, facts, login });
+        }
+        Ok(())
+    }
+
+    /// Checks an operation whose login is known.
+    pub(crate) fn verify(&self, signed: Signed, body: Option<Body>) -> Result<SignedOp, CheckError> {
         if signed.header.core != self.core {
             return Err(CheckError::OtherCore);
         }
         let known = match signed.header.login {
             None => None,
-            Some(id) => Some(match self.logins.entry(id) {
-                Slot::Occupied(slot) => &*slot.into_mut(),
-                Slot::Vacant(slot) => {
-                    let login =
-                        find(&id)?.filter(|login| login.id() == id).ok_or(CheckError::UnknownLogin(id))?;
-                    let checked =
-                        CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(CheckError::Pending)?;
-                    let facts = Arc::new(LoginFacts::of(&checked, &self.core));
-                    &*slot.insert(Known { checked, facts, login })
-                }
-            }),
+            Some(id) => Some(self.logins.get(&id).ok_or(CheckError::UnknownLogin(id))?),
         };
         match verify_signed(&signed, known.map(|known| &known.checked.session), &Unchecked)? {
             Verdict::Valid => {}

@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use kubelt_api::{Challenge, ChallengeRequest, Code, SessionRequest};
+use kubelt_api::{Challenge, ChallengeRequest, Code, RemoteView, SessionRequest};
 use kubelt_core::Account;
 use serde::Serialize;
 
 use super::caller::Caller;
+use super::remote;
 use super::wallet::PassphraseArgs;
 use crate::client::{CorePlace, NodeUrl};
 use crate::config_dir::StoredSession;
@@ -20,6 +21,9 @@ pub(super) struct LoginArgs {
     wallet: WalletName,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+    /// Retrieve the core from this node, which holds it: `/ip4/…/tcp/…/tls/p2p/12D3…`
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,6 +37,8 @@ struct LoginView<'a> {
     url: String,
     created: bool,
     expires: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retrieved: Option<RemoteView>,
 }
 
 /// The node asks the wallet to sign something else than a sign-in here.
@@ -77,7 +83,17 @@ impl LoginArgs {
                 wallet: wallet.clone(),
             },
         )?;
+        let retrieved = match self.from {
+            Some(address) => {
+                let (client, _session) = caller.signed_in()?;
+                let core = CorePlace::given(&begun.path);
+                let retrieved = remote::add(caller, &client, &core, address, true);
+                Some(retrieved.context("you are signed in, but the core was not retrieved")?)
+            }
+            None => None,
+        };
         let view = LoginView {
+            retrieved,
             node: caller.node.as_str(),
             session: &begun.id,
             wallet: &wallet,
@@ -91,7 +107,14 @@ impl LoginArgs {
         caller.out.result(&view, || {
             let LoginView { wallet, account, core, url, .. } = &view;
             let (did, until) = (if view.created { "created" } else { "opened" }, short_time(view.expires));
-            format!("signed in as {account} (wallet {wallet})\n{did} core {core}\nat {url}\nuntil {until}")
+            let mut text = format!(
+                "signed in as {account} (wallet {wallet})\n{did} core {core}\nat {url}\nuntil {until}"
+            );
+            if let Some(retrieved) = &view.retrieved {
+                text.push('\n');
+                text.push_str(&remote::said(retrieved));
+            }
+            text
         })?;
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::io::Read;
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentRemoved, ContentVersions,
     CoreImport, CoreUsage, CoreView, EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt,
-    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, RemotePinList,
-    RemotePinSetting, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
+    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, RemoteList, RemotePinList,
+    RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList, SessionRequest, StateEntry,
+    StatePage, Visibility,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -183,6 +184,31 @@ impl Client {
     pub(crate) fn clear_state(&self, core: &CorePlace, path: &str) -> Result<OpReceipt, ClientError> {
         let response = self.send(self.request(Method::DELETE, &core.state(path)), SendBody::none())?;
         self.read_json(response)
+    }
+
+    /// The other nodes that hold a core.
+    pub(crate) fn remotes(&self, core: &CorePlace) -> Result<RemoteList, ClientError> {
+        self.get_json(&core.api("remotes"))
+    }
+
+    /// Exchanges a core with another node from now on.
+    pub(crate) fn add_remote(
+        &self,
+        core: &CorePlace,
+        request: &RemoteRequest,
+    ) -> Result<RemoteView, ClientError> {
+        self.post_json(&core.api("remotes"), request)
+    }
+
+    /// Waits until another node and this one have the same, for a while.
+    pub(crate) fn sync_remote(&self, core: &CorePlace, peer: &str) -> Result<RemoteView, ClientError> {
+        self.post_json(&core.api(&format!("remotes/{}/sync", encode_query(peer))), &())
+    }
+
+    /// Exchanges a core with another node no more.
+    pub(crate) fn remove_remote(&self, core: &CorePlace, peer: &str) -> Result<(), ClientError> {
+        let route = core.api(&format!("remotes/{}", encode_query(peer)));
+        self.send(self.request(Method::DELETE, &route), SendBody::none()).map(drop)
     }
 
     /// Where a core's published content is delivered.

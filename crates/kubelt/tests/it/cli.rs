@@ -12,7 +12,25 @@ use tempfile::TempDir;
 pub(crate) struct Node {
     pub(crate) url: String,
     process: Child,
+    /// What it said when it was ready.
+    announced: Value,
     dir: TempDir,
+}
+
+fn spawn(dir: &TempDir) -> (Child, Value) {
+    let mut process = plain("node")
+        .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.path().join("data"))
+        .arg("--config")
+        .arg(dir.path().join("kubelt.toml"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary was built");
+    let mut line = String::new();
+    let stdout = process.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("the node says where it is");
+    (process, serde_json::from_str(&line).expect("with `--json` it says so in JSON"))
 }
 
 impl Node {
@@ -24,23 +42,21 @@ impl Node {
     /// A node with these settings.
     pub(crate) fn start_with(settings: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
-        let config = dir.path().join("kubelt.toml");
-        fs::write(&config, settings).expect("settings can be written");
-        let mut process = plain("node")
-            .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir.path().join("data"))
-            .arg("--config")
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary was built");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the node says where it is");
-        let announced: Value = serde_json::from_str(&line).expect("with `--json` it says so in JSON");
+        fs::write(dir.path().join("kubelt.toml"), settings).expect("settings can be written");
+        let (process, announced) = spawn(&dir);
         let url = announced["listening"].as_str().expect("it says where").to_owned();
-        Self { url, process, dir }
+        Self { url, process, announced, dir }
+    }
+
+    /// Starts the node anew that was killed, in its directory and on another port.
+    pub(crate) fn restart(&mut self) {
+        (self.process, self.announced) = spawn(&self.dir);
+        self.url = self.announced["listening"].as_str().expect("it says where").to_owned();
+    }
+
+    /// Where other nodes reach this one.
+    pub(crate) fn replicates(&self) -> String {
+        self.announced["replicate_addresses"][0].as_str().expect("it listens for others").to_owned()
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {

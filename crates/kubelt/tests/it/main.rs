@@ -6,3 +6,4 @@ mod faults;
 mod proxy;
 mod resume;
 mod transcript;
+mod two_nodes;

@@ -1,0 +1,140 @@
+//! The direct transport: TLS 1.3 over plain TCP, both node keys proven by the certificates of libp2p's TLS handshake
+//! (<https://github.com/libp2p/specs/blob/master/tls/tls.md>). One connection is one stream, so nothing lies between
+//! the replication of cores and the sockets but TLS itself.
+//!
+//! An address is written `/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3…`.
+
+mod tls;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use kubelt_core::PublicKey;
+use kubelt_node::{DialError, NodeAddress, NodeKey, Replication, peer_id};
+use libp2p::{Multiaddr, multiaddr::Protocol};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+pub use tls::TlsError;
+
+use crate::limits::{DIRECT_HANDSHAKE_TIME, DIRECT_HANDSHAKES_MAX};
+
+/// How long the listener rests when the system gives it no connection, for lack of descriptors for instance.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A TLS connection whose other end has proven its key.
+pub type DirectStream = TlsStream<TcpStream>;
+
+/// The direct transport of one node; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    tls: Arc<tls::Tls>,
+}
+
+impl Direct {
+    /// The transport of the node with this key.
+    ///
+    /// # Errors
+    /// [`TlsError`] when no certificate can be made.
+    pub fn new(key: &NodeKey) -> Result<Self, TlsError> {
+        Ok(Self { tls: Arc::new(tls::Tls::new(key)?) })
+    }
+
+    /// Connects to a node, and checks that it is the one that the address names.
+    ///
+    /// # Errors
+    /// [`DialError`] says why it is not reached.
+    pub async fn dial(&self, address: &NodeAddress) -> Result<DirectStream, DialError> {
+        let (host, port) = place(address.place())
+            .ok_or_else(|| DialError(format!("`{address}` is no address of TLS over TCP")))?;
+        let failed = |error: io::Error| DialError(error.to_string());
+        let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        tcp.set_nodelay(true).map_err(failed)?;
+        let connector = TlsConnector::from(self.tls.client(&address.peer));
+        let connecting = connector.connect(tls::nameless(), tcp);
+        let tls = timeout(DIRECT_HANDSHAKE_TIME, connecting)
+            .await
+            .map_err(|_late| DialError("the TLS handshake takes too long".to_owned()))?
+            .map_err(failed)?;
+        match tls::peer(tls.get_ref().1) {
+            Some(peer) if peer == address.peer => Ok(tls.into()),
+            _ => Err(DialError("another node answers there".to_owned())),
+        }
+    }
+
+    /// Takes connections for ever, and hands each to `replication`.
+    pub async fn serve(self, listener: TcpListener, replication: Replication) {
+        let handshakes = Arc::new(Semaphore::new(DIRECT_HANDSHAKES_MAX));
+        loop {
+            let (tcp, from) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "no connection was accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // Whoever comes while too many are at their handshake is turned away at once.
+            let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+            let (this, replication) = (self.clone(), replication.clone());
+            tokio::spawn(async move {
+                let accepted = this.accept(tcp).await;
+                drop(place);
+                let (stream, peer) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => return tracing::debug!(%from, %error, "a handshake failed"),
+                };
+                if let Err(error) = replication.accept(stream, peer).await {
+                    tracing::debug!(%from, %peer, error = &error as &dyn std::error::Error, "a connection ended");
+                }
+            });
+        }
+    }
+
+    async fn accept(&self, tcp: TcpStream) -> io::Result<(DirectStream, PublicKey)> {
+        tcp.set_nodelay(true)?;
+        let acceptor = TlsAcceptor::from(self.tls.server());
+        let tls = timeout(DIRECT_HANDSHAKE_TIME, acceptor.accept(tcp)).await??;
+        let peer = tls::peer(tls.get_ref().1);
+        let peer = peer.ok_or_else(|| io::Error::other("the certificate names no Ed25519 key"))?;
+        Ok((tls.into(), peer))
+    }
+}
+
+/// Whether an address is one of this transport.
+pub fn is_direct(address: &NodeAddress) -> bool {
+    place(address.place()).is_some()
+}
+
+/// The address of the node with this key, where it listens at a socket.
+pub fn direct_address(at: SocketAddr, key: &PublicKey) -> Option<String> {
+    let kind = match at.ip() {
+        IpAddr::V4(_) => "ip4",
+        IpAddr::V6(_) => "ip6",
+    };
+    Some(format!("/{kind}/{}/tcp/{}/tls/p2p/{}", at.ip(), at.port(), peer_id(key)?))
+}
+
+fn place(text: &str) -> Option<(String, u16)> {
+    let address: Multiaddr = text.parse().ok()?;
+    let mut parts = address.iter();
+    let host = match parts.next()? {
+        Protocol::Ip4(ip) => ip.to_string(),
+        Protocol::Ip6(ip) => ip.to_string(),
+        Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) => name.into_owned(),
+        _ => return None,
+    };
+    let Protocol::Tcp(port) = parts.next()? else { return None };
+    (parts.next()? == Protocol::Tls && parts.next().is_none()).then_some((host, port))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use kubelt_core::EoaKey;
+use kubelt_node::{Ask, Node, NodeAddress, NodeKey, SystemClock, peer_id};
+use kubelt_store::{Options, Store};
+use tokio::net::TcpListener;
+
+use super::{Direct, direct_address, is_direct};
+
+/// A node that listens, and where.
+async fn listening() -> (Node, NodeAddress) {
+    let node = Node::new(Store::memory(Options::default()), Arc::new(SystemClock));
+    let key = node.identity.key().await.expect("a key").clone();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("an address");
+    let address = direct_address(at, &key.public()).expect("an Ed25519 key").parse().expect("an address");
+    let direct = Direct::new(&key).expect("a certificate");
+    tokio::spawn(direct.serve(listener, node.replication.clone()));
+    (node, address)
+}
+
+#[tokio::test]
+async fn both_ends_prove_their_keys() {
+    let (_node, address) = listening().await;
+    assert!(is_direct(&address));
+    let key = NodeKey::from_seed([1; 32]);
+    let direct = Direct::new(&key).expect("a certificate");
+    direct.dial(&address).await.expect("is reached");
+    let other = peer_id(&key.public()).expect("an id");
+    let wrong: NodeAddress = format!("{}/p2p/{other}", address.place()).parse().expect("an address");
+    direct.dial(&wrong).await.expect_err("another node answers");
+}
+
+#[tokio::test]
+async fn a_stranger_who_speaks_tls_of_libp2p_only_is_turned_away() {
+    let (_node, address) = listening().await;
+    let port = address.place().split('/').nth(4).and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    let key = libp2p::identity::Keypair::generate_ed25519();
+    let config = libp2p::tls::make_client_config(&key, None).expect("a certificate");
+    let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+    let connecting = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(super::tls::nameless(), tcp);
+    connecting.await.expect_err("no protocol in common");
+}
+
+#[tokio::test]
+async fn a_core_travels_over_it() {
+    let (from, address) = listening().await;
+    let (to, _) = listening().await;
+    let wallet = EoaKey::from_secret(&[7; 32]).expect("a key");
+    let mut sessions = Vec::new();
+    for node in [&from, &to] {
+        let account = wallet.account();
+        let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+        let made = node.sessions.challenge("localhost", ask).expect("a challenge");
+        let signature = wallet.sign(made.message.as_bytes());
+        let opened = node.sessions.open("localhost", &made.message, &signature).await.expect("a session");
+        sessions.push(opened.session);
+    }
+    let core = sessions[0].core;
+    let act = kubelt_core::Act::Put {
+        path: "profile/name".parse().expect("a path"),
+        value: kubelt_content::Ipld::String("me".to_owned()),
+    };
+    let write = kubelt_node::Write::Act { session: Arc::clone(&sessions[0]), act };
+    from.cores.write(core, write).await.expect("is written");
+    to.remotes.dial_by(Arc::new(crate::NodeDialer::new(
+        Direct::new(to.identity.key().await.expect("a key")).expect("a certificate"),
+        Vec::new(),
+    )));
+    let added = to.remotes.add(&sessions[1], core, address, true).await.expect("is added");
+    assert!(added.exchanged.settled && added.host);
+    let heads = |node: &Node| {
+        let (exchange, session) = (node.exchange.clone(), Arc::clone(&sessions[1]));
+        async move { exchange.heads(&kubelt_node::Reader::Session(session), &core).await.expect("reads") }
+    };
+    assert_eq!(heads(&from).await, heads(&to).await);
+}

@@ -1,0 +1,299 @@
+//! The tasks that keep cores equal with remotes, and the worker that starts and ends them.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use kubelt_core::{CoreId, PublicKey, log::LoginFacts};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::timeout,
+};
+
+use super::{NodeAddress, RemoteNodeError, Remotes};
+use crate::{
+    limits::{
+        REMOTE_DIAL_TIME, REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, REPLICATOR_LOOK, REPLICATOR_PAGE,
+    },
+    replicate::{ChannelError, Exchanged, Link},
+    session::Session,
+    worker::{Progress, Step, Stepping, Work},
+};
+
+/// How a remote is, for one core.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub(super) connected: bool,
+    pub(super) exchanged: Exchanged,
+    pub(super) error: Option<String>,
+    /// Connections that ended, or were never made.
+    failures: u64,
+}
+
+/// A task that runs.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    addresses: Arc<Mutex<BTreeSet<String>>>,
+    state: watch::Sender<State>,
+    exchanged: watch::Sender<Exchanged>,
+    kick: Arc<Notify>,
+    task: AbortHandle,
+}
+
+impl Kept {
+    pub(super) fn state(&self) -> State {
+        State { exchanged: self.exchanged.borrow().clone(), ..self.state.borrow().clone() }
+    }
+
+    /// Connects at once where a pause is being made.
+    pub(super) fn kick(&self) {
+        self.kick.notify_one();
+    }
+
+    /// Waits until the exchange is as far as `done` says, or a connection fails; gives why it failed.
+    pub(super) async fn reach(&self, done: impl Fn(&Exchanged) -> bool) -> Result<(), String> {
+        let (mut state, mut exchanged) = (self.state.subscribe(), self.exchanged.subscribe());
+        let before = state.borrow_and_update().failures;
+        tokio::select! {
+            biased;
+            // The senders live as long as this value.
+            _ = exchanged.wait_for(|exchanged| done(exchanged)) => Ok(()),
+            failed = state.wait_for(|state| state.failures > before) => {
+                let error = failed.ok().and_then(|state| state.error.clone());
+                Err(error.unwrap_or_else(|| "the connection ended".to_owned()))
+            }
+        }
+    }
+}
+
+impl Remotes {
+    /// Starts the task of a remote, or tells the one that runs where else the remote is.
+    pub(super) fn keep(&self, core: CoreId, peer: PublicKey, addresses: BTreeSet<String>) -> Kept {
+        let mut all = self.0.kept.lock();
+        if let Some(kept) = all.get(&(core, peer)) {
+            *kept.addresses.lock() = addresses;
+            return kept.clone();
+        }
+        let addresses = Arc::new(Mutex::new(addresses));
+        let (state, exchanged) = (watch::Sender::default(), watch::Sender::default());
+        let kick = Arc::new(Notify::new());
+        let task = Task {
+            remotes: self.clone(),
+            core,
+            peer,
+            addresses: Arc::clone(&addresses),
+            state: state.clone(),
+            exchanged: exchanged.clone(),
+            kick: Arc::clone(&kick),
+        };
+        let kept = Kept { addresses, state, exchanged, kick, task: tokio::spawn(task.run()).abort_handle() };
+        all.insert((core, peer), kept.clone());
+        kept
+    }
+
+    fn drop_kept(&self, core: &CoreId, peer: &PublicKey) {
+        if let Some(kept) = self.0.kept.lock().remove(&(*core, *peer)) {
+            kept.task.abort();
+        }
+    }
+
+    /// Forgets a remote that was added.
+    pub(super) async fn forget(&self, core: &CoreId, peer: &PublicKey) -> Result<(), RemoteNodeError> {
+        self.0.replication.trust(*core, *peer, false);
+        self.set_row(core, peer, None).await?;
+        self.drop_kept(core, peer);
+        Ok(())
+    }
+
+    /// Starts what is missing of a core's tasks and ends what is over.
+    fn tend(&self, core: &CoreId) -> Result<(), RemoteNodeError> {
+        let wanted = self.wanted(core)?;
+        let running: Vec<PublicKey> =
+            self.0.kept.lock().keys().filter(|(of, _)| of == core).map(|(_, peer)| *peer).collect();
+        for peer in running.iter().filter(|peer| !wanted.contains_key(peer)) {
+            self.drop_kept(core, peer);
+        }
+        for (peer, addresses) in wanted {
+            self.keep(*core, peer, addresses);
+        }
+        Ok(())
+    }
+
+    /// The connection with a node: the one that is there, or a new one.
+    async fn link(&self, peer: &PublicKey, addresses: &BTreeSet<String>) -> Result<Link, String> {
+        let slot = Arc::clone(self.0.links.lock().entry(*peer).or_default());
+        let mut slot = slot.lock().await;
+        if let Some(link) = slot.as_ref().filter(|link| !link.is_over()) {
+            return Ok(link.clone());
+        }
+        let dialer = self.0.dialer.read().clone().ok_or("this node does not connect to others")?;
+        let mut error = "no address of it is known".to_owned();
+        for address in addresses {
+            let address = match address.parse::<NodeAddress>() {
+                Ok(address) if address.peer == *peer => address,
+                _ => {
+                    error = format!("`{address}` is not an address of it");
+                    continue;
+                }
+            };
+            let dialled = timeout(REMOTE_DIAL_TIME, dialer.dial(&address)).await;
+            let stream = match dialled {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(failed)) => {
+                    error = format!("`{address}` was not reached: {failed}");
+                    continue;
+                }
+                Err(_late) => {
+                    error = format!("`{address}` was not reached: it does not answer");
+                    continue;
+                }
+            };
+            match self.0.replication.connect(stream, *peer).await {
+                Ok(link) => {
+                    *slot = Some(link.clone());
+                    return Ok(link);
+                }
+                Err(failed) => error = chain(&failed),
+            }
+        }
+        Err(error)
+    }
+
+    /// The session by whose word a core is exchanged, where one stands.
+    async fn session(&self, core: &CoreId) -> Option<Arc<Session>> {
+        let session = self.0.sessions.lock().get(core).cloned()?;
+        let facts = LoginFacts::of(&session.login, core);
+        let account = session.account().clone();
+        let stands = session.login.valid_at(self.0.clock.now_ms())
+            && self.0.cores.with_log(core, |log| log.login_stands(&facts, &account)).await.unwrap_or(false);
+        if !stands {
+            self.0.sessions.lock().remove(core);
+        }
+        stands.then_some(session)
+    }
+}
+
+/// The task of one remote and one core.
+struct Task {
+    remotes: Remotes,
+    core: CoreId,
+    peer: PublicKey,
+    addresses: Arc<Mutex<BTreeSet<String>>>,
+    state: watch::Sender<State>,
+    exchanged: watch::Sender<Exchanged>,
+    kick: Arc<Notify>,
+}
+
+impl Task {
+    async fn run(self) {
+        let mut pause = REMOTE_NODE_RETRY_MIN;
+        loop {
+            let rounds = self.exchanged.borrow().rounds;
+            let error = self.exchange().await;
+            if self.exchanged.borrow().rounds != rounds {
+                pause = REMOTE_NODE_RETRY_MIN;
+            }
+            tracing::debug!(core = %self.core, peer = %self.peer, error, "a remote is not connected");
+            self.exchanged.send_modify(|exchanged| exchanged.settled = false);
+            self.state.send_modify(|state| {
+                state.connected = false;
+                state.error = Some(error);
+                state.failures += 1;
+            });
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.kick.notified() => {}
+            }
+            pause = (pause * 2).min(REMOTE_NODE_RETRY_MAX);
+        }
+    }
+
+    /// Exchanges the core until that ends; gives why.
+    async fn exchange(&self) -> String {
+        let addresses = self.addresses.lock().clone();
+        let link = match self.remotes.link(&self.peer, &addresses).await {
+            Ok(link) => link,
+            Err(error) => return error,
+        };
+        let session = self.remotes.session(&self.core).await;
+        self.state.send_modify(|state| {
+            state.connected = true;
+            state.error = None;
+        });
+        let replication = &self.remotes.0.replication;
+        let ended =
+            link.replicate(replication, self.core, session.as_deref(), true, self.exchanged.clone()).await;
+        match ended {
+            Ok(()) => "the peer closed the exchange".to_owned(),
+            Err(error) => {
+                if let ChannelError::Peer(fault) = &error {
+                    replication.strike(&self.peer, fault);
+                    link.end();
+                }
+                chain(&error)
+            }
+        }
+    }
+}
+
+/// The worker: looks which tasks there should be.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    remotes: Remotes,
+    /// Where the first look at all cores is; none once it is done.
+    looking: Option<Option<CoreId>>,
+    trusted: bool,
+}
+
+impl Keeper {
+    pub(super) const fn new(remotes: Remotes) -> Self {
+        Self { remotes, looking: Some(None), trusted: false }
+    }
+}
+
+impl Work for Keeper {
+    fn step<'a>(&'a mut self, progress: &'a Progress) -> Stepping<'a> {
+        Box::pin(async move {
+            let inner = &self.remotes.0;
+            let own = inner.identity.key().await?.public();
+            if !std::mem::replace(&mut self.trusted, true) {
+                for (core, peer) in self.remotes.all_rows()? {
+                    inner.replication.trust(core, peer, true);
+                }
+            }
+            if inner.dialer.read().is_none() {
+                return Ok(Step::Idle(REPLICATOR_LOOK));
+            }
+            let mut cores: HashSet<CoreId> = inner.cores.changes().take_hosts();
+            if let Some(after) = self.looking {
+                cores.extend(self.remotes.all_rows()?.into_iter().map(|(core, _)| core));
+                let page: Vec<CoreId> =
+                    inner.store.cores(after.as_ref()).take(REPLICATOR_PAGE).collect::<Result<_, _>>()?;
+                self.looking = page.last().copied().map(Some);
+                for core in page {
+                    if inner.replication.is_host(&core, &own)? {
+                        cores.insert(core);
+                    }
+                }
+            }
+            for core in cores {
+                self.remotes.tend(&core)?;
+            }
+            let (all, connected) = {
+                let kept = inner.kept.lock();
+                (kept.len(), kept.values().filter(|kept| kept.state.borrow().connected).count())
+            };
+            progress.say(format!("{connected} of {all} connected"));
+            Ok(if self.looking.is_some() { Step::More } else { Step::Idle(REPLICATOR_LOOK) })
+        })
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

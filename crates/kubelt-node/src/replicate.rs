@@ -1,0 +1,305 @@
+//! Cores travel between nodes: the protocol over any connection whose other end's node key is proven.
+//!
+//! [`Link`] is one connection: frames, limits of time and memory, and a channel for each core. A channel makes the log
+//! equal by the steps of `kubelt_core::sync`, as often as either side has news, and then brings the content that a
+//! side lacks (`fetch.rs`). What a peer may have is decided for each channel and again whenever the core changes
+//! (`gate.rs`): everything for a node that the core's own map names as a host, for one that its people here have added
+//! as a remote, and for whoever shows a sign-in that may replicate it; what strangers may read otherwise. What a peer
+//! sends is checked as if it came from an enemy (`intake.rs`, `fetch.rs`).
+//!
+//! Nobody fills this node with cores: a channel is answered only for a core that is here, and only what is asked for is
+//! taken.
+
+mod changes;
+mod channel;
+mod fetch;
+mod gate;
+mod holdings;
+mod intake;
+mod link;
+mod outbox;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use cid::Cid;
+use kubelt_content::Ipld;
+use kubelt_core::{
+    CoreId, DecodeError, MapPath, PublicKey, codec,
+    limits::VALUE_BYTES_MAX,
+    peer::{FrameError, Kind},
+    schema::Host,
+    sync::SyncError,
+};
+use kubelt_store::{CommitError, Store, TxError};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+};
+
+pub use channel::Exchanged;
+pub use link::{Link, Side};
+
+pub(crate) use changes::Changes;
+
+use crate::{
+    StoreError,
+    access::Access,
+    clock::Clock,
+    content::{Content, UploadError},
+    cores::{Cores, LoadError},
+    exchange::{CheckError, Exchange},
+    identity::{Identity, IdentityError},
+    limits::{PEER_LINKS_MAX, PEER_STRIKE_MAX_MS, PEER_STRIKE_MS, PEER_STRIKES_REMEMBERED_MAX},
+    write::WriteError,
+};
+
+/// Replication of a node's cores; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Replication(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    cores: Cores,
+    content: Content,
+    exchange: Exchange,
+    access: Arc<Access>,
+    identity: Identity,
+    clock: Arc<dyn Clock>,
+    /// Peers that people of this node have added as remotes of their cores.
+    trusted: Mutex<HashSet<(CoreId, PublicKey)>>,
+    strikes: Mutex<HashMap<PublicKey, Strikes>>,
+    links: Arc<Semaphore>,
+}
+
+/// Faults of a peer, and until when it is not spoken with.
+#[derive(Debug, Clone, Copy)]
+struct Strikes {
+    count: u32,
+    until_ms: u64,
+}
+
+/// How a peer does not keep to the protocol. It is dropped, and left alone for a while.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerFault {
+    /// A frame that is none: after it, nothing can be read.
+    #[error("it sent no frame")]
+    Frame(#[from] FrameError),
+    /// A message that is none.
+    #[error("it sent no message")]
+    Message(#[from] DecodeError),
+    /// A frame where it cannot stand.
+    #[error("it sent `{0:?}` where that cannot stand")]
+    Unexpected(Kind),
+    /// A channel that is open, not its own to open, or one too many.
+    #[error("it may not open channel {0}")]
+    Channel(u32),
+    /// A step of a sync that cannot be.
+    #[error("it broke the sync")]
+    Sync(#[from] SyncError),
+    /// Another core than the one it was asked for.
+    #[error("it answered with another core")]
+    OtherCore,
+    /// An operation with a bad signature, or a bad sign-in.
+    #[error("it sent a forged operation")]
+    Forged(#[source] Box<CheckError>),
+    /// An operation that breaks a rule of the log.
+    #[error("it sent an operation that nobody may make: {0}")]
+    Rule(String),
+    /// A block that nobody asked for.
+    #[error("it sent a block that was not asked for")]
+    Unasked,
+    /// A block that is not what its CID names.
+    #[error("the bytes that it sent are not block `{0}`")]
+    BadBlock(Box<Cid>),
+    /// More wishes for blocks than may wait.
+    #[error("it asks for too many blocks at once")]
+    Wants,
+    /// It does not read.
+    #[error("it does not read what it is sent")]
+    Deaf,
+    /// It does not speak, or too slowly.
+    #[error("it is silent")]
+    Silent,
+}
+
+/// Why a connection is over.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The peer's fault.
+    #[error("the peer does not keep to the protocol")]
+    Peer(#[from] PeerFault),
+    /// It was at fault before.
+    #[error("the peer did not keep to the protocol; it is left alone for a while")]
+    Struck,
+    /// Enough connections already.
+    #[error("there are too many connections with peers")]
+    TooMany,
+    /// It broke.
+    #[error("the connection broke")]
+    Io(#[from] std::io::Error),
+    /// The other side went away.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// The node has no key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[source] StoreError),
+}
+
+/// Why a core is not replicated over a connection any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The peer has no such core, or none for this node.
+    #[error(
+        "the peer has no such core, or none for this node; sign in there first, or have it named as a host"
+    )]
+    NotFound,
+    /// The peer's fault.
+    #[error("the peer does not keep to the protocol")]
+    Peer(#[from] PeerFault),
+    /// The connection is over.
+    #[error("the connection is over")]
+    Closed,
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Operations could not be written.
+    #[error("operations could not be written")]
+    Write(#[source] WriteError),
+    /// Content could not be stored.
+    #[error("content could not be stored")]
+    Upload(#[from] UploadError),
+    /// A transaction was refused.
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    /// A transaction failed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl Replication {
+    pub(crate) fn new(
+        store: Store,
+        cores: Cores,
+        content: Content,
+        exchange: Exchange,
+        access: Arc<Access>,
+        identity: Identity,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (trusted, strikes) = (Mutex::default(), Mutex::default());
+        let links = Arc::new(Semaphore::new(PEER_LINKS_MAX));
+        Self(Arc::new(Inner {
+            store,
+            cores,
+            content,
+            exchange,
+            access,
+            identity,
+            clock,
+            trusted,
+            strikes,
+            links,
+        }))
+    }
+
+    /// Speaks with a peer that has connected, until the connection ends. `peer` is the key that its end has proven.
+    ///
+    /// # Errors
+    /// [`LinkError`] says how it ended, where it did not end well.
+    pub async fn accept<S>(&self, stream: S, peer: PublicKey) -> Result<(), LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let _place = Arc::clone(&self.0.links).try_acquire_owned().map_err(|_none| LinkError::TooMany)?;
+        self.check_strikes(&peer)?;
+        let own = self.0.identity.key().await?.public();
+        let greeted = Link::greet(self, stream, own, peer, Side::Accepted).await;
+        let (_link, running) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
+        running.await
+    }
+
+    /// Greets a peer that this node has connected to; the connection lives in a task of its own then.
+    ///
+    /// # Errors
+    /// [`LinkError`] when the peer does not greet back.
+    pub async fn connect<S>(&self, stream: S, peer: PublicKey) -> Result<Link, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        self.check_strikes(&peer)?;
+        let own = self.0.identity.key().await?.public();
+        let greeted = Link::greet(self, stream, own, peer, Side::Dialled).await;
+        let (link, running) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
+        tokio::spawn(async move {
+            if let Err(error) = running.await {
+                tracing::debug!(%peer, error = &error as &dyn std::error::Error, "a connection ended");
+            }
+        });
+        Ok(link)
+    }
+
+    fn strike_for(&self, peer: &PublicKey, error: &LinkError) {
+        if let LinkError::Peer(fault) = error {
+            self.strike(peer, fault);
+        }
+    }
+
+    /// Counts a fault of a peer: it is left alone for a while, longer each time. Silence and a slow connection are
+    /// nobody's fault.
+    pub(crate) fn strike(&self, peer: &PublicKey, fault: &PeerFault) {
+        tracing::warn!(%peer, error = fault as &dyn std::error::Error, "a peer was dropped");
+        if matches!(fault, PeerFault::Silent | PeerFault::Deaf) {
+            return;
+        }
+        let now_ms = self.0.clock.now_ms();
+        let mut all = self.0.strikes.lock();
+        if all.len() >= PEER_STRIKES_REMEMBERED_MAX {
+            all.retain(|_, strikes| now_ms < strikes.until_ms);
+        }
+        let strikes = all.entry(*peer).or_insert(Strikes { count: 0, until_ms: 0 });
+        strikes.count = strikes.count.saturating_add(1);
+        let pause_ms = PEER_STRIKE_MS.saturating_mul(1 << strikes.count.min(16)).min(PEER_STRIKE_MAX_MS);
+        strikes.until_ms = now_ms.saturating_add(pause_ms);
+    }
+
+    fn check_strikes(&self, peer: &PublicKey) -> Result<(), LinkError> {
+        let now_ms = self.0.clock.now_ms();
+        let struck = self.0.strikes.lock().get(peer).is_some_and(|strikes| now_ms < strikes.until_ms);
+        if struck { Err(LinkError::Struck) } else { Ok(()) }
+    }
+
+    /// How many faults a peer has had.
+    pub fn faults(&self, peer: &PublicKey) -> u32 {
+        self.0.strikes.lock().get(peer).map_or(0, |strikes| strikes.count)
+    }
+
+    /// Lets a peer have all of a core, by the word of somebody who may replicate it; or takes that back.
+    pub(crate) fn trust(&self, core: CoreId, peer: PublicKey, trusted: bool) {
+        let mut all = self.0.trusted.lock();
+        if trusted {
+            all.insert((core, peer));
+        } else {
+            all.remove(&(core, peer));
+        }
+    }
+}
+
+/// The host in a stored value.
+pub(crate) fn read_host(path: &MapPath, value: &[u8]) -> Option<Host> {
+    let value: Ipld = codec::decode(value, VALUE_BYTES_MAX, "value").ok()?;
+    Host::read(path, &value).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! Content on its way here: roots of entries are walked, and what this core lacks is asked for block by block, many at
+//! a time. Every block is checked by its hash, and becomes a possession of the core; when all blocks of an entry are
+//! here its path is opened. What was got before is not asked for again: a walk passes over what the core possesses.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use cid::Cid;
+use kubelt_content::{Block, Codec, inline_content, limits::WALK_DEPTH_MAX, links};
+use kubelt_core::{
+    CoreId, MapPath,
+    limits::WANTS_MAX,
+    peer::{Kind, Want},
+};
+use kubelt_store::Store;
+use tokio::task::JoinSet;
+
+use super::{ChannelError, PeerFault, outbox::Outbox};
+use crate::{
+    StoreError,
+    content::{BlockSink, Content, Incomplete, PREFIX, UploadError, Wholeness, how_whole},
+    limits::{DAG_BLOCKS_MAX, FETCH_SETTLES_MAX, FETCH_STACK_MAX, FETCH_STEP_ITEMS, FETCH_TOUCHED_MAX},
+    write::content_entry,
+};
+
+/// What a fetch has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Fetched {
+    pub(super) blocks: u64,
+    pub(super) bytes: u64,
+}
+
+/// The content of one core that comes over one channel.
+pub(super) struct Fetch {
+    content: Content,
+    store: Store,
+    core: CoreId,
+    roots: HashMap<u32, Root>,
+    next_root: u32,
+    /// What is to be looked at, last first: depth first, so that little waits here.
+    stack: Vec<Item>,
+    asked: HashMap<Cid, Item>,
+    /// Digests of what was looked at; 128 bits of each are enough not to look twice.
+    seen: HashSet<u128>,
+    /// What the core had already, to be kept from the collector.
+    touched: Vec<Cid>,
+    sink: Option<BlockSink>,
+    /// Roots all blocks of which have come, or never will.
+    done: Vec<Root>,
+    settling: JoinSet<(Root, Result<(), Incomplete>)>,
+    whole: Vec<MapPath>,
+    incomplete: BTreeSet<MapPath>,
+    pub(super) fetched: Fetched,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    cid: Cid,
+    root: u32,
+    depth: u16,
+}
+
+#[derive(Debug)]
+struct Root {
+    path: MapPath,
+    cid: Cid,
+    partial: bool,
+    /// Blocks that are still to be looked at or to come.
+    pending: u64,
+    /// Whether a block of it is not to be had.
+    missing: bool,
+}
+
+impl std::fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetch")
+            .field("core", &self.core)
+            .field("asked", &self.asked.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Fetch {
+    pub(super) fn new(content: Content, store: Store, core: CoreId) -> Self {
+        Self {
+            content,
+            store,
+            core,
+            roots: HashMap::new(),
+            next_root: 0,
+            stack: Vec::new(),
+            asked: HashMap::new(),
+            seen: HashSet::new(),
+            touched: Vec::new(),
+            sink: None,
+            done: Vec::new(),
+            settling: JoinSet::new(),
+            whole: Vec::new(),
+            incomplete: BTreeSet::new(),
+            fetched: Fetched::default(),
+        }
+    }
+
+    /// Begins to fetch what the entries of the core lack: all of them, or those at `paths` and those that were not whole
+    /// the last time. Small ones come first.
+    pub(super) fn begin(&mut self, paths: Option<BTreeSet<MapPath>>) -> Result<(), StoreError> {
+        if self.is_idle() {
+            // What was not to be had is asked for again.
+            self.seen.clear();
+        }
+        let mut found = BTreeMap::new();
+        match paths {
+            None => self.scan(&mut found)?,
+            Some(mut paths) => {
+                paths.append(&mut self.incomplete);
+                for path in paths {
+                    if let Some(state) = self.store.state(&self.core, &path)? {
+                        self.consider(path, &state.value, &mut found)?;
+                    }
+                }
+            }
+        }
+        for ((_size, path), (cid, partial)) in found.into_iter().rev() {
+            let root = self.next_root;
+            self.next_root = self.next_root.wrapping_add(1);
+            self.roots.insert(root, Root { path, cid, partial, pending: 1, missing: false });
+            self.stack.push(Item { cid, root, depth: 0 });
+        }
+        Ok(())
+    }
+
+    fn scan(&self, found: &mut BTreeMap<(u64, MapPath), (Cid, bool)>) -> Result<(), StoreError> {
+        let base = MapPath::new(PREFIX).expect("a plain word is a path");
+        let mut after = None;
+        loop {
+            let page = self.store.state_scan(&self.core, Some(&base), after.as_ref(), 256)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (path, state) in page {
+                self.consider(path, &state.value, found)?;
+            }
+        }
+    }
+
+    fn consider(
+        &self,
+        path: MapPath,
+        value: &[u8],
+        found: &mut BTreeMap<(u64, MapPath), (Cid, bool)>,
+    ) -> Result<(), StoreError> {
+        let Some(entry) = content_entry(value) else { return Ok(()) };
+        if how_whole(&self.store, &self.core, &entry.cid)? == Some(Wholeness::Whole) {
+            return Ok(());
+        }
+        found.insert((entry.size, path), (entry.cid, entry.partial));
+        Ok(())
+    }
+
+    /// Whether nothing is left to be done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.roots.is_empty() && self.done.is_empty() && self.settling.is_empty() && self.whole.is_empty()
+    }
+
+    /// Paths that lack blocks which the peer does not have.
+    pub(super) fn incomplete(&self) -> u64 {
+        self.incomplete.len() as u64
+    }
+
+    /// Whether there is something to look at without waiting for anybody.
+    pub(super) fn has_work(&self) -> bool {
+        !self.stack.is_empty() && self.asked.len() < WANTS_MAX
+    }
+
+    /// Looks at what is next, for a bounded while, and asks for what is not here.
+    pub(super) async fn advance(&mut self, out: &Outbox, channel: u32) -> Result<(), ChannelError> {
+        let mut wants = Vec::new();
+        for _ in 0..FETCH_STEP_ITEMS {
+            if self.asked.len() >= WANTS_MAX {
+                break;
+            }
+            let Some(item) = self.stack.pop() else { break };
+            self.look(item, &mut wants)?;
+        }
+        if !wants.is_empty() {
+            out.say(channel, Kind::Want, &Want { cids: wants }.encode());
+        }
+        if self.touched.len() >= FETCH_TOUCHED_MAX {
+            self.touch().await?;
+        }
+        let nothing_more = self.stack.is_empty() && self.asked.is_empty();
+        if !self.done.is_empty() && (nothing_more || self.done.len() >= FETCH_SETTLES_MAX) {
+            self.settle().await?;
+        }
+        if nothing_more
+            && self.is_idle()
+            && let Some(mut sink) = self.sink.take()
+        {
+            sink.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, item: Item, wants: &mut Vec<Cid>) -> Result<(), ChannelError> {
+        if let Some(data) = inline_content(&item.cid) {
+            let data = Bytes::copy_from_slice(data);
+            self.expand(item, &data);
+            self.looked_at(item.root);
+            return Ok(());
+        }
+        if !self.seen.insert(digest(&item.cid)) {
+            self.looked_at(item.root);
+            return Ok(());
+        }
+        let bad = self.seen.len() > DAG_BLOCKS_MAX
+            || self.stack.len() > FETCH_STACK_MAX
+            || usize::from(item.depth) > WALK_DEPTH_MAX
+            || Codec::of(&item.cid).is_err();
+        if bad {
+            self.lost(item.root);
+            self.looked_at(item.root);
+            return Ok(());
+        }
+        if self.store.possesses(&self.core, &item.cid)? {
+            self.touched.push(item.cid);
+            if Codec::of(&item.cid).is_ok_and(|codec| codec != Codec::Raw)
+                && let Some(data) = self.store.block(&item.cid)?
+            {
+                self.expand(item, &data);
+            }
+            self.looked_at(item.root);
+            return Ok(());
+        }
+        self.asked.insert(item.cid, item);
+        wants.push(item.cid);
+        Ok(())
+    }
+
+    fn expand(&mut self, item: Item, data: &[u8]) {
+        let Ok(codec) = Codec::of(&item.cid) else { return };
+        let Ok(found) = links(codec, data) else {
+            self.lost(item.root);
+            return;
+        };
+        if let Some(root) = self.roots.get_mut(&item.root) {
+            root.pending += found.len() as u64;
+        }
+        let depth = item.depth.saturating_add(1);
+        self.stack.extend(found.into_iter().rev().map(|cid| Item { cid, root: item.root, depth }));
+    }
+
+    fn lost(&mut self, root: u32) {
+        if let Some(root) = self.roots.get_mut(&root) {
+            root.missing = true;
+        }
+    }
+
+    fn looked_at(&mut self, id: u32) {
+        let Some(root) = self.roots.get_mut(&id) else { return };
+        root.pending -= 1;
+        if root.pending == 0
+            && let Some(root) = self.roots.remove(&id)
+        {
+            self.done.push(root);
+        }
+    }
+
+    /// Takes a block in that was asked for.
+    pub(super) async fn block(&mut self, cid: Cid, data: Bytes) -> Result<(), ChannelError> {
+        let item = self.asked.remove(&cid).ok_or(PeerFault::Unasked)?;
+        let block = Block::checked(cid, data).map_err(|_cause| PeerFault::BadBlock(Box::new(cid)))?;
+        self.fetched.blocks += 1;
+        self.fetched.bytes += block.data().len() as u64;
+        self.expand(item, &block.data().clone());
+        let content = &self.content;
+        let core = self.core;
+        self.sink.get_or_insert_with(|| BlockSink::new(content.clone(), core)).put(block).await?;
+        self.looked_at(item.root);
+        Ok(())
+    }
+
+    /// A block that was asked for is not to be had.
+    pub(super) fn not_here(&mut self, cid: &Cid) -> Result<(), ChannelError> {
+        let item = self.asked.remove(cid).ok_or(PeerFault::Unasked)?;
+        self.seen.remove(&digest(cid));
+        self.lost(item.root);
+        self.looked_at(item.root);
+        Ok(())
+    }
+
+    /// Keeps the collector from what the core had already.
+    async fn touch(&mut self) -> Result<(), StoreError> {
+        let touched = std::mem::take(&mut self.touched);
+        self.content.missing(&self.core, &touched).await.map(drop)
+    }
+
+    /// Begins to open the paths of roots that have come.
+    async fn settle(&mut self) -> Result<(), ChannelError> {
+        self.touch().await?;
+        if let Some(sink) = &mut self.sink {
+            sink.flush().await?;
+        }
+        while self.settling.len() < FETCH_SETTLES_MAX
+            && let Some(root) = self.done.pop()
+        {
+            if root.missing && !root.partial {
+                self.incomplete.insert(root.path);
+                continue;
+            }
+            let (content, core) = (self.content.clone(), self.core);
+            self.settling.spawn(async move {
+                let made = match root.partial {
+                    true => content.make_partial(&core, &root.cid).await.map(|_missing| ()),
+                    false => content.make_whole(&core, &root.cid).await,
+                };
+                (root, made)
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether roots are being opened.
+    pub(super) fn is_settling(&self) -> bool {
+        !self.settling.is_empty()
+    }
+
+    /// Waits until one more root is settled; opens paths once none is left.
+    pub(super) async fn settled(&mut self) -> Result<(), ChannelError> {
+        let Some(settled) = self.settling.join_next().await else { return Ok(()) };
+        let (root, made) = settled.expect("linking does not panic");
+        match made {
+            Ok(()) => {
+                if root.missing {
+                    self.incomplete.insert(root.path.clone());
+                }
+                self.whole.push(root.path);
+            }
+            Err(Incomplete::Missing(_) | Incomplete::Malformed(_)) => {
+                self.incomplete.insert(root.path);
+            }
+            Err(error) => return Err(UploadError::from(error).into()),
+        }
+        Ok(())
+    }
+
+    /// The paths that can be opened now, once no more are being settled.
+    pub(super) fn take_whole(&mut self) -> Vec<MapPath> {
+        if self.settling.is_empty() { std::mem::take(&mut self.whole) } else { Vec::new() }
+    }
+}
+
+/// The last 128 bits of a CID's bytes: of its digest, if that has so many.
+fn digest(cid: &Cid) -> u128 {
+    let bytes = cid.to_bytes();
+    let tail = bytes.last_chunk::<16>().copied().unwrap_or_default();
+    u128::from_be_bytes(tail) ^ u128::from(cid.codec())
+}

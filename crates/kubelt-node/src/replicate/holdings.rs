@@ -1,0 +1,57 @@
+//! A core's log in the store, as the steps of a sync read it.
+
+use std::cell::RefCell;
+
+use kubelt_core::{CoreId, Log, LoginId, OpId, sync::Holdings};
+use kubelt_store::{OpRecord, Store};
+
+/// One core. Whoever makes one holds the log, so that nothing changes meanwhile.
+pub(super) struct StoreHoldings<'a> {
+    log: &'a Log,
+    store: &'a Store,
+    core: CoreId,
+    /// The record read last: header and body of an operation are asked for one after the other.
+    last: RefCell<Option<OpRecord>>,
+}
+
+impl<'a> StoreHoldings<'a> {
+    pub(super) fn new(log: &'a Log, store: &'a Store, core: CoreId) -> Self {
+        Self { log, store, core, last: RefCell::new(None) }
+    }
+
+    fn record<T>(&self, op: &OpId, read: impl FnOnce(&OpRecord) -> T) -> Option<T> {
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|record| record.id != *op) {
+            *last = match self.store.op(&self.core, op) {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::warn!(%op, error = &error as &dyn std::error::Error, "an operation cannot be read");
+                    None
+                }
+            };
+        }
+        last.as_ref().map(read)
+    }
+}
+
+impl Holdings for StoreHoldings<'_> {
+    fn log(&self) -> &Log {
+        self.log
+    }
+
+    fn signed(&self, op: &OpId) -> Option<Vec<u8>> {
+        self.record(op, |record| record.signed.to_vec())
+    }
+
+    fn login(&self, login: &LoginId) -> Option<Vec<u8>> {
+        self.store.login(&self.core, login).ok().flatten().map(|block| block.to_vec())
+    }
+
+    fn body(&self, op: &OpId) -> Option<Vec<u8>> {
+        self.record(op, |record| record.body.as_ref().map(|body| body.to_vec())).flatten()
+    }
+
+    fn lacking(&self) -> Vec<OpId> {
+        Vec::new()
+    }
+}

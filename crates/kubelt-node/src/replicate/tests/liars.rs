@@ -1,0 +1,264 @@
+//! Peers that do not keep to the protocol, frame by frame.
+
+use bytes::Bytes;
+use kubelt_content::Ipld;
+use kubelt_core::{
+    Act, Body, EoaKey, Header, Hlc, SessionKey,
+    peer::{FRAME_HEAD_BYTES, FrameHead, Hello, Kind, Open, Opened, Want},
+    schema::Visibility,
+    sync::Message,
+};
+use serde_bytes::ByteBuf;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
+    task::JoinHandle,
+};
+
+use super::world::{Fleet, Person, body, wallet};
+use crate::{LinkError, PeerFault};
+
+/// A peer of our own, and the connection of the node that it speaks with.
+struct Liar {
+    stream: DuplexStream,
+    ended: JoinHandle<Result<(), LinkError>>,
+}
+
+impl Liar {
+    /// One that has connected and greeted. The node takes it for whoever has this key.
+    async fn greeted(victim: &Person, seed: u8) -> Self {
+        let mut liar = Self::connected(victim, seed);
+        liar.send(0, Kind::Hello, &Hello { v: 1, nonce: [3; 32] }.encode()).await;
+        let (head, _) = liar.hear().await;
+        assert_eq!(head.kind, Kind::Hello);
+        liar
+    }
+
+    fn connected(victim: &Person, seed: u8) -> Self {
+        let (stream, there) = tokio::io::duplex(4 * 1_024 * 1_024);
+        let (replication, key) =
+            (victim.node.replication.clone(), SessionKey::from_seed([seed; 32]).public());
+        Self { stream, ended: tokio::spawn(async move { replication.accept(there, key).await }) }
+    }
+
+    async fn send(&mut self, channel: u32, kind: Kind, payload: &[u8]) {
+        let head = FrameHead { len: payload.len(), channel, kind }.encode();
+        // The node may have hung up; then the test looks why.
+        let _ = self.stream.write_all(&[head.as_slice(), payload].concat()).await;
+    }
+
+    async fn hear(&mut self) -> (FrameHead, Bytes) {
+        let mut head = [0; FRAME_HEAD_BYTES];
+        self.stream.read_exact(&mut head).await.expect("it answers");
+        let head = FrameHead::decode(&head).expect("a frame");
+        let mut payload = vec![0; head.len];
+        self.stream.read_exact(&mut payload).await.expect("it answers");
+        (head, payload.into())
+    }
+
+    /// The next frame of this kind.
+    async fn hear_kind(&mut self, kind: Kind) -> Bytes {
+        loop {
+            let (head, payload) = self.hear().await;
+            if head.kind == kind {
+                return payload;
+            }
+        }
+    }
+
+    /// How the node ended the connection.
+    async fn fault(self) -> PeerFault {
+        match self.ended.await.expect("does not panic") {
+            Err(LinkError::Peer(fault)) => fault,
+            other => panic!("the peer was not at fault: {other:?}"),
+        }
+    }
+}
+
+/// Somebody at `a`, and the node `b` as a host of the core: a liar has its key.
+async fn world() -> (Fleet, Person) {
+    let fleet = Fleet::new(&["a"]).await;
+    let a = fleet.at("a").sign_in(&wallet(1)).await;
+    let key = SessionKey::from_seed([7; 32]).public();
+    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default() };
+    a.set(kubelt_core::schema::Host::path(&key).as_str(), host.to_ipld()).await;
+    (fleet, a)
+}
+
+/// A host of the core that has opened it.
+async fn opened(a: &Person) -> Liar {
+    let mut liar = Liar::greeted(a, 7).await;
+    liar.send(1, Kind::Open, &Open { core: a.session.core, live: false, proof: None }.encode()).await;
+    let answer = Opened::decode(&liar.hear_kind(Kind::Opened).await).expect("is answered");
+    assert!(answer.full);
+    liar
+}
+
+#[tokio::test]
+async fn what_is_no_frame_ends_the_connection() {
+    let (_fleet, a) = world().await;
+    let oversized = FrameHead { len: Kind::Sync.bytes_max() + 1, channel: 1, kind: Kind::Sync }.encode();
+    let unknown = [0, 0, 0, 0, 0, 0, 0, 1, 77];
+    for (seed, bytes) in [(20, oversized), (21, unknown)] {
+        let mut liar = Liar::greeted(&a, seed).await;
+        liar.stream.write_all(&bytes).await.expect("is sent");
+        assert!(matches!(liar.fault().await, PeerFault::Frame(_)));
+    }
+    let mut liar = Liar::connected(&a, 30);
+    liar.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("is sent");
+    assert!(matches!(liar.fault().await, PeerFault::Frame(_)));
+    let mut liar = Liar::greeted(&a, 31).await;
+    liar.send(0, Kind::Hello, &Hello { v: 1, nonce: [3; 32] }.encode()).await;
+    assert!(matches!(liar.fault().await, PeerFault::Unexpected(Kind::Hello)));
+    let mut liar = Liar::greeted(&a, 32).await;
+    liar.send(2, Kind::Open, &Open { core: a.session.core, live: false, proof: None }.encode()).await;
+    assert!(matches!(liar.fault().await, PeerFault::Channel(2)));
+}
+
+#[tokio::test]
+async fn who_was_at_fault_is_left_alone_for_a_while() {
+    let (fleet, a) = world().await;
+    let mut liar = Liar::greeted(&a, 7).await;
+    liar.send(0, Kind::Hello, &[]).await;
+    liar.fault().await;
+    let key = SessionKey::from_seed([7; 32]).public();
+    assert_eq!(a.node.replication.faults(&key), 1);
+    let again = Liar::connected(&a, 7).ended.await.expect("does not panic");
+    assert!(matches!(again, Err(LinkError::Struck)), "{again:?}");
+    fleet.clock.tick(2 * 60 * 1_000);
+    opened(&a).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_not_waited_for() {
+    let (_fleet, a) = world().await;
+    assert!(matches!(Liar::connected(&a, 40).fault().await, PeerFault::Silent), "no greeting");
+    let mut slow = Liar::greeted(&a, 41).await;
+    slow.stream.write_all(&[0]).await.expect("is sent");
+    assert!(matches!(slow.fault().await, PeerFault::Silent), "the beginning of a frame");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_given_up() {
+    let (_fleet, a) = world().await;
+    a.put("large", body("large", 30_000_000), Visibility::Private).await;
+    let mut liar = opened(&a).await;
+    let path = "content/large".parse().expect("a path");
+    let state = a.store.state(&a.session.core, &path).expect("reads").expect("is there");
+    let root = crate::write::content_entry(&state.value).expect("content").cid;
+    let links = kubelt_content::links(
+        kubelt_content::Codec::DagPb,
+        &a.store.block(&root).expect("reads").expect("it"),
+    );
+    liar.send(1, Kind::Want, &Want { cids: links.expect("a node").into_iter().take(100).collect() }.encode())
+        .await;
+    // The pings of the liar go on, so it is not silent.
+    let fault = loop {
+        liar.send(0, Kind::Pong, &[]).await;
+        tokio::time::advance(std::time::Duration::from_secs(5)).await;
+        tokio::task::yield_now().await;
+        if liar.ended.is_finished() {
+            break liar.fault().await;
+        }
+    };
+    assert!(matches!(fault, PeerFault::Deaf), "{fault:?}");
+}
+
+#[tokio::test]
+async fn more_wishes_than_may_wait_are_a_fault() {
+    let (_fleet, a) = world().await;
+    a.put("large", body("large", 20_000_000), Visibility::Private).await;
+    let mut liar = opened(&a).await;
+    let path = "content/large".parse().expect("a path");
+    let state = a.store.state(&a.session.core, &path).expect("reads").expect("is there");
+    let root = crate::write::content_entry(&state.value).expect("content").cid;
+    let links = kubelt_content::links(
+        kubelt_content::Codec::DagPb,
+        &a.store.block(&root).expect("reads").expect("it"),
+    );
+    let some: Vec<_> = links.expect("a node").into_iter().cycle().take(256).collect();
+    for _ in 0..20 {
+        liar.send(1, Kind::Want, &Want { cids: some.clone() }.encode()).await;
+    }
+    assert!(matches!(liar.ended.await.expect("ends"), Ok(()) | Err(_)));
+    let key = SessionKey::from_seed([7; 32]).public();
+    assert_eq!(a.node.replication.faults(&key), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_is_a_fault() {
+    let (_fleet, a) = world().await;
+    let mut liar = opened(&a).await;
+    let block =
+        kubelt_content::Block::new(kubelt_content::Codec::Raw, Bytes::from_static(b"x")).expect("short");
+    liar.send(1, Kind::Block, &[block.cid().to_bytes(), b"x".to_vec()].concat()).await;
+    drop(liar.ended.await);
+    assert_eq!(a.node.replication.faults(&SessionKey::from_seed([7; 32]).public()), 1);
+}
+
+#[tokio::test]
+async fn a_forged_operation_is_a_fault_and_leaves_no_trace() {
+    let (_fleet, a) = world().await;
+    let before = a.store.heads(&a.session.core).expect("reads");
+    for forge in [signed_by_another, signed_badly] {
+        let mut liar = opened(&a).await;
+        let (signed, body) = forge(&a);
+        liar.send(1, Kind::Sync, &hello(&a).encode()).await;
+        liar.hear_kind(Kind::Sync).await;
+        let headers = Message::Headers { ops: vec![ByteBuf::from(signed)], logins: Vec::new() };
+        let bodies = Message::Bodies { bodies: vec![ByteBuf::from(body)], last: true };
+        for message in [headers, bodies] {
+            liar.send(1, Kind::Sync, &message.encode()).await;
+        }
+        drop(liar.ended.await);
+        assert_eq!(a.store.heads(&a.session.core).expect("reads"), before);
+        let key = SessionKey::from_seed([7; 32]).public();
+        assert!(a.node.replication.faults(&key) > 0);
+        _fleet.clock.tick(24 * 60 * 60 * 1_000 / 2);
+    }
+}
+
+fn hello(a: &Person) -> Message {
+    let core = a.session.core;
+    let mut heads = a.store.heads(&core).expect("reads");
+    heads.sort_unstable();
+    Message::Hello { core, heads, count: 1_000, knows: false, wants: false }
+}
+
+fn put(a: &Person, by: &EoaKey) -> (Header, Body) {
+    let core = a.session.core;
+    let act =
+        Act::Put { path: "profile/name".parse().expect("a path"), value: Ipld::String("liar".to_owned()) };
+    let body = Body::new([1; 16], act);
+    let mut prev = a.store.heads(&core).expect("reads");
+    prev.sort_unstable();
+    let newest = prev.iter().filter_map(|id| a.store.op(&core, id).expect("reads")).map(|op| op.at).max();
+    let at = Hlc::from_bits(newest.map_or(0, Hlc::bits) + 1);
+    let (by, verb, id) = (by.account(), body.act.verb(), body.id());
+    let header = Header {
+        v: 1,
+        core,
+        prev,
+        by,
+        login: None,
+        auth: core.as_root(),
+        at,
+        votes: Vec::new(),
+        verb,
+        body: id,
+    };
+    (header, body)
+}
+
+/// A good signature of somebody who has no part in the core.
+fn signed_by_another(a: &Person) -> (Vec<u8>, Vec<u8>) {
+    let (header, body) = put(a, &wallet(2));
+    (wallet(2).sign_header(header).encode(), body.encode())
+}
+
+/// In the owner's name, by another key.
+fn signed_badly(a: &Person) -> (Vec<u8>, Vec<u8>) {
+    let (header, body) = put(a, &wallet(1));
+    let mut signed = wallet(1).sign_header(header);
+    signed.signature[10] ^= 1;
+    (signed.encode(), body.encode())
+}
