@@ -1,1 +1,126 @@
+//! Two nodes of one process, and a cable between them that can be out.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use kubelt_content::Ipld;
+use kubelt_core::{Act, EoaKey, OpId, PublicKey};
+use kubelt_store::{Options, Store};
+
+use super::{DialError, Dialer, Dialling, NodeAddress, PeerStream, RemoteNodeError};
+use crate::{Ask, Node, Replication, Session, SystemClock, Write, peer_id};
+
+/// The way from one node to another.
+#[derive(Debug)]
+struct Cable {
+    from: PublicKey,
+    to: Replication,
+    out: AtomicBool,
+}
+
+impl Dialer for Cable {
+    fn dial<'a>(&'a self, _address: &'a NodeAddress) -> Dialling<'a> {
+        Box::pin(async {
+            if self.out.load(Ordering::SeqCst) {
+                return Err(DialError("the cable is out".to_owned()));
+            }
+            let (here, there) = tokio::io::duplex(64 * 1_024);
+            let (to, from) = (self.to.clone(), self.from);
+            tokio::spawn(async move { to.accept(there, from).await });
+            Ok(Box::new(here) as Box<dyn PeerStream>)
+        })
+    }
+
+    fn reached_at(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+struct Side {
+    node: Node,
+    store: Store,
+    session: Arc<Session>,
+    key: PublicKey,
+}
+
+impl Side {
+    async fn new() -> Self {
+        let store = Store::memory(Options::default());
+        let node = Node::new(store.clone(), Arc::new(SystemClock));
+        let wallet = EoaKey::from_secret(&[1; 32]).expect("a secret key");
+        let account = wallet.account();
+        let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+        let made = node.sessions.challenge("localhost", ask).expect("a challenge");
+        let signature = wallet.sign(made.message.as_bytes());
+        let opened = node.sessions.open("localhost", &made.message, &signature).await.expect("a session");
+        let key = node.identity.key().await.expect("a key").public();
+        Self { node, store, session: opened.session, key }
+    }
+
+    async fn set(&self, path: &str) {
+        let act = Act::Put { path: path.parse().expect("a path"), value: Ipld::Bool(true) };
+        let write = Write::Act { session: Arc::clone(&self.session), act };
+        self.node.cores.write(self.session.core, write).await.expect("is written");
+    }
+
+    fn heads(&self) -> Vec<OpId> {
+        let mut heads = self.store.heads(&self.session.core).expect("reads");
+        heads.sort_unstable();
+        heads
+    }
+}
+
+/// Two nodes, the cable from the second to the first, and the address of the first.
+async fn world() -> (Side, Side, Arc<Cable>, NodeAddress) {
+    let (a, b) = (Side::new().await, Side::new().await);
+    let cable = Arc::new(Cable { from: b.key, to: a.node.replication.clone(), out: AtomicBool::new(false) });
+    b.node.remotes.dial_by(Arc::clone(&cable) as Arc<dyn Dialer>);
+    let id = peer_id(&a.key).expect("an Ed25519 key");
+    let address = format!("/ip4/192.0.2.1/tcp/1/tls/p2p/{id}").parse().expect("an address");
+    (a, b, cable, address)
+}
+
+#[tokio::test]
+async fn work_goes_on_by_itself_after_the_cable_was_out() {
+    let (a, b, cable, address) = world().await;
+    let core = b.session.core;
+    a.set("profile/before").await;
+    let added = b.node.remotes.add(&b.session, core, address, true).await.expect("is added");
+    assert!(added.host && added.exchanged.settled, "{added:?}");
+    assert_eq!(a.heads(), b.heads());
+
+    cable.out.store(true, Ordering::SeqCst);
+    let slot = Arc::clone(&b.node.remotes.0.links.lock()[&a.key]);
+    let link = slot.lock().await.clone().expect("it is connected");
+    link.end();
+    while b.node.remotes.view(&core, &a.key).expect("reads").is_some_and(|view| view.connected) {
+        tokio::task::yield_now().await;
+    }
+    a.set("profile/here").await;
+    b.set("profile/there").await;
+    assert_ne!(a.heads(), b.heads());
+    let failed = b.node.remotes.sync(&b.session, core, &a.key).await;
+    assert!(matches!(failed, Err(RemoteNodeError::Failed(_))), "{failed:?}");
+
+    // Both nodes are hosts of the core now: nobody's session is needed.
+    b.node.remotes.0.sessions.lock().clear();
+    cable.out.store(false, Ordering::SeqCst);
+    while a.heads() != b.heads() {
+        tokio::task::yield_now().await;
+    }
+    let path = "profile/there".parse().expect("a path");
+    assert!(a.store.state(&core, &path).expect("reads").is_some());
+}
+
+#[tokio::test]
+async fn a_remote_that_is_not_reached_is_not_added() {
+    let (a, b, cable, address) = world().await;
+    cable.out.store(true, Ordering::SeqCst);
+    let failed = b.node.remotes.add(&b.session, b.session.core, address, true).await;
+    assert!(matches!(failed, Err(RemoteNodeError::Failed(_))), "{failed:?}");
+    assert!(b.node.remotes.list(&b.session, &b.session.core).await.expect("lists").is_empty());
+    assert!(b.node.remotes.wanted(&b.session.core).expect("reads").is_empty());
+    assert_eq!(a.heads(), b.heads());
+}
