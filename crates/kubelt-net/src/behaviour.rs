@@ -1,10 +1,14 @@
 //! The protocols that this node speaks over libp2p.
 
+use std::io;
+
 use libp2p::{
     allow_block_list::{self, BlockedPeers},
-    connection_limits, identify,
+    autonat::v2 as autonat,
+    connection_limits::{self, ConnectionLimits},
+    dcutr, identify,
     identity::PublicKey,
-    kad, ping,
+    kad, mdns, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
@@ -28,34 +32,60 @@ const FAMILY: &str = "ipfs/0.1.0";
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     // First, so that a connection that is over a limit, or of a banned peer, reaches no other protocol.
-    limits: connection_limits::Behaviour,
+    pub(crate) limits: connection_limits::Behaviour,
     pub(crate) banned: allow_block_list::Behaviour<BlockedPeers>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) bitswap: bitswap::Behaviour,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    /// Whether others reach an address, asked of them and told to them.
+    pub(crate) reached: autonat::client::Behaviour,
+    reach: autonat::server::Behaviour,
+    relayed: relay::client::Behaviour,
+    relay: Toggle<relay::Behaviour>,
+    punch: dcutr::Behaviour,
     pub(crate) push: push::Behaviour,
     pub(crate) kad: Toggle<kad::Behaviour<Records>>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(key: PublicKey, config: &NetConfig, provided: OwnProvided) -> Self {
-        let limits = connection_limits::ConnectionLimits::default()
-            .with_max_established(Some(CONNECTIONS_MAX))
-            .with_max_established_incoming(Some(CONNECTIONS_INCOMING_MAX))
-            .with_max_pending_incoming(Some(CONNECTIONS_PENDING_INCOMING_MAX))
-            .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_OUTGOING_MAX))
-            .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+    pub(crate) fn new(
+        key: PublicKey,
+        config: &NetConfig,
+        provided: OwnProvided,
+        relayed: relay::client::Behaviour,
+    ) -> io::Result<Self> {
         let own = key.to_peer_id();
         let kad = crate::kad::behaviour(own, config.dht, config.dht_scope, provided);
         let identify = identify::Config::new(FAMILY.to_owned(), key).with_agent_version(AGENT.to_owned());
-        Self {
-            limits: connection_limits::Behaviour::new(limits),
+        let mdns =
+            config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), own)).transpose()?;
+        let relay = config.relay.then(|| relay::Behaviour::new(own, relay::Config::default()));
+        Ok(Self {
+            limits: connection_limits::Behaviour::new(connection_limits(true)),
             banned: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
             bitswap: bitswap::Behaviour::new(),
+            mdns: mdns.into(),
+            reached: autonat::client::Behaviour::default(),
+            reach: autonat::server::Behaviour::default(),
+            relayed,
+            relay: relay.into(),
+            punch: dcutr::Behaviour::new(own),
             push: push::Behaviour::new(crate::kad::protocol(config.dht_scope)),
             kad: kad.into(),
-        }
+        })
     }
+}
+
+/// How many connections there may be; with no room, peers open none.
+pub(crate) fn connection_limits(has_room: bool) -> ConnectionLimits {
+    let incoming = |max| Some(if has_room { max } else { 0 });
+    ConnectionLimits::default()
+        .with_max_established(Some(CONNECTIONS_MAX))
+        .with_max_established_incoming(incoming(CONNECTIONS_INCOMING_MAX))
+        .with_max_pending_incoming(incoming(CONNECTIONS_PENDING_INCOMING_MAX))
+        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_OUTGOING_MAX))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
 }

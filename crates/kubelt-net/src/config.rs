@@ -12,6 +12,12 @@ pub struct NetConfig {
     pub announce: Vec<Multiaddr>,
     /// Peers that are connected to at the start, with their ids (`…/p2p/12D3…`).
     pub bootstrap: Vec<Multiaddr>,
+    /// Whether nodes in the same local network find each other (mDNS).
+    pub mdns: bool,
+    /// Whether the node relays for nodes that nobody reaches, within the limits of circuit relay v2.
+    pub relay: bool,
+    /// Bytes of memory over which no further connections are taken; none for half of the machine's.
+    pub memory_bytes_max: Option<u64>,
     /// How the node takes part in the DHT.
     pub dht: DhtMode,
     /// Which DHT that is.

@@ -14,6 +14,7 @@ mod direct;
 mod fetch_port;
 mod kad;
 mod limits;
+mod memory;
 mod net;
 mod provide;
 mod routing;

@@ -97,3 +97,7 @@ pub(crate) const STREAMS_NEGOTIATED_MAX: usize = 256;
 pub(crate) const DIRECT_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Such handshakes that go on at once.
 pub(crate) const DIRECT_HANDSHAKES_MAX: usize = 64;
+/// Ticks after which a relay is asked again for a place.
+pub(crate) const RELAY_RETRY_TICKS: u64 = 30;
+/// Peers that are dialled at once because they are in the same local network.
+pub(crate) const MDNS_DIALS_MAX: usize = 32;

@@ -9,6 +9,7 @@ use libp2p::{
     identify,
     identity::Keypair,
     kad::{self, InboundRequest},
+    mdns,
     multiaddr::Protocol,
     noise,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
@@ -17,20 +18,21 @@ use libp2p::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    behaviour::{Behaviour, BehaviourEvent},
+    behaviour::{Behaviour, BehaviourEvent, connection_limits},
     bitswap::Misbehaved,
     config::{DhtScope, NetConfig},
     kad::{Dht, OwnProvided, is_routable, protocol, store::now},
     limits::{
-        CONNECTION_IDLE, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, ROUTED_ADDRESSES_MAX,
-        STREAMS_NEGOTIATED_MAX, TICK,
+        CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RELAY_RETRY_TICKS,
+        ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK,
     },
+    memory::{half_of_all, resident_bytes},
     net::{Command, Figures, NetError, Peer, State},
     scores::{Offence, Scores},
 };
 
 /// A swarm that speaks all transports and listens nowhere yet.
-pub(crate) fn build(
+pub(crate) async fn build(
     key: Keypair,
     config: &NetConfig,
     provided: OwnProvided,
@@ -47,7 +49,14 @@ pub(crate) fn build(
         .with_quic()
         .with_dns()
         .map_err(|error| transport(&error))?
-        .with_behaviour(|key| Behaviour::new(key.public(), config, provided))
+        .with_websocket((tls::Config::new, noise::Config::new), yamux::Config::default)
+        .await
+        .map_err(|error| transport(&error))?
+        .with_relay_client((tls::Config::new, noise::Config::new), yamux::Config::default)
+        .map_err(|error| transport(&error))?
+        .with_behaviour(|key, relayed| {
+            Behaviour::new(key.public(), config, provided, relayed).map_err(Into::into)
+        })
         .map_err(|error| transport(&error))?
         .with_swarm_config(|config| {
             config
@@ -67,6 +76,11 @@ pub(crate) struct Task {
     dht: Dht,
     scores: Scores,
     swept_at: Instant,
+    /// Relays through which others are to reach this node, while they do.
+    circuits: Vec<(Multiaddr, Option<ListenerId>)>,
+    memory_bytes_max: Option<u64>,
+    has_room: bool,
+    ticks: u64,
 }
 
 struct Dial {
@@ -86,13 +100,30 @@ impl Task {
         }
         state.external.lock().extend(config.announce.iter().cloned());
         let (dials, dht, scores) = (HashMap::new(), Dht::default(), Scores::default());
-        Self { swarm, commands, state, dials, scope: config.dht_scope, dht, scores, swept_at: Instant::now() }
+        Self {
+            swarm,
+            commands,
+            state,
+            dials,
+            scope: config.dht_scope,
+            dht,
+            scores,
+            swept_at: Instant::now(),
+            circuits: Vec::new(),
+            memory_bytes_max: config.memory_bytes_max.or_else(half_of_all),
+            has_room: true,
+            ticks: 0,
+        }
     }
 
     /// Listens at these addresses; gives the task back when it does.
     pub(crate) async fn listening(mut self, addresses: &[Multiaddr]) -> Result<Self, NetError> {
         let mut awaited: HashMap<ListenerId, Multiaddr> = HashMap::new();
-        for address in addresses {
+        let through_relay = |address: &&Multiaddr| address.iter().any(|part| part == Protocol::P2pCircuit);
+        self.circuits =
+            addresses.iter().filter(through_relay).map(|address| (address.clone(), None)).collect();
+        self.keep_circuits();
+        for address in addresses.iter().filter(|address| !through_relay(address)) {
             let refused = |error: &dyn std::fmt::Display| NetError::Listen {
                 address: address.clone(),
                 reason: error.to_string(),
@@ -149,8 +180,34 @@ impl Task {
         }
     }
 
+    /// Listens through relays to which that is not the case.
+    fn keep_circuits(&mut self) {
+        for (address, listener) in self.circuits.iter_mut().filter(|(_, listener)| listener.is_none()) {
+            match self.swarm.listen_on(address.clone()) {
+                Ok(id) => *listener = Some(id),
+                Err(error) => tracing::warn!(%address, %error, "no place at a relay"),
+            }
+        }
+    }
+
+    /// Takes no further connections of peers while the process has more memory than it should.
+    fn look_at_memory(&mut self) {
+        let over = |max: u64| resident_bytes().is_some_and(|bytes| bytes > max);
+        let has_room = !self.memory_bytes_max.is_some_and(over);
+        if has_room != self.has_room {
+            tracing::warn!(has_room, "the node's memory decides whether peers may connect");
+            self.has_room = has_room;
+            *self.swarm.behaviour_mut().limits.limits_mut() = connection_limits(has_room);
+        }
+    }
+
     /// What is to be done now and then.
     fn tick(&mut self, now: Instant) {
+        self.ticks += 1;
+        if self.ticks % RELAY_RETRY_TICKS == 0 {
+            self.keep_circuits();
+        }
+        self.look_at_memory();
         for peer in self.scores.tick(now) {
             self.swarm.behaviour_mut().banned.unblock_peer(peer);
         }
@@ -219,6 +276,13 @@ impl Task {
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.state.listening.lock().retain(|one| *one != address);
             }
+            SwarmEvent::ListenerClosed { listener_id, .. } => {
+                for (_, listener) in &mut self.circuits {
+                    if *listener == Some(listener_id) {
+                        *listener = None;
+                    }
+                }
+            }
             SwarmEvent::ExternalAddrConfirmed { address } => {
                 let mut external = self.state.external.lock();
                 if !external.contains(&address) && external.len() < PEER_ADDRESSES_MAX {
@@ -278,7 +342,15 @@ impl Task {
             }
             BehaviourEvent::Kad(event) => self.heard_kad(event),
             BehaviourEvent::Bitswap(Misbehaved(peer)) => self.blame(peer, Offence::ForgedBlock),
-            BehaviourEvent::Identify(_) => {}
+            BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
+                for (peer, address) in found.into_iter().take(MDNS_DIALS_MAX) {
+                    if !self.swarm.is_connected(&peer) {
+                        // One that is being dialled already is not dialled again.
+                        let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(vec![address]).build());
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

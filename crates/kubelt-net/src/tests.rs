@@ -1,4 +1,5 @@
 mod dht;
+mod reach;
 
 use kubelt_node::NodeKey;
 

@@ -123,6 +123,12 @@ struct NetworkFile {
     bootstrap: Vec<Multiaddr>,
     /// Well-known peers to connect to besides.
     preset: Preset,
+    /// Whether nodes in the same local network find each other.
+    mdns: bool,
+    /// Whether the node relays for nodes that nobody reaches.
+    relay: bool,
+    /// MiB of memory over which no further connections are taken.
+    memory_mib_max: Option<u64>,
     /// How the node takes part in the DHT.
     dht: DhtFile,
     /// Which DHT.
@@ -208,6 +214,9 @@ impl NetworkFile {
             listen: first_given(listen, self.listen),
             announce: self.announce,
             bootstrap,
+            mdns: self.mdns,
+            relay: self.relay,
+            memory_bytes_max: self.memory_mib_max.map(|mib| mib.saturating_mul(1 << 20)),
             dht: match self.dht {
                 DhtFile::Auto => DhtMode::Auto,
                 DhtFile::Client => DhtMode::Client,
