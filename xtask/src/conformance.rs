@@ -80,7 +80,7 @@ fn judge(
             }
             Err(why) => return Ok(Err(why)),
         },
-        "kubo" => match go_programs::kubo(workspace)? {
+        "kubo" | "dht" => match go_programs::kubo(workspace)? {
             Ok(program) => {
                 check.env("KUBO", program);
             }

@@ -24,6 +24,7 @@ use tower::{Service, ServiceExt as _};
 
 use crate::{
     core_routes::{self, CoreRoutes},
+    delegated,
     gateway::{self, Gateway},
     hosts::GatewayHosts,
     kept::{Kept, Key, body_to_keep},
@@ -115,6 +116,12 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
     };
     let routes = node_routes::routes(about)
         .merge(peer_routes::routes(node.peers.clone()))
+        .merge(delegated::routes(
+            node.announced.clone(),
+            node.providers.clone(),
+            node.peers.clone(),
+            rates.clone(),
+        ))
         .merge(session_routes::routes(sessions))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))

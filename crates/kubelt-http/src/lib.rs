@@ -11,6 +11,7 @@ mod body;
 mod car_upload;
 mod content_routes;
 mod core_routes;
+mod delegated;
 mod file_response;
 mod gateway;
 mod hosts;

@@ -78,3 +78,9 @@ pub(crate) const LS_ENTRIES_MAX: usize = 1_000_000;
 pub(crate) const REFS_MAX: usize = 10_000_000;
 /// Blocks looked at for one list of pins.
 pub(crate) const PIN_BLOCKS_MAX: usize = 2_000_000;
+/// Look-ups among other nodes that strangers may have at once.
+pub(crate) const DELEGATED_LOOKUPS_MAX: usize = 32;
+/// How long such a look-up may take.
+pub(crate) const DELEGATED_TIME_MAX: Duration = Duration::from_secs(10);
+/// Providers that one answer names.
+pub(crate) const DELEGATED_FOUND_MAX: usize = 64;

@@ -18,7 +18,7 @@ use utoipa::{
     },
 };
 
-use crate::{naming, node_routes, peer_routes, session_routes};
+use crate::{delegated, naming, node_routes, peer_routes, session_routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,7 +27,7 @@ use crate::{naming, node_routes, peer_routes, session_routes};
         session_routes::challenge, session_routes::open, session_routes::list, session_routes::end_current,
         session_routes::end, session_routes::end_challenge, session_routes::end_signed,
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
-        peer_routes::list, peer_routes::connect,
+        peer_routes::list, peer_routes::connect, delegated::of_content, delegated::of_peer,
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,

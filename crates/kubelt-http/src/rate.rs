@@ -25,6 +25,8 @@ pub struct RateLimits {
     pub writes_per_second: u32,
     /// IPNS records per minute that one client address may bring.
     pub records_per_minute: u32,
+    /// Questions per minute of one client address that other nodes may have to answer.
+    pub lookups_per_minute: u32,
 }
 
 impl Default for RateLimits {
@@ -34,6 +36,7 @@ impl Default for RateLimits {
             sign_ins_per_minute: 120,
             writes_per_second: 5_000,
             records_per_minute: 600,
+            lookups_per_minute: 600,
         }
     }
 }
@@ -48,6 +51,7 @@ struct Inner {
     sign_ins: Option<Buckets<IpAddr>>,
     writes: Option<Buckets<Account>>,
     records: Option<Buckets<IpAddr>>,
+    lookups: Option<Buckets<IpAddr>>,
 }
 
 impl Rates {
@@ -60,6 +64,8 @@ impl Rates {
             writes: NonZeroU32::new(limits.writes_per_second)
                 .map(|n| RateLimiter::keyed(Quota::per_second(n))),
             records: NonZeroU32::new(limits.records_per_minute)
+                .map(|n| RateLimiter::keyed(Quota::per_minute(n))),
+            lookups: NonZeroU32::new(limits.lookups_per_minute)
                 .map(|n| RateLimiter::keyed(Quota::per_minute(n))),
         }))
     }
@@ -84,6 +90,11 @@ impl Rates {
         take(self.0.records.as_ref(), &network(client), "IPNS records from your address")
     }
 
+    /// Counts a question that other nodes may have to answer.
+    pub(crate) fn lookup(&self, client: IpAddr) -> Result<(), ApiError> {
+        take(self.0.lookups.as_ref(), &network(client), "look-ups from your address")
+    }
+
     /// Forgets clients that have been quiet, so that the buckets do not grow for ever.
     pub(crate) fn sweep(&self) {
         if let Some(buckets) = &self.0.requests {
@@ -93,6 +104,9 @@ impl Rates {
             buckets.retain_recent();
         }
         if let Some(buckets) = &self.0.records {
+            buckets.retain_recent();
+        }
+        if let Some(buckets) = &self.0.lookups {
             buckets.retain_recent();
         }
         if let Some(buckets) = &self.0.writes {

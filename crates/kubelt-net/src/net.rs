@@ -153,7 +153,8 @@ impl Net {
         let state = Arc::new(State::default());
         let (commands, asked) = mpsc::channel(COMMANDS_WAITING_MAX);
         let provided = Arc::default();
-        let swarm = build(key, config, Arc::clone(&provided)).await?;
+        // What it holds until it is built is large.
+        let swarm = Box::pin(build(key, config, Arc::clone(&provided))).await?;
         let bitswap = swarm.behaviour().bitswap.handle();
         let task = Task::new(swarm, asked, Arc::clone(&state), config);
         let task = task.listening(&config.listen).await?;

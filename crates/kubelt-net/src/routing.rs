@@ -5,11 +5,12 @@ use kubelt_content::ipns::{Name, Record};
 use kubelt_node::{
     Announced, ConnectedPeer, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError,
 };
-use libp2p::Multiaddr;
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::mpsc;
 
 use crate::{
     kad::{FoundProvider, Provided},
+    limits::ANNOUNCED_ADDRESSES_MAX,
     net::{Net, Peer},
 };
 
@@ -65,6 +66,19 @@ impl PeerNetwork for Net {
             })?;
             let peer = self.connect(parsed).await.map_err(|error| RoutingError(error.to_string()))?;
             Ok(peer.to_string())
+        })
+    }
+
+    fn announced(&self) -> Provider {
+        let addresses = self.announced_addresses(ANNOUNCED_ADDRESSES_MAX);
+        FoundProvider { peer: self.id(), addresses }.into()
+    }
+
+    fn find_peer<'a>(&'a self, peer: &'a str) -> Routing<'a, Option<Provider>> {
+        Box::pin(async move {
+            let id: PeerId = peer.parse().ok()?;
+            let found = self.closest_peers(&id.to_bytes()).await;
+            found.into_iter().find(|found| found.peer == id && !found.addresses.is_empty()).map(Into::into)
         })
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn build(
     key: Keypair,
     config: &NetConfig,
     provided: OwnProvided,
-) -> Result<Swarm<Behaviour>, NetError> {
+) -> Result<Box<Swarm<Behaviour>>, NetError> {
     let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
@@ -63,12 +63,12 @@ pub(crate) async fn build(
                 .with_idle_connection_timeout(CONNECTION_IDLE)
                 .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATED_MAX)
         });
-    Ok(swarm.build())
+    Ok(Box::new(swarm.build()))
 }
 
 /// The swarm, and who waits for what.
 pub(crate) struct Task {
-    swarm: Swarm<Behaviour>,
+    swarm: Box<Swarm<Behaviour>>,
     commands: mpsc::Receiver<Command>,
     state: Arc<State>,
     dials: HashMap<PeerId, Vec<Dial>>,
@@ -90,7 +90,7 @@ struct Dial {
 
 impl Task {
     pub(crate) fn new(
-        mut swarm: Swarm<Behaviour>,
+        mut swarm: Box<Swarm<Behaviour>>,
         commands: mpsc::Receiver<Command>,
         state: Arc<State>,
         config: &NetConfig,
@@ -99,7 +99,7 @@ impl Task {
             swarm.add_external_address(address.clone());
         }
         state.external.lock().extend(config.announce.iter().cloned());
-        let (dials, dht, scores) = (HashMap::new(), Dht::default(), Scores::default());
+        let (dials, dht, scores) = (HashMap::new(), Dht::new(config.dht_scope), Scores::default());
         Self {
             swarm,
             commands,
@@ -168,11 +168,10 @@ impl Task {
     fn asked(&mut self, command: Command) {
         match command {
             Command::Connect { address, answer } => self.connect(address, answer),
-            Command::Dht(ask) => {
-                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    self.dht.ask(ask, kad);
-                }
-            }
+            Command::Dht(ask) => match self.swarm.behaviour_mut().kad.as_mut() {
+                Some(kad) => self.dht.ask(ask, kad),
+                None => ask.refuse(),
+            },
             Command::Push { peer, addresses, push } => {
                 self.swarm.behaviour_mut().push.push(peer, addresses, push);
             }
@@ -204,7 +203,7 @@ impl Task {
     /// What is to be done now and then.
     fn tick(&mut self, now: Instant) {
         self.ticks += 1;
-        if self.ticks % RELAY_RETRY_TICKS == 0 {
+        if self.ticks.is_multiple_of(RELAY_RETRY_TICKS) {
             self.keep_circuits();
         }
         self.look_at_memory();

@@ -108,6 +108,14 @@ impl Announced {
         core.map_or(Ok(false), |core| self.is_to_be_found(&core))
     }
 
+    /// Whether strangers may know that this node has a CID: a block that anybody may have, or a core that is to be found.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn tells(&self, cid: &Cid) -> Result<bool, LoadError> {
+        Ok(self.is_published(cid)? || self.has(cid.hash())?)
+    }
+
     /// Whether others are told that this node has a core.
     ///
     /// # Errors

@@ -46,6 +46,10 @@ pub trait PeerNetwork: Send + Sync + fmt::Debug {
     fn peers(&self) -> Vec<ConnectedPeer>;
     /// Connects to the peer that an address names; gives its id.
     fn connect<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>>;
+    /// The node's id and the addresses under which strangers reach it, as far as that is known.
+    fn announced(&self) -> Provider;
+    /// Where a peer is, as others say.
+    fn find_peer<'a>(&'a self, peer: &'a str) -> Routing<'a, Option<Provider>>;
     /// What the network counts, by name and meaning.
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)>;
 }

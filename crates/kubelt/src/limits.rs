@@ -48,3 +48,9 @@ pub(crate) const PINNING_ANSWER_BYTES_MAX: u64 = 1_024 * 1_024;
 pub(crate) const PINNING_CALL_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long one block of a trustless gateway may take.
 pub(crate) const GATEWAY_CALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a delegated router may take to answer.
+pub(crate) const ROUTER_CALL_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bytes of a router's answer.
+pub(crate) const ROUTER_ANSWER_BYTES_MAX: u64 = 2 * 1_024 * 1_024;
+/// Providers taken from one answer.
+pub(crate) const ROUTER_PROVIDERS_MAX: usize = 128;

@@ -14,7 +14,7 @@ use kubelt_node::What;
 use kubelt_store::Quota;
 use serde::Deserialize;
 
-use crate::txt_lookup::DnsServers;
+use crate::{routers::Router, txt_lookup::DnsServers};
 
 /// Where a node listens unless told otherwise.
 pub(crate) const LISTEN: &str = "127.0.0.1:4747";
@@ -135,6 +135,8 @@ struct NetworkFile {
     dht_scope: DhtScopeFile,
     /// What the DHT is told that this node has.
     provide: ProvideFile,
+    /// Delegated routers to ask, too.
+    routers: Vec<String>,
     /// Trustless gateways that blocks are taken from, by their URLs.
     gateways: Vec<String>,
     /// For whom content is fetched that is not here.
@@ -290,13 +292,25 @@ struct RatesFile {
     sign_ins_per_minute: u32,
     writes_per_second: u32,
     records_per_minute: u32,
+    lookups_per_minute: u32,
 }
 
 impl Default for RatesFile {
     fn default() -> Self {
-        let RateLimits { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute } =
-            RateLimits::default();
-        Self { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute }
+        let RateLimits {
+            requests_per_second,
+            sign_ins_per_minute,
+            writes_per_second,
+            records_per_minute,
+            lookups_per_minute,
+        } = RateLimits::default();
+        Self {
+            requests_per_second,
+            sign_ins_per_minute,
+            writes_per_second,
+            records_per_minute,
+            lookups_per_minute,
+        }
     }
 }
 
@@ -323,6 +337,8 @@ pub(crate) struct NodeConfig {
     pub(crate) gateways: Vec<String>,
     /// Whether content is fetched that is not here.
     pub(crate) fetches: bool,
+    /// Delegated routers to ask, too.
+    pub(crate) routers: Vec<Router>,
     pub(crate) replication: ReplicationConfig,
 }
 
@@ -364,8 +380,13 @@ impl NodeConfig {
         check_hosts(&gateway.subdomains)?;
         let dnslinks = dnslinks(file.dnslink, args.dnslink_file.as_deref(), args.dnslink)?;
         let QuotaFile { ops, op_bytes, blocks, block_bytes } = file.quota;
-        let RatesFile { requests_per_second, sign_ins_per_minute, writes_per_second, records_per_minute } =
-            file.rates;
+        let RatesFile {
+            requests_per_second,
+            sign_ins_per_minute,
+            writes_per_second,
+            records_per_minute,
+            lookups_per_minute,
+        } = file.rates;
         Ok(Self {
             data_dir,
             listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
@@ -377,6 +398,7 @@ impl NodeConfig {
                 sign_ins_per_minute,
                 writes_per_second,
                 records_per_minute,
+                lookups_per_minute,
             },
             gateway,
             dns: file.dns.resolve()?,
@@ -389,6 +411,7 @@ impl NodeConfig {
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
             },
             provide: file.network.provide.into(),
+            routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
             network: file.network.resolve(args.p2p_listen, args.bootstrap),
         })
     }

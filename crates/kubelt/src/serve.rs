@@ -16,6 +16,7 @@ use tokio::{
 use crate::gateways::HttpGateways;
 pub(crate) use crate::node_config::NodeArgs;
 use crate::pinning_client::HttpPinning;
+use crate::routers::{AllOf, Router};
 use crate::{
     denylists::DenylistFiles,
     node_config::{NodeConfig, ReplicationConfig},
@@ -61,7 +62,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .await
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
-    let net = connect(&node, &config.network, config.provide).await?;
+    let net = connect(&node, &config.network, config.provide, config.routers).await?;
     if config.fetches {
         if let Some(net) = &net {
             node.fetcher.fetch_from_peers(Arc::new(net.clone()));
@@ -94,13 +95,21 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
 }
 
 /// The node's network; none where the disk is read-only and the node never had a key.
-async fn connect(node: &Node, config: &NetConfig, provide: What) -> anyhow::Result<Option<Net>> {
+async fn connect(
+    node: &Node,
+    config: &NetConfig,
+    provide: What,
+    routers: Vec<Router>,
+) -> anyhow::Result<Option<Net>> {
     match node.identity.key().await {
         Ok(key) => {
             let net = Net::start(key, config).await?;
             net.serve_blocks(Arc::new(node.content.clone()));
             net.provide(Arc::new(node.announced.clone()));
-            node.resolver.route_by(Arc::new(net.clone()));
+            for router in &routers {
+                node.providers.ask(Arc::new(router.clone()));
+            }
+            node.resolver.route_by(Arc::new(AllOf { network: Arc::new(net.clone()), routers }));
             node.providers.ask(Arc::new(net.clone()));
             node.peers.by(Arc::new(net.clone()));
             if config.dht != DhtMode::Off {
@@ -217,7 +226,9 @@ fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
 /// Logs to stderr; `RUST_LOG` chooses what, `KUBELT_LOG_FORMAT=json` how.
 fn init_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_unset| {
-        tracing_subscriber::EnvFilter::new("warn,kubelt=info,kubelt_node=info,kubelt_http=info")
+        tracing_subscriber::EnvFilter::new(
+            "warn,kubelt=info,kubelt_node=info,kubelt_http=info,libp2p_kad=error",
+        )
     });
     // Where stderr is a file on a full disk, a failed line must not become a panic, which telling of it would.
     let log = tracing_subscriber::fmt()

@@ -398,6 +398,7 @@ async fn posted_operations_are_counted_too() {
         sign_ins_per_minute: 5,
         writes_per_second: 2,
         records_per_minute: 0,
+        lookups_per_minute: 0,
     };
     let (node, alice) = (TestNode::with(Quota::UNLIMITED, rates), Person::new(1));
     let token = node.sign_in(&alice).await.token;

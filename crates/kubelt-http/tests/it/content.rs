@@ -298,6 +298,7 @@ async fn a_quota_stops_writes_and_nothing_of_them_stays() {
         sign_ins_per_minute: 0,
         writes_per_second: 0,
         records_per_minute: 0,
+        lookups_per_minute: 0,
     };
     let (node, alice) = (TestNode::with(quota, rates), Person::new(1));
     let token = node.sign_in(&alice).await.token;

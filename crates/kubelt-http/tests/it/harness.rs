@@ -110,6 +110,7 @@ impl TestNode {
                 sign_ins_per_minute: 0,
                 writes_per_second: 0,
                 records_per_minute: 0,
+                lookups_per_minute: 0,
             },
         )
     }

@@ -14,11 +14,16 @@ use kubelt_content::{
     ipns::{Generations, Name, NewRecord, Record, SecretKey},
 };
 use kubelt_node::{
-    ConnectedPeer, PeerNetwork, Provider, RecordRouting, Routing, RoutingError, What, worker::Step,
+    ConnectedPeer, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError, What,
+    worker::Step,
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use crate::harness::{Person, TestNode};
+use crate::harness::{Answer, Person, TestNode};
+
+/// A peer that others know.
+const KNOWN: &str = "12D3KooWGQmdpzHXCqLno4mMxWXKNFQHASBeF99gTm2JR8Vu5Bdc";
 
 /// A network of one peer.
 #[derive(Debug)]
@@ -51,6 +56,15 @@ impl PeerNetwork for OnePeer {
         })
     }
 
+    fn announced(&self) -> Provider {
+        Provider { peer: "own".to_owned(), addresses: vec!["/ip4/192.0.2.1/tcp/1".to_owned()] }
+    }
+
+    fn find_peer<'a>(&'a self, peer: &'a str) -> Routing<'a, Option<Provider>> {
+        let found = Provider { peer: peer.to_owned(), addresses: vec!["/ip4/192.0.2.2/tcp/1".to_owned()] };
+        Box::pin(async { (found.peer == KNOWN).then_some(found) })
+    }
+
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
         vec![("peers", "Peers that are connected", 1)]
     }
@@ -77,6 +91,65 @@ async fn peers_are_for_the_operator() {
             node.call(method, "/-/peers", None, &headers, body).await.expect(404);
         }
     }
+}
+
+/// Others who all say that they have everything.
+#[derive(Debug)]
+struct Everybody;
+
+impl ProviderRouting for Everybody {
+    fn find_providers<'a>(&'a self, _cid: &'a Cid) -> Routing<'a, mpsc::Receiver<Provider>> {
+        let (told, telling) = mpsc::channel(8);
+        for peer in ["one", "other", "one", "own"] {
+            let addresses = vec!["/ip4/192.0.2.3/udp/1/quic-v1".to_owned()];
+            told.try_send(Provider { peer: peer.to_owned(), addresses }).expect("there is room");
+        }
+        Box::pin(async { telling })
+    }
+}
+
+#[tokio::test]
+async fn others_are_told_who_has_what_anybody_may_have() {
+    let (node, alice) = (TestNode::new(), Person::new(1));
+    let token = node.sign_in(&alice).await.token;
+    let put = async |path: &str, text: &'static str| {
+        let path = format!("{}/-/content/{path}", alice.core());
+        node.put(&path, &token, text).await.expect(201).json::<ContentReceipt>().cid
+    };
+    let (public, private) = (put("a?visibility=public", "one").await, put("b", "two").await);
+    let ids = |answer: &Answer, list: &str| -> Vec<String> {
+        let records = answer.json::<Value>()[list].as_array().expect("a list").clone();
+        records.iter().map(|record| record["ID"].as_str().expect("an id").to_owned()).collect()
+    };
+    let asked = async |path: &str| node.get(&format!("/routing/v1/{path}"), None).await;
+    let of = |cid: &str| format!("providers/{cid}");
+    assert_eq!(ids(&asked(&of(&public)).await.expect(200), "Providers"), [""; 0], "no network");
+    node.node.peers.by(Arc::new(OnePeer));
+    for (cid, expected) in [(&public, &["own"][..]), (&private, &[])] {
+        let answer = asked(&of(cid)).await.expect(200);
+        assert_eq!(ids(&answer, "Providers"), expected);
+        // With a session the answer is the same: it is about what strangers may have.
+        let again = node.get(&format!("/routing/v1/{}", of(cid)), Some(&token)).await.expect(200);
+        assert_eq!(ids(&again, "Providers"), expected);
+    }
+    node.node.providers.ask(Arc::new(Everybody));
+    let answer = asked(&of(&public)).await.expect(200);
+    assert_eq!(ids(&answer, "Providers"), ["own", "one", "other"]);
+    assert_eq!(answer.json::<Value>()["Providers"][0]["Schema"], "peer");
+    let tcp = asked(&format!("{}?filter-addrs=tcp", of(&public))).await.expect(200);
+    assert_eq!(ids(&tcp, "Providers"), ["own"]);
+    let path = format!("/routing/v1/{}", of(&private));
+    let lines =
+        node.call("GET", &path, None, &[("accept", "application/x-ndjson")], Body::empty()).await.expect(200);
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
+    let lines: Vec<Value> =
+        lines.text().lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
+    assert_eq!(lines.iter().map(|line| line["ID"].clone()).collect::<Vec<_>>(), ["one", "other"]);
+    assert_eq!(ids(&asked(&format!("peers/{KNOWN}")).await.expect(200), "Peers"), [KNOWN]);
+    let other = "QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN";
+    assert_eq!(ids(&asked(&format!("peers/{other}")).await.expect(200), "Peers"), [""; 0]);
+    asked("providers/nothing").await.expect(400);
+    asked("peers/nobody").await.expect(400);
 }
 
 /// All that the node tells others, read in small pieces.

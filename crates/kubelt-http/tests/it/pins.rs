@@ -288,6 +288,7 @@ async fn a_full_quota_reads_as_missing_funds_and_settings_keep_pins_private() {
         sign_ins_per_minute: 0,
         writes_per_second: 0,
         records_per_minute: 0,
+        lookups_per_minute: 0,
     };
     let scene = Scene::on(TestNode::with(quota, rates)).await;
     let bob = Person::new(2);

@@ -147,6 +147,7 @@ async fn too_many_requests_are_told_to_wait() {
         sign_ins_per_minute: 3,
         writes_per_second: 2,
         records_per_minute: 0,
+        lookups_per_minute: 0,
     };
     let (node, alice) = (TestNode::with(Quota::UNLIMITED, rates), Person::new(1));
     let session = node.sign_in(&alice).await;

@@ -25,6 +25,7 @@ impl Scene {
             sign_ins_per_minute: 0,
             writes_per_second: 0,
             records_per_minute: 0,
+            lookups_per_minute: 0,
         };
         let (node, alice) = (TestNode::with(quota, off), Person::new(1));
         let token = node.sign_in(&alice).await.token;

@@ -17,8 +17,12 @@ use libp2p::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::store::{Records, now, valid_record};
+use super::{
+    is_routable,
+    store::{Records, now, valid_record},
+};
 use crate::{
+    config::DhtScope,
     limits::{RECORD_QUORUM, RECORD_TIMEOUT, WALKS_MAX},
     scores::Offence,
 };
@@ -59,9 +63,20 @@ pub enum PutError {
     Busy,
 }
 
+impl Ask {
+    /// Answers where there is no DHT.
+    pub(crate) fn refuse(self) {
+        // The others hear of it by the end that is dropped.
+        if let Self::Put { answer, .. } = self {
+            let _ = answer.send(Err(PutError::Alone));
+        }
+    }
+}
+
 /// The walks under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Dht {
+    scope: DhtScope,
     walks: HashMap<QueryId, Walk>,
     /// Walks that were begun.
     pub(crate) begun: u64,
@@ -112,6 +127,10 @@ struct Search {
 pub(crate) type Blamed = Vec<(PeerId, Offence)>;
 
 impl Dht {
+    pub(crate) fn new(scope: DhtScope) -> Self {
+        Self { scope, walks: HashMap::new(), begun: 0, refused: 0, taken: 0, rejected: 0 }
+    }
+
     /// Begins a walk.
     pub(crate) fn ask(&mut self, ask: Ask, kad: &mut Behaviour<Records>) {
         // Whoever asked hears of it by the end that is dropped, here and below.
@@ -171,7 +190,9 @@ impl Dht {
                 QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
             ) => {
                 for peer in providers.into_iter().filter(|peer| seen.insert(*peer)) {
-                    let addresses = addresses_of(peer, kad);
+                    let mut addresses = addresses_of(peer, kad);
+                    // In the public DHT nobody makes this node dial into its own network.
+                    addresses.retain(|address| is_routable(address, self.scope));
                     is_enough |= found.try_send(FoundProvider { peer, addresses }).is_err();
                 }
             }
