@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, thread};
 
-use kubelt_core::{CoreId, Login, log::Refusal, sync::Received};
+use kubelt_core::{CoreId, Login, Verb, log::Refusal, sync::Received};
 
 use super::{ChannelError, PeerFault, Replication};
 use crate::{
@@ -27,7 +27,11 @@ impl Intake {
     /// Takes in what is good of a window; gives how many operations were new. One that cannot be judged here yet, or
     /// whose predecessors were not taken, is left for another sync. One that an honest peer would never have taken in
     /// itself is the peer's fault.
-    pub(super) async fn take(&mut self, received: Vec<Received>) -> Result<u64, ChannelError> {
+    ///
+    /// What puts is taken with its body only: a header that is here is not sent again, so whoever withholds bodies could
+    /// keep them from this node for ever.
+    pub(super) async fn take(&mut self, mut received: Vec<Received>) -> Result<u64, ChannelError> {
+        received.retain(|op| op.body.is_some() || op.signed.header.verb != Verb::Put);
         let inner = &self.replication.0;
         let ids: Vec<_> = received.iter().map(|op| op.signed.id()).collect();
         let known = |log: &kubelt_core::Log| ids.iter().map(|id| log.contains(id)).collect::<Vec<_>>();
