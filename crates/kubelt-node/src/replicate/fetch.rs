@@ -47,6 +47,8 @@ pub(super) struct Fetch {
     sink: Option<BlockSink>,
     /// Roots all blocks of which have come, or never will.
     done: Vec<Root>,
+    /// Roots that share blocks with others which are still on their way.
+    early: Vec<Root>,
     settling: JoinSet<(Root, Result<(), Incomplete>)>,
     whole: Vec<MapPath>,
     incomplete: BTreeSet<MapPath>,
@@ -69,6 +71,8 @@ struct Root {
     pending: u64,
     /// Whether a block of it is not to be had.
     missing: bool,
+    /// Whether nothing else was on its way any more when its path was to be opened.
+    last: bool,
 }
 
 impl std::fmt::Debug for Fetch {
@@ -94,6 +98,7 @@ impl Fetch {
             touched: Vec::new(),
             sink: None,
             done: Vec::new(),
+            early: Vec::new(),
             settling: JoinSet::new(),
             whole: Vec::new(),
             incomplete: BTreeSet::new(),
@@ -123,7 +128,7 @@ impl Fetch {
         for ((_size, path), (cid, partial)) in found.into_iter().rev() {
             let root = self.next_root;
             self.next_root = self.next_root.wrapping_add(1);
-            self.roots.insert(root, Root { path, cid, partial, pending: 1, missing: false });
+            self.roots.insert(root, Root { path, cid, partial, pending: 1, missing: false, last: false });
             self.stack.push(Item { cid, root, depth: 0 });
         }
         Ok(())
@@ -158,7 +163,11 @@ impl Fetch {
 
     /// Whether nothing is left to be done.
     pub(super) fn is_idle(&self) -> bool {
-        self.roots.is_empty() && self.done.is_empty() && self.settling.is_empty() && self.whole.is_empty()
+        self.roots.is_empty()
+            && self.done.is_empty()
+            && self.early.is_empty()
+            && self.settling.is_empty()
+            && self.whole.is_empty()
     }
 
     /// Paths that lack blocks which the peer does not have.
@@ -187,7 +196,10 @@ impl Fetch {
         if self.touched.len() >= FETCH_TOUCHED_MAX {
             self.touch().await?;
         }
-        let nothing_more = self.stack.is_empty() && self.asked.is_empty();
+        let nothing_more = self.nothing_waits();
+        if nothing_more {
+            self.done.append(&mut self.early);
+        }
         if !self.done.is_empty() && (nothing_more || self.done.len() >= FETCH_SETTLES_MAX) {
             self.settle().await?;
         }
@@ -293,6 +305,11 @@ impl Fetch {
         self.content.missing(&self.core, &touched).await.map(drop)
     }
 
+    /// Whether no block is to be looked at or to come.
+    fn nothing_waits(&self) -> bool {
+        self.stack.is_empty() && self.asked.is_empty()
+    }
+
     /// Begins to open the paths of roots that have come.
     async fn settle(&mut self) -> Result<(), ChannelError> {
         self.touch().await?;
@@ -300,8 +317,9 @@ impl Fetch {
             sink.flush().await?;
         }
         while self.settling.len() < FETCH_SETTLES_MAX
-            && let Some(root) = self.done.pop()
+            && let Some(mut root) = self.done.pop()
         {
+            root.last = self.nothing_waits();
             if root.missing && !root.partial {
                 self.incomplete.insert(root.path);
                 continue;
@@ -334,6 +352,7 @@ impl Fetch {
                 }
                 self.whole.push(root.path);
             }
+            Err(Incomplete::Missing(_)) if !root.missing && !root.last => self.early.push(root),
             Err(Incomplete::Missing(_) | Incomplete::Malformed(_)) => {
                 self.incomplete.insert(root.path);
             }
