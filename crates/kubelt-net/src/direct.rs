@@ -7,6 +7,7 @@
 mod tls;
 
 use std::{
+    collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -18,7 +19,7 @@ use kubelt_node::{DialError, NodeAddress, NodeKey, Replication, peer_id};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    task::AbortHandle,
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -72,7 +73,9 @@ impl Direct {
 
     /// Takes connections for ever, and hands each to `replication`.
     pub async fn serve(self, listener: TcpListener, replication: Replication) {
-        let handshakes = Arc::new(Semaphore::new(DIRECT_HANDSHAKES_MAX));
+        // The oldest first. Where too many are at their handshake at once, the oldest gives way: whoever connects and
+        // says nothing must not keep others out.
+        let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let (tcp, from) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -82,20 +85,20 @@ impl Direct {
                     continue;
                 }
             };
-            // Whoever comes while too many are at their handshake is turned away at once.
-            let Ok(place) = Arc::clone(&handshakes).try_acquire_owned() else { continue };
+            handshakes.retain(|handshake| !handshake.is_finished());
+            if handshakes.len() >= DIRECT_HANDSHAKES_MAX
+                && let Some(oldest) = handshakes.pop_front()
+            {
+                oldest.abort();
+            }
             let (this, replication) = (self.clone(), replication.clone());
-            tokio::spawn(async move {
-                let accepted = this.accept(tcp).await;
-                drop(place);
-                let (stream, peer) = match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => return tracing::debug!(%from, %error, "a handshake failed"),
-                };
-                if let Err(error) = replication.accept(stream, peer).await {
-                    tracing::debug!(%from, %peer, error = &error as &dyn std::error::Error, "a connection ended");
+            let handshake = tokio::spawn(async move {
+                match this.accept(tcp).await {
+                    Ok((stream, peer)) => speak(replication, from, stream, peer),
+                    Err(error) => tracing::debug!(%from, %error, "a handshake failed"),
                 }
             });
+            handshakes.push_back(handshake.abort_handle());
         }
     }
 
@@ -107,6 +110,15 @@ impl Direct {
         let peer = peer.ok_or_else(|| io::Error::other("the certificate names no Ed25519 key"))?;
         Ok((tls.into(), peer))
     }
+}
+
+/// Lets `replication` speak with a peer, in a task of its own.
+fn speak(replication: Replication, from: SocketAddr, stream: DirectStream, peer: PublicKey) {
+    tokio::spawn(async move {
+        if let Err(error) = replication.accept(stream, peer).await {
+            tracing::debug!(%from, %peer, error = &error as &dyn std::error::Error, "a connection ended");
+        }
+    });
 }
 
 /// Whether an address is one of this transport.

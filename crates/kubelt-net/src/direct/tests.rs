@@ -6,6 +6,7 @@ use kubelt_store::{Options, Store};
 use tokio::net::TcpListener;
 
 use super::{Direct, direct_address, is_direct};
+use crate::limits::DIRECT_HANDSHAKES_MAX;
 
 /// A node that listens, and where.
 async fn listening() -> (Node, NodeAddress) {
@@ -40,6 +41,18 @@ async fn a_stranger_who_speaks_tls_of_libp2p_only_is_turned_away() {
     let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
     let connecting = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(super::tls::nameless(), tcp);
     connecting.await.expect_err("no protocol in common");
+}
+
+#[tokio::test]
+async fn whoever_connects_and_says_nothing_keeps_nobody_out() {
+    let (_node, address) = listening().await;
+    let port = address.place().split('/').nth(4).and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    let mut silent = Vec::new();
+    for _ in 0..DIRECT_HANDSHAKES_MAX + 10 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("it listens"));
+    }
+    let direct = Direct::new(&NodeKey::from_seed([1; 32])).expect("a certificate");
+    direct.dial(&address).await.expect("is reached");
 }
 
 #[tokio::test]
