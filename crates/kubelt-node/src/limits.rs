@@ -169,6 +169,15 @@ pub(crate) const VERSIONS_PAGE: usize = 256;
 pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(1);
 /// Connections that peers have opened for replication.
 pub(crate) const PEER_LINKS_MAX: usize = 512;
+/// How long one more of them waits for a place.
+pub(crate) const PEER_PLACE_TIME: Duration = Duration::from_secs(1);
+/// Those that one peer may have opened.
+pub(crate) const PEER_LINKS_OF_PEER_MAX: usize = 8;
+/// How long a connection that a peer has opened may be about no core.
+pub(crate) const PEER_IDLE_MAX: Duration = Duration::from_secs(2 * 60);
+/// After what time a peer hears that a core is not here, or not for it: looking must not be seen to take longer where
+/// there is something.
+pub(crate) const PEER_NOT_FOUND_AFTER: Duration = Duration::from_millis(100);
 /// Cores that one connection is about at once.
 pub(crate) const PEER_CHANNELS_MAX: usize = 1_024;
 /// Frames of one channel that wait to be looked at.
@@ -183,6 +192,10 @@ pub(crate) const PEER_BUFFER_BYTES: usize = 64 * 1_024;
 pub(crate) const PEER_HELLO_TIME: Duration = Duration::from_secs(10);
 /// How long it may take to answer for a core.
 pub(crate) const PEER_OPEN_TIME: Duration = Duration::from_secs(30);
+/// How long a channel waits before it tries what a sync left out once more; twice as long after each time.
+pub(crate) const PEER_LEFT_OUT_RETRY_MIN: Duration = Duration::from_secs(20);
+/// The longest that it waits then.
+pub(crate) const PEER_LEFT_OUT_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 /// How often a silent connection is asked whether it is still there.
 pub(crate) const PEER_PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a connection may be silent.

@@ -37,7 +37,8 @@ use kubelt_store::{CommitError, Store, TxError};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 
 pub use channel::Exchanged;
@@ -53,7 +54,10 @@ use crate::{
     cores::{Cores, LoadError},
     exchange::{CheckError, Exchange},
     identity::{Identity, IdentityError},
-    limits::{PEER_LINKS_MAX, PEER_STRIKE_MAX_MS, PEER_STRIKE_MS, PEER_STRIKES_REMEMBERED_MAX},
+    limits::{
+        PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME, PEER_STRIKE_MAX_MS, PEER_STRIKE_MS,
+        PEER_STRIKES_REMEMBERED_MAX,
+    },
     write::WriteError,
 };
 
@@ -74,6 +78,8 @@ struct Inner {
     trusted: Mutex<HashSet<(CoreId, PublicKey)>>,
     strikes: Mutex<HashMap<PublicKey, Strikes>>,
     links: Arc<Semaphore>,
+    /// Those that peers have opened, the oldest first.
+    accepted: Mutex<Vec<Link>>,
 }
 
 /// Faults of a peer, and until when it is not spoken with.
@@ -210,6 +216,7 @@ impl Replication {
             trusted,
             strikes,
             links,
+            accepted: Mutex::default(),
         }))
     }
 
@@ -221,12 +228,34 @@ impl Replication {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let _place = Arc::clone(&self.0.links).try_acquire_owned().map_err(|_none| LinkError::TooMany)?;
         self.check_strikes(&peer)?;
+        let _place = self.place(&peer).await.ok_or(LinkError::TooMany)?;
         let own = self.0.identity.key().await?.public();
         let greeted = Link::greet(self, stream, own, peer, Side::Accepted).await;
-        let (_link, running) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
+        let (link, running) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
+        self.0.accepted.lock().push(link);
         running.await
+    }
+
+    /// A place for one more connection that a peer has opened. Its own oldest one gives way where it has many, and,
+    /// where there are many altogether, one over which nobody wants anything.
+    async fn place(&self, peer: &PublicKey) -> Option<OwnedSemaphorePermit> {
+        {
+            let mut accepted = self.0.accepted.lock();
+            accepted.retain(|link| !link.is_over());
+            let mut own = accepted.iter().filter(|link| link.peer() == peer);
+            if own.clone().count() >= PEER_LINKS_OF_PEER_MAX
+                && let Some(oldest) = own.next()
+            {
+                oldest.end();
+            }
+            if self.0.links.available_permits() == 0
+                && let Some(idle) = accepted.iter().find(|link| !link.is_over() && link.is_idle())
+            {
+                idle.end();
+            }
+        }
+        timeout(PEER_PLACE_TIME, Arc::clone(&self.0.links).acquire_owned()).await.ok()?.ok()
     }
 
     /// Greets a peer that this node has connected to; the connection lives in a task of its own then.

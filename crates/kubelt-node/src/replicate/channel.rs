@@ -1,6 +1,6 @@
 //! One core with one peer: the log made equal as often as either side has news, and the content that each side lacks.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kubelt_core::{
@@ -12,7 +12,7 @@ use kubelt_core::{
 use serde_bytes::ByteBuf;
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -23,7 +23,11 @@ use super::{
     intake::Intake,
     link::{Incoming, Link},
 };
-use crate::{content::PREFIX, limits::PEER_OPEN_TIME, session::Session};
+use crate::{
+    content::PREFIX,
+    limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME},
+    session::Session,
+};
 
 /// How far a core is with a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +77,10 @@ struct Channel {
     round: u64,
     /// Whether another sync is to follow.
     again: bool,
+    /// When to try again what a sync left out, and how long to wait the next time.
+    retry: Option<(Instant, Duration)>,
+    /// Whether content became whole during a sync: the other side may have asked for it too early.
+    late_content: bool,
     announced: u64,
     settled_there: u64,
     status: watch::Sender<Exchanged>,
@@ -168,9 +176,13 @@ pub(super) fn answer(
     let (replication, link) = (replication.clone(), link.clone());
     tokio::spawn(async move {
         let _closing = Closing { link: &link, id };
+        let not_before = Instant::now() + PEER_NOT_FOUND_AFTER;
         match answered(&replication, &link, id, incoming, &open).await {
             Ok(()) | Err(ChannelError::Closed) => {}
-            Err(ChannelError::NotFound) => link.out().say(id, Kind::NotFound, &[]),
+            Err(ChannelError::NotFound) => {
+                sleep_until(not_before).await;
+                link.out().say(id, Kind::NotFound, &[]);
+            }
             Err(ChannelError::Peer(fault)) => {
                 replication.strike(link.peer(), &fault);
                 link.end();
@@ -244,6 +256,8 @@ impl Channel {
             unequal: Vec::new(),
             round: 0,
             again: false,
+            retry: None,
+            late_content: false,
             announced: 0,
             settled_there: 0,
             status,
@@ -265,6 +279,7 @@ impl Channel {
                 return Ok(());
             }
             let (settling, busy) = (self.fetch.is_settling(), self.fetch.has_work());
+            let retry = self.retry.filter(|_| self.live && self.sync.is_none()).map(|(at, _)| at);
             tokio::select! {
                 incoming = self.incoming.recv() => {
                     let Some(incoming) = incoming else { return Err(ChannelError::Closed) };
@@ -282,6 +297,7 @@ impl Channel {
                     }
                 }
                 () = tokio::task::yield_now(), if busy => {}
+                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.again = true,
             }
         }
     }
@@ -319,6 +335,7 @@ impl Channel {
         let content_changed = std::mem::replace(&mut self.content_changes, content) != content;
         if self.sync.is_some() {
             // What comes by this sync changes the core, too. Its end looks at the heads.
+            self.late_content |= content_changed;
             return Ok(());
         }
         // With different heads there may be nothing to do about it: only what is new since then is news.
@@ -444,6 +461,10 @@ impl Channel {
             self.unequal.clone_from(&heads);
         }
         self.synced = if equal { heads } else { Vec::new() };
+        self.plan_retry(equal);
+        if std::mem::take(&mut self.late_content) {
+            self.tell();
+        }
         // Content is taken from whoever was asked for the core, and from hosts and people of the core.
         if self.role == Role::Opener || self.gate.is_full() {
             let touched = std::mem::take(&mut self.touched);
@@ -456,6 +477,14 @@ impl Channel {
             status.equal = equal;
         });
         Ok(())
+    }
+
+    /// What was left out may be taken later: when this clock has reached its date, or another peer has sent what it
+    /// follows.
+    fn plan_retry(&mut self, equal: bool) {
+        let pause = self.retry.map_or(PEER_LEFT_OUT_RETRY_MIN, |(_, pause)| pause);
+        let wanted = !equal && self.role == Role::Opener;
+        self.retry = wanted.then(|| (Instant::now() + pause, (pause * 2).min(PEER_LEFT_OUT_RETRY_MAX)));
     }
 
     /// Opens the paths that have become whole.

@@ -27,10 +27,13 @@ use super::{
 use crate::{
     clock::random,
     limits::{
-        PEER_BUFFER_BYTES, PEER_CHANNELS_MAX, PEER_FRAME_TIME, PEER_HELLO_TIME, PEER_IN_KIB_MAX,
-        PEER_INCOMING_MAX, PEER_PING_EVERY, PEER_SILENCE_MAX, PEER_STALL_MAX,
+        PEER_BUFFER_BYTES, PEER_CHANNELS_MAX, PEER_FRAME_TIME, PEER_HELLO_TIME, PEER_IDLE_MAX,
+        PEER_IN_KIB_MAX, PEER_INCOMING_MAX, PEER_PING_EVERY, PEER_SILENCE_MAX, PEER_STALL_MAX,
     },
 };
+
+/// How often in a row a connection must be found without channels.
+const IDLE_LOOKS: u32 = 4;
 
 /// A connection with a peer whose node key is proven; cheap to clone.
 #[derive(Debug, Clone)]
@@ -155,12 +158,28 @@ impl Link {
         self.0.ended.send_replace(true);
     }
 
-    /// A new channel; none once the connection is over.
+    /// A new channel; none once the connection is over, or while it has as many as the peer would take.
     pub(super) fn channel(&self) -> Option<(u32, mpsc::Receiver<Incoming>)> {
+        let mut channels = self.0.channels.lock();
+        let channels = channels.as_mut().filter(|channels| channels.len() < PEER_CHANNELS_MAX)?;
         let id = self.0.next_channel.fetch_add(2, Ordering::Relaxed);
         let (sender, incoming) = mpsc::channel(PEER_INCOMING_MAX);
-        self.0.channels.lock().as_mut()?.insert(id, sender);
+        channels.insert(id, sender);
         Some((id, incoming))
+    }
+
+    /// Whether no core is on its way over it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.channels.lock().as_ref().is_none_or(HashMap::is_empty)
+    }
+
+    /// Waits until nobody has wanted a core over it for a while.
+    async fn idles(&self) {
+        let mut looks = 0;
+        while looks < IDLE_LOOKS {
+            tokio::time::sleep(PEER_IDLE_MAX / IDLE_LOOKS).await;
+            looks = if self.is_idle() { looks + 1 } else { 0 };
+        }
     }
 
     /// Forgets a channel.
@@ -191,6 +210,7 @@ where
         result = &mut reading => result.unwrap_or(Err(LinkError::Closed)),
         result = &mut writing => result.unwrap_or(Err(LinkError::Closed)),
         _ = ended.wait_for(|ended| *ended) => Ok(()),
+        () = link.idles(), if side == Side::Accepted => Ok(()),
     };
     reading.abort();
     writing.abort();
