@@ -306,6 +306,12 @@ impl Remotes {
         Ok(())
     }
 
+    /// Keeps a core equal with a node that nobody added.
+    #[cfg(test)]
+    pub(crate) fn keep_for_test(&self, core: CoreId, peer: PublicKey, address: String) {
+        drop(self.keep(core, peer, BTreeSet::from([address])));
+    }
+
     async fn check(&self, session: &Arc<Session>, core: &CoreId) -> Result<(), RemoteNodeError> {
         let reader = Reader::Session(Arc::clone(session));
         match self.0.access.replicates(&reader, core).await? {

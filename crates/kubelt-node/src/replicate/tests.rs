@@ -1,6 +1,8 @@
 //! Nodes of one process over pipes: what travels, what does not, and what becomes of peers that lie.
 
+mod intruders;
 mod liars;
+mod sim;
 mod world;
 
 use std::sync::Arc;
@@ -184,6 +186,19 @@ async fn content_over_the_quota_of_its_core_is_not_taken() {
     let ended = b.pull(&link, false).await;
     assert!(matches!(ended, Err(ChannelError::Upload(_))), "{ended:?}");
     assert!(!link.is_over() || fleet.at("b").node.replication.faults(link.peer()) == 0);
+}
+
+#[tokio::test]
+async fn many_paths_of_the_same_content_all_open() {
+    let fleet = Fleet::new(&["a", "b"]).await;
+    let (a, b) = (fleet.at("a").sign_in(&wallet(1)).await, fleet.at("b").sign_in(&wallet(1)).await);
+    for n in 0..80 {
+        a.put(&format!("same/{n}"), body("same", 2_000_000), Visibility::Private).await;
+    }
+    let link = fleet.connect("b", "a").await;
+    let exchanged = b.pull(&link, false).await.expect("is exchanged");
+    assert_eq!(exchanged.incomplete, 0);
+    fleet.assert_equal(&a.session.core, &["a", "b"]);
 }
 
 fn wallet_core(secret: u8) -> kubelt_core::CoreId {

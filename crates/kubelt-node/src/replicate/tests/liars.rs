@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kubelt_content::Ipld;
 use kubelt_core::{
-    Act, Body, EoaKey, Header, Hlc, SessionKey,
+    Act, Body, EoaKey, Header, Hlc, PublicKey, SessionKey,
     peer::{FRAME_HEAD_BYTES, FrameHead, Hello, Kind, Open, Opened, Want},
     schema::Visibility,
     sync::Message,
@@ -18,14 +18,14 @@ use super::world::{Fleet, Person, body, wallet};
 use crate::{LinkError, PeerFault};
 
 /// A peer of our own, and the connection of the node that it speaks with.
-struct Liar {
-    stream: DuplexStream,
-    ended: JoinHandle<Result<(), LinkError>>,
+pub(super) struct Liar {
+    pub(super) stream: DuplexStream,
+    pub(super) ended: JoinHandle<Result<(), LinkError>>,
 }
 
 impl Liar {
     /// One that has connected and greeted. The node takes it for whoever has this key.
-    async fn greeted(victim: &Person, seed: u8) -> Self {
+    pub(super) async fn greeted(victim: &Person, seed: u8) -> Self {
         let mut liar = Self::connected(victim, seed);
         liar.send(0, Kind::Hello, &Hello { v: 1, nonce: [3; 32] }.encode()).await;
         let (head, _) = liar.hear().await;
@@ -33,20 +33,23 @@ impl Liar {
         liar
     }
 
-    fn connected(victim: &Person, seed: u8) -> Self {
+    pub(super) fn connected(victim: &Person, seed: u8) -> Self {
+        Self::connected_as(victim, SessionKey::from_seed([seed; 32]).public())
+    }
+
+    pub(super) fn connected_as(victim: &Person, key: PublicKey) -> Self {
         let (stream, there) = tokio::io::duplex(4 * 1_024 * 1_024);
-        let (replication, key) =
-            (victim.node.replication.clone(), SessionKey::from_seed([seed; 32]).public());
+        let replication = victim.node.replication.clone();
         Self { stream, ended: tokio::spawn(async move { replication.accept(there, key).await }) }
     }
 
-    async fn send(&mut self, channel: u32, kind: Kind, payload: &[u8]) {
+    pub(super) async fn send(&mut self, channel: u32, kind: Kind, payload: &[u8]) {
         let head = FrameHead { len: payload.len(), channel, kind }.encode();
         // The node may have hung up; then the test looks why.
         let _ = self.stream.write_all(&[head.as_slice(), payload].concat()).await;
     }
 
-    async fn hear(&mut self) -> (FrameHead, Bytes) {
+    pub(super) async fn hear(&mut self) -> (FrameHead, Bytes) {
         let mut head = [0; FRAME_HEAD_BYTES];
         self.stream.read_exact(&mut head).await.expect("it answers");
         let head = FrameHead::decode(&head).expect("a frame");
@@ -56,7 +59,7 @@ impl Liar {
     }
 
     /// The next frame of this kind.
-    async fn hear_kind(&mut self, kind: Kind) -> Bytes {
+    pub(super) async fn hear_kind(&mut self, kind: Kind) -> Bytes {
         loop {
             let (head, payload) = self.hear().await;
             if head.kind == kind {
@@ -66,7 +69,7 @@ impl Liar {
     }
 
     /// How the node ended the connection.
-    async fn fault(self) -> PeerFault {
+    pub(super) async fn fault(self) -> PeerFault {
         match self.ended.await.expect("does not panic") {
             Err(LinkError::Peer(fault)) => fault,
             other => panic!("the peer was not at fault: {other:?}"),

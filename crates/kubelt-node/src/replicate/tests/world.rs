@@ -115,9 +115,9 @@ impl Fleet {
     }
 }
 
-type Everything = (Vec<kubelt_core::OpId>, Vec<(String, Bytes)>, Vec<(String, Bytes)>);
+pub(super) type Everything = (Vec<kubelt_core::OpId>, Vec<(String, Bytes)>, Vec<(String, Bytes)>);
 
-fn everything(store: &Store, core: &CoreId) -> Everything {
+pub(super) fn everything(store: &Store, core: &CoreId) -> Everything {
     let mut heads = store.heads(core).expect("reads");
     heads.sort_unstable();
     let state = store.state_scan(core, None, None, 10_000).expect("reads");
