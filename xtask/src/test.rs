@@ -19,6 +19,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         [flag] if flag == "--faults" => return faults(workspace),
         _ => bail!("`test` takes nothing, or `--faults`"),
     }
+    install_ip();
     let mut tally = Tally::default();
     let suite = ["--workspace", "--no-fail-fast", "--locked"];
     count(workspace.cargo("test").args(suite), &mut tally)?;
@@ -30,6 +31,22 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     tally.reasons().iter().for_each(|reason| println!("NOT RUN: {reason}"));
     println!("{tally}");
     if tally.is_good() { Ok(()) } else { bail!("tests failed") }
+}
+
+/// Sees to `ip`, by which tests make networks of their own: where root lacks it, the system's packages have it. Where they
+/// do not, those tests say that they were skipped.
+fn install_ip() {
+    let is_here = Command::new("ip").arg("-V").output().is_ok_and(|output| output.status.success());
+    let is_root =
+        Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    if is_here || !is_root {
+        return;
+    }
+    let installed = process::run(Command::new("apt-get").arg("update"))
+        .and_then(|()| process::run(Command::new("apt-get").args(["install", "--yes", "iproute2"])));
+    if let Err(error) = installed {
+        eprintln!("`ip` could not be installed: {error:#}");
+    }
 }
 
 /// The tests that kill the store and the node, fill their disk and take it away, with many more kills.

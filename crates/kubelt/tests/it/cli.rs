@@ -15,10 +15,12 @@ pub(crate) struct Node {
     /// What it said when it was ready.
     announced: Value,
     dir: TempDir,
+    /// The network namespace that it runs in, where it has one of its own.
+    place: Option<String>,
 }
 
-fn spawn(dir: &TempDir) -> (Child, Value) {
-    let mut process = plain("node")
+fn spawn(dir: &TempDir, place: Option<&str>) -> (Child, Value) {
+    let mut process = plain("node", place)
         .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(dir.path().join("data"))
         .arg("--config")
@@ -41,16 +43,21 @@ impl Node {
 
     /// A node with these settings.
     pub(crate) fn start_with(settings: &str) -> Self {
+        Self::start_at(settings, None)
+    }
+
+    /// The same, in a network namespace.
+    pub(crate) fn start_at(settings: &str, place: Option<String>) -> Self {
         let dir = tempfile::tempdir().expect("a directory for the test");
         fs::write(dir.path().join("kubelt.toml"), settings).expect("settings can be written");
-        let (process, announced) = spawn(&dir);
+        let (process, announced) = spawn(&dir, place.as_deref());
         let url = announced["listening"].as_str().expect("it says where").to_owned();
-        Self { url, process, announced, dir }
+        Self { url, process, announced, dir, place }
     }
 
     /// Starts the node anew that was killed, in its directory and on another port.
     pub(crate) fn restart(&mut self) {
-        (self.process, self.announced) = spawn(&self.dir);
+        (self.process, self.announced) = spawn(&self.dir, self.place.as_deref());
         self.url = self.announced["listening"].as_str().expect("it says where").to_owned();
     }
 
@@ -89,6 +96,8 @@ impl Drop for Node {
 pub(crate) struct Person {
     node: String,
     home: TempDir,
+    /// The network namespace that this person's commands run in.
+    place: Option<String>,
 }
 
 impl Person {
@@ -98,7 +107,13 @@ impl Person {
         for (file, passphrase) in [("right", "a passphrase\n"), ("wrong", "another one\n")] {
             fs::write(home.path().join(file), passphrase).expect("it can be written");
         }
-        Self { node: url.to_owned(), home }
+        Self { node: url.to_owned(), home, place: None }
+    }
+
+    /// Goes to a node, and to the network namespace that it runs in.
+    pub(crate) fn go_to(&mut self, node: &Node) {
+        node.url.clone_into(&mut self.node);
+        self.place.clone_from(&node.place);
     }
 
     /// Somebody with the wallet `main`, signed in.
@@ -145,7 +160,7 @@ impl Person {
 
     /// The command, not run yet.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = plain(args[0]);
+        let mut command = plain(args[0], self.place.as_deref());
         command
             .args(&args[1..])
             .current_dir(self.dir())
@@ -199,9 +214,11 @@ impl Person {
     }
 }
 
-/// The binary with nothing of this machine's settings.
-fn plain(command: &str) -> Command {
-    let mut plain = Command::new(env!("CARGO_BIN_EXE_kubelt"));
+/// The binary with nothing of this machine's settings, perhaps in a network namespace.
+fn plain(command: &str, place: Option<&str>) -> Command {
+    let binary = env!("CARGO_BIN_EXE_kubelt");
+    let mut plain = Command::new(if place.is_some() { "ip" } else { binary });
+    plain.args(place.into_iter().flat_map(|place| ["netns", "exec", place, binary]));
     for name in ["KUBELT_NODE", "KUBELT_HOME", "KUBELT_PASSPHRASE_FILE", "KUBELT_DATA", "KUBELT_LISTEN"] {
         plain.env_remove(name);
     }

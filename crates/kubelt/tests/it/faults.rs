@@ -13,7 +13,7 @@ mod signer;
 use std::io::Write as _;
 
 /// Says something that must be seen even when tests pass.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let line = format!("kubelt: {text}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }

@@ -1,0 +1,214 @@
+//! Nodes as processes in network namespaces of their own, with a switch between them: cables that are pulled, packets
+//! that are late or lost, and a node that is killed in the middle. Only root may make such networks; nothing of it
+//! listens or speaks outside of them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cli::{Node, Person, noise};
+use crate::faults::say;
+
+/// How long two nodes may take to become equal.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A switch in a namespace, and namespaces whose only way out is a cable to it. All are removed with this value.
+struct Network {
+    name: String,
+    places: usize,
+}
+
+fn ip(args: &str) -> Result<(), String> {
+    run("ip", args)
+}
+
+fn run(program: &str, args: &str) -> Result<(), String> {
+    let output = Command::new(program).args(args.split(' ')).output();
+    let output = output.map_err(|error| format!("`{program}` cannot be run ({error})"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("`{program} {args}`: {}", said.trim())) }
+}
+
+impl Network {
+    fn new(purpose: &str, places: usize) -> Result<Self, String> {
+        let name = format!("kubelt-{}-{purpose}", std::process::id());
+        // Made first, so that what is there is removed when the rest fails.
+        let network = Self { name: name.clone(), places };
+        ip(&format!("netns add {name}-switch"))?;
+        ip(&format!("-n {name}-switch link add name switch0 type bridge"))?;
+        ip(&format!("-n {name}-switch link set switch0 up"))?;
+        for n in 1..=places {
+            let place = network.place(n);
+            ip(&format!("netns add {place}"))?;
+            ip(&format!("-n {place} link set lo up"))?;
+            ip(&format!("-n {place} link add name cable0 type veth peer name port{n} netns {name}-switch"))?;
+            ip(&format!("-n {name}-switch link set port{n} master switch0 up"))?;
+            ip(&format!("-n {place} addr add 10.77.0.{n}/24 dev cable0"))?;
+            ip(&format!("-n {place} link set cable0 up"))?;
+        }
+        Ok(network)
+    }
+
+    fn place(&self, n: usize) -> String {
+        format!("{}-{n}", self.name)
+    }
+
+    /// A node at a place, which listens for others on its cable.
+    fn node(&self, n: usize) -> Node {
+        Node::start_at(&format!("[network]\nreplicate_listen = '10.77.0.{n}:4749'\n"), Some(self.place(n)))
+    }
+
+    /// Makes all cables long and bad.
+    fn worsen(&self, how: &str) -> Result<(), String> {
+        (1..=self.places).try_for_each(|n| {
+            run("tc", &format!("-n {} qdisc add dev cable0 root netem {how}", self.place(n)))
+        })
+    }
+
+    fn plug(&self, n: usize, how: &str) {
+        ip(&format!("-n {} link set cable0 {how}", self.place(n))).expect("the cable is there");
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let places = (1..=self.places).map(|n| self.place(n));
+        for place in places.chain([format!("{}-switch", self.name)]) {
+            // It may never have been made.
+            drop(ip(&format!("netns del {place}")));
+        }
+    }
+}
+
+/// The network for a test; none, and the reason is said, where this machine has none to give.
+fn network(test: &str, purpose: &str, places: usize) -> Option<Network> {
+    match Network::new(purpose, places) {
+        Ok(network) => Some(network),
+        Err(why) => {
+            say(&format!("SKIPPED `{test}`: no network namespaces here, {why}"));
+            None
+        }
+    }
+}
+
+/// What somebody sees of their core at a node: its operations, newest first.
+fn log(person: &Person) -> Value {
+    person.json(&["log", "@me"])["ops"].clone()
+}
+
+/// Waits until something is so, by looking at it again and again.
+fn wait(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come to it that {what}");
+    }
+}
+
+/// Somebody whose core is on all nodes.
+fn everywhere(nodes: &[Node]) -> Person {
+    let mut ann = Person::at(&nodes[0].url);
+    ann.go_to(&nodes[0]);
+    ann.run(&["wallet", "new", "main", "--passphrase-file", "right"]);
+    ann.sign_in();
+    let from = nodes[0].replicates();
+    for node in &nodes[1..] {
+        ann.go_to(node);
+        let login = ann.json(&["login", "--wallet", "main", "--passphrase-file", "right", "--from", &from]);
+        assert_eq!(login["retrieved"]["settled"], true, "{login}");
+    }
+    ann
+}
+
+fn has(ann: &Person, path: &str, bytes: &[u8]) -> bool {
+    ann.output(&["get", path, "-o", "copy"]).status.success() && ann.read("copy") == bytes
+}
+
+#[test]
+fn both_sides_of_a_cut_have_the_same_core_when_it_is_over() {
+    let Some(network) = network("both_sides_of_a_cut_have_the_same_core_when_it_is_over", "cut", 3) else {
+        return;
+    };
+    if let Err(why) = network.worsen("delay 40ms loss 1%") {
+        say(&format!("SKIPPED delay and loss: {why}"));
+    }
+    let nodes = [1, 2, 3].map(|n| network.node(n));
+    let mut ann = everywhere(&nodes);
+    ann.write("before.txt", "before");
+    ann.run(&["put", "@me/before.txt", "before.txt", "--public"]);
+    for node in &nodes {
+        ann.go_to(node);
+        wait("all have what was written before the cut", || has(&ann, "@me/before.txt", b"before"));
+    }
+
+    network.plug(2, "down");
+    let mut written = Vec::new();
+    for (n, node) in nodes.iter().enumerate() {
+        ann.go_to(node);
+        let (file, path) = (format!("during-{n}.bin"), format!("@me/during/{n}"));
+        let bytes = noise(1)[n * 1_000..].to_vec();
+        ann.write(&file, &bytes);
+        ann.run(&["put", &path, &file]);
+        // All of them write the same path, too.
+        ann.write("same.txt", format!("written at {n}"));
+        ann.run(&["put", "@me/same.txt", "same.txt"]);
+        written.push((path, bytes));
+    }
+    ann.go_to(&nodes[1]);
+    assert!(!has(&ann, &written[0].0, &written[0].1), "the cable is out");
+
+    network.plug(2, "up");
+    let mut logs = Vec::new();
+    for node in &nodes {
+        ann.go_to(node);
+        for (path, bytes) in &written {
+            wait("all have what was written meanwhile", || has(&ann, path, bytes));
+        }
+    }
+    wait("all have the same log", || {
+        logs = nodes.iter().map(|node| (ann.go_to(node), log(&ann)).1).collect();
+        logs.iter().all(|log| *log == logs[0])
+    });
+    assert!(logs[0].as_array().is_some_and(|ops| ops.len() > 6), "{}", logs[0]);
+    let same = |node: &Node| {
+        ann.go_to(node);
+        ann.run(&["get", "@me/same.txt", "-o", "same"]);
+        ann.read("same")
+    };
+    let same: Vec<Vec<u8>> = nodes.iter().map(same).collect();
+    assert!(same.iter().all(|text| *text == same[0]));
+}
+
+#[test]
+fn a_node_that_is_killed_in_mid_transfer_gets_the_rest_when_it_is_back() {
+    let test = "a_node_that_is_killed_in_mid_transfer_gets_the_rest_when_it_is_back";
+    let Some(network) = network(test, "kill", 2) else { return };
+    // So slow that there is a middle.
+    let slow = (1..=2).try_for_each(|n| {
+        let place = network.place(n);
+        run("tc", &format!("-n {place} qdisc add dev cable0 root tbf rate 60mbit burst 64kb latency 200ms"))
+    });
+    if let Err(why) = slow {
+        return say(&format!("SKIPPED `{test}`: {why}"));
+    }
+    let mut nodes = [1, 2].map(|n| network.node(n));
+    let mut ann = everywhere(&nodes);
+    ann.go_to(&nodes[0]);
+    ann.write("big.bin", noise(40));
+    ann.run(&["put", "@me/big.bin", "big.bin"]);
+    ann.go_to(&nodes[1]);
+    let kept = |ann: &Person| ann.json(&["usage", "@me"])["usage"]["block_bytes"].as_u64().expect("a number");
+    wait("a part has come", || kept(&ann) > 6 << 20);
+    nodes[1].kill();
+
+    let before = nodes[1].url.clone();
+    nodes[1].restart();
+    ann.stays_signed_in_at(&nodes[1].url);
+    let at_restart = kept(&ann);
+    assert!(at_restart > 6 << 20, "{before}: what had come is kept");
+    assert!(at_restart < 40 << 20, "it was killed in the middle: {at_restart}");
+    wait("the rest comes", || has(&ann, "@me/big.bin", &noise(40)));
+    let remotes = ann.json(&["remote", "ls"]);
+    let came = remotes["remotes"][0]["bytes"].as_u64().expect("a number");
+    assert!(came < 36 << 20, "what was here came again: {remotes}");
+}
