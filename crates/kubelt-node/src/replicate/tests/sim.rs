@@ -16,7 +16,9 @@ use std::{
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::Ipld;
-use kubelt_core::{Act, CoreId, EoaKey, Genesis, OpId, Principal, PublicKey, SessionKey, schema::Visibility};
+use kubelt_core::{
+    Act, CoreId, EoaKey, Genesis, LoginId, OpId, Principal, PublicKey, SessionKey, schema::Visibility,
+};
 
 use self::{
     dice::Dice,
@@ -24,6 +26,7 @@ use self::{
 };
 use super::world::wallet;
 use crate::{
+    Ask,
     content::{Wholeness, how_whole},
     write::content_entry,
 };
@@ -35,6 +38,8 @@ const PRIVATE_HOSTS: usize = 2;
 const CROOKED: usize = HOSTS;
 /// Where the member who is removed goes on writing, alone.
 const FORK: usize = HOSTS + 1;
+/// Where the owner of the private core is signed in for a while, at a node that is no host.
+const GUEST: usize = FORK + 1;
 /// How far the clock of one of the hosts is ahead: further than the others take operations for.
 const AHEAD_MS: u64 = 200_000;
 /// What only hosts may ever see holds this.
@@ -73,6 +78,9 @@ struct Story {
     /// What the removed member signed, oldest first, and when he was removed.
     late: Vec<Made>,
     revoked: bool,
+    /// The sign-in at the guest, and what was signed in the private core since it was ended.
+    login: Option<LoginId>,
+    unseen: Option<Vec<OpId>>,
     /// Blocks and what is in them.
     leaves: BTreeMap<Cid, Bytes>,
     salt: u128,
@@ -82,7 +90,7 @@ struct Story {
 impl Story {
     async fn begin(seed: u64) -> Self {
         let mut sim = Sim::new(Dice::seeded(seed), (5, 120));
-        for n in 0..FORK + 1 {
+        for n in 0..=GUEST {
             sim.add(if n == HOSTS - 1 { AHEAD_MS } else { 0 }).await;
         }
         let key = |n: u8| SessionKey::from_seed([n; 32]).public();
@@ -103,12 +111,14 @@ impl Story {
             made: HashMap::new(),
             late: Vec::new(),
             revoked: false,
+            login: None,
+            unseen: None,
             leaves: BTreeMap::new(),
             salt: 0,
             counts: BTreeMap::new(),
             sim,
         };
-        for machine in &story.sim.machines {
+        for machine in &story.sim.machines[..GUEST] {
             machine.take_genesis(&story.shared, &shared.encode()).await;
         }
         for machine in &story.sim.machines[..PRIVATE_HOSTS] {
@@ -121,7 +131,40 @@ impl Story {
         story.sim.net.spy(spy);
         // The fork hears of nothing.
         story.sim.net.listen(story.sim.machines[FORK].key, None);
+        story.sign_in().await;
         story
+    }
+
+    /// The owner signs in at the guest, and names a host there.
+    async fn sign_in(&mut self) {
+        let (guest, owner) = (&self.sim.machines[GUEST].node, wallet(2));
+        let ask = Ask {
+            account: owner.account(),
+            abilities: None,
+            session_key: None,
+            heads: Vec::new(),
+            life_ms: None,
+        };
+        let made = guest.sessions.challenge("localhost", ask).expect("a challenge");
+        let signature = owner.sign(made.message.as_bytes());
+        let opened = guest.sessions.open("localhost", &made.message, &signature).await.expect("a session");
+        self.login = Some(opened.session.id());
+        let (remotes, core) = (guest.remotes.clone(), self.private);
+        let address = machines::address(&self.sim.machines[0].key).parse().expect("an address");
+        tokio::spawn(async move { remotes.add(&opened.session, core, address, false).await });
+        self.sim.pass(5_000).await;
+        assert!(!self.sim.machines[GUEST].ops(&self.private).is_empty(), "the guest got nothing");
+    }
+
+    /// The owner ends that sign-in at the host: nothing that is signed from then on may reach the guest.
+    async fn end_session(&mut self) {
+        if self.unseen.is_some() || self.down.contains(&0) {
+            return;
+        }
+        let act = Act::Logout { login: self.login.expect("signed in") };
+        let made = self.sign(0, self.private, &wallet(2), act).await;
+        self.sim.machines[0].post(&made).await.expect("is taken");
+        self.unseen = Some(Vec::new());
     }
 
     /// Names the hosts and lets members in, everywhere.
@@ -135,7 +178,7 @@ impl Story {
         }
         for act in hosts {
             let made = self.sign(0, self.shared, &wallet(1), act).await;
-            for n in 0..self.sim.machines.len() {
+            for n in 0..GUEST {
                 self.sim.machines[n].post(&made).await.expect("is taken");
             }
         }
@@ -152,6 +195,9 @@ impl Story {
         self.salt += 1;
         let made = self.sim.machines[at].sign(&core, by, act, self.salt.to_be_bytes()).await;
         self.made.entry(core).or_default().insert(made.signed.id());
+        if let Some(unseen) = self.unseen.as_mut().filter(|_| core == self.private) {
+            unseen.push(made.signed.id());
+        }
         made
     }
 
@@ -161,7 +207,7 @@ impl Story {
 
     /// Something happens, and time passes.
     async fn happen(&mut self) {
-        match self.sim.dice.below(16) {
+        match self.sim.dice.below(17) {
             0..=5 => self.write().await,
             6 | 7 => self.publish().await,
             8 => {
@@ -173,6 +219,7 @@ impl Story {
             12 => self.restart().await,
             13 => self.lie(),
             14 => self.revoke().await,
+            15 => self.end_session().await,
             _ => self.write_late().await,
         }
         self.ask_as_stranger();
@@ -307,8 +354,16 @@ impl Story {
         while !self.down.is_empty() {
             self.restart().await;
         }
-        self.revoke().await;
+        while !self.revoked {
+            self.revoke().await;
+        }
         self.write_late().await;
+        self.end_session().await;
+        for n in 0..4 {
+            let act = Act::Put { path: path("profile/last"), value: Ipld::Integer(n) };
+            let made = self.sign(0, self.private, &wallet(2), act).await;
+            self.sim.machines[0].post(&made).await.expect("is taken");
+        }
         let until = self.sim.elapsed_ms() + 40 * 60 * 1_000;
         while !self.is_healed() {
             assert!(self.sim.elapsed_ms() < until, "they never become equal: {}", self.difference());
@@ -372,9 +427,16 @@ impl Story {
                 assert!(host.store.block(cid).expect("reads").is_none_or(|data| data == *leaf));
             }
         }
-        for host in &self.sim.machines[PRIVATE_HOSTS..] {
+        for host in &self.sim.machines[PRIVATE_HOSTS..GUEST] {
             assert!(host.store.genesis(&self.private).expect("reads").is_none(), "the private core got out");
             assert!(host.ops(&self.private).is_empty());
+        }
+        let guest = &self.sim.machines[GUEST];
+        for op in self.unseen.as_ref().expect("it was ended") {
+            assert!(
+                guest.effective(&self.private, op).is_none(),
+                "a sign-in that was ended still brings news"
+            );
         }
         let spied = self.sim.net.spied(&self.spy);
         assert!(!spied.is_empty(), "the stranger was never answered");
