@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-use kubelt_api::{CarReceipt, ContentReceipt};
+use kubelt_api::{CarReceipt, ContentReceipt, ContentRemoved};
 use kubelt_content::{
     Block,
     car::CarWriter,
@@ -105,8 +105,9 @@ impl Files {
     fn remove(&mut self, api: &Api, token: &str, slot: u64) -> Result<(), Gone> {
         self.slots.entry(slot).or_default().trying = Some(None);
         self.writes.ask(1);
-        api.call("DELETE", &self.content(slot), Some(token), None)?.expect(204);
-        self.acknowledged(api, slot, None, None);
+        let answer = api.call("DELETE", &self.content(slot), Some(token), None)?;
+        let removed: ContentRemoved = answer.expect(200).json();
+        self.acknowledged(api, slot, None, Some(removed.op));
         Ok(())
     }
 
