@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 pub(crate) const OPTIONS: &str = "  \
-  --mib N      size of the data (default 256; of an import 1024)
+  --mib N      size of the data (default 256; of an import and a replication 1024)
   --count N    how many cores or operations
   --rounds N   how often each contender runs, in turn (default 5)
   --dir PATH   where files are written; must be on the disk to measure (default: target)

@@ -21,6 +21,7 @@ mod load;
 mod machine;
 mod process;
 mod replay;
+mod replicate;
 mod report;
 mod rounds;
 mod slow;
@@ -71,6 +72,11 @@ const BENCHES: &[Bench] = &[
         name: "bitswap",
         about: "1 GiB and 10,000 small blocks with Kubo, both ways, against Kubo with Kubo",
         run: bitswap::run,
+    },
+    Bench {
+        name: "replicate",
+        about: "1 GiB and 100,000 operations to a new node, against plain TCP with SHA-256",
+        run: replicate::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
 ];

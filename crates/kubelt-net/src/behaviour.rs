@@ -21,6 +21,7 @@ use crate::{
         CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX,
     },
     provide::push,
+    replicate_stream,
 };
 
 /// What the node calls itself to peers (identify).
@@ -45,6 +46,7 @@ pub(crate) struct Behaviour {
     relay: Toggle<relay::Behaviour>,
     punch: dcutr::Behaviour,
     pub(crate) push: push::Behaviour,
+    pub(crate) replicate: replicate_stream::Behaviour,
     pub(crate) kad: Toggle<kad::Behaviour<Records>>,
 }
 
@@ -74,6 +76,7 @@ impl Behaviour {
             relay: relay.into(),
             punch: dcutr::Behaviour::new(own),
             push: push::Behaviour::new(crate::kad::protocol(config.dht_scope)),
+            replicate: replicate_stream::Behaviour::default(),
             kad: kad.into(),
         })
     }

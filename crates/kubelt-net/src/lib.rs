@@ -4,7 +4,8 @@
 //! decided there. It is the only one that knows libp2p.
 //!
 //! Start at [`Net`], the handle that the rest of the node has; `swarm.rs` is the task behind it, and `behaviour.rs` the
-//! list of the protocols. `direct.rs` is the other way between nodes, past libp2p: cores are replicated over it.
+//! list of the protocols. Cores are replicated past libp2p where nodes can reach each other (`direct.rs`), and over a
+//! stream of it otherwise (`replicate_stream.rs`).
 
 mod behaviour;
 mod bitswap;
@@ -17,6 +18,7 @@ mod limits;
 mod memory;
 mod net;
 mod provide;
+mod replicate_stream;
 mod routing;
 mod scores;
 mod swarm;

@@ -97,6 +97,10 @@ pub(crate) const STREAMS_NEGOTIATED_MAX: usize = 256;
 pub(crate) const DIRECT_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Such handshakes that go on at once.
 pub(crate) const DIRECT_HANDSHAKES_MAX: usize = 64;
+/// Streams for replication that a peer may have opened on one connection.
+pub(crate) const REPLICATE_STREAMS_PER_CONNECTION_MAX: usize = 4;
+/// Such streams that this node is about to open.
+pub(crate) const REPLICATE_STREAMS_OPENING_MAX: usize = 256;
 /// Ticks after which a relay is asked again for a place.
 pub(crate) const RELAY_RETRY_TICKS: u64 = 30;
 /// Peers that are dialled at once because they are in the same local network.

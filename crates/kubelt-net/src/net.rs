@@ -9,9 +9,9 @@ use std::{
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::ipns::{Name, Record};
-use kubelt_node::{NodeKey, PublishedBlocks};
+use kubelt_node::{NodeKey, PublishedBlocks, Replication};
 use libp2p::{
-    Multiaddr, PeerId,
+    Multiaddr, PeerId, Stream,
     identity::{DecodingError, Keypair},
     kad::PeerInfo,
 };
@@ -24,6 +24,7 @@ use crate::{
     kad::{Ask, FoundProvider, OwnProvided, Provided, PutError, is_routable},
     limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, COMMANDS_WAITING_MAX, PROVIDERS_FOUND_MAX},
     provide::push::Push,
+    replicate_stream::{Answer, Speaker},
     scores::Offence,
     swarm::{Task, build},
 };
@@ -35,6 +36,7 @@ pub struct Net {
     commands: mpsc::Sender<Command>,
     state: Arc<State>,
     bitswap: Handle,
+    speaker: Speaker,
     provided: OwnProvided,
     scope: DhtScope,
 }
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     Dht(Ask),
     /// Tell a peer what this node has.
     Push { peer: PeerId, addresses: Vec<Multiaddr>, push: Push },
+    /// Open a stream for replication to a peer that is connected.
+    Replicate { peer: PeerId, answer: Answer },
     /// Remember what a peer did.
     Blame { peer: PeerId, offence: Offence },
 }
@@ -137,6 +141,14 @@ pub enum NetError {
         /// Why.
         reason: String,
     },
+    /// The peer is connected, and opens no stream for replication.
+    #[error("`{peer}` replicates nothing: {reason}")]
+    Replicate {
+        /// The peer.
+        peer: PeerId,
+        /// Why.
+        reason: String,
+    },
     /// The task has ended.
     #[error("the network has stopped")]
     Stopped,
@@ -156,10 +168,11 @@ impl Net {
         // What it holds until it is built is large.
         let swarm = Box::pin(build(key, config, Arc::clone(&provided))).await?;
         let bitswap = swarm.behaviour().bitswap.handle();
+        let speaker = Arc::clone(&swarm.behaviour().replicate.speaker);
         let task = Task::new(swarm, asked, Arc::clone(&state), config);
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
-        let net = Self { id, commands, state, bitswap, provided, scope: config.dht_scope };
+        let net = Self { id, commands, state, bitswap, speaker, provided, scope: config.dht_scope };
         for address in config.bootstrap.clone() {
             tokio::spawn(bootstrap(net.commands.downgrade(), address));
         }
@@ -194,6 +207,26 @@ impl Net {
         if self.bitswap.shared.published.set(published).is_err() {
             tracing::warn!("blocks are served already; these are not");
         }
+    }
+
+    /// Replicates cores with peers that open a stream for that, from now on. Who does it first stays.
+    pub fn serve_replication(&self, replication: Replication) {
+        if self.speaker.set(replication).is_err() {
+            tracing::warn!("cores are replicated with peers already");
+        }
+    }
+
+    /// A stream for replication to the peer that the address names.
+    ///
+    /// # Errors
+    /// [`NetError`] when the peer is not reached, or does not replicate.
+    pub(crate) async fn replicate_with(&self, address: Multiaddr) -> Result<Stream, NetError> {
+        let peer = self.connect(address).await?;
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Replicate { peer, answer };
+        self.commands.send(command).await.map_err(|_closed| NetError::Stopped)?;
+        let answered = answered.await.unwrap_or_else(|_lost| Err("the connection was lost".to_owned()));
+        answered.map_err(|reason| NetError::Replicate { peer, reason })
     }
 
     /// Wants blocks that belong together, of which no more than `budget_bytes` are under way or wait to be taken.

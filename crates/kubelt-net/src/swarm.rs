@@ -175,6 +175,7 @@ impl Task {
             Command::Push { peer, addresses, push } => {
                 self.swarm.behaviour_mut().push.push(peer, addresses, push);
             }
+            Command::Replicate { peer, answer } => self.swarm.behaviour_mut().replicate.open(peer, answer),
             Command::Blame { peer, offence } => self.blame(peer, offence),
         }
     }

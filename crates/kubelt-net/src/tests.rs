@@ -1,12 +1,46 @@
 mod dht;
 mod reach;
+mod replicate;
 
-use kubelt_node::NodeKey;
+use std::sync::Arc;
+
+use kubelt_core::EoaKey;
+use kubelt_node::{Ask, Node, NodeKey, Session};
 
 use crate::{Net, NetConfig, NetError};
 
 pub(crate) async fn start(seed: u8, config: &NetConfig) -> Net {
     Net::start(&NodeKey::from_seed([seed; 32]), config).await.expect("starts")
+}
+
+/// A session of the one wallet of these tests.
+pub(crate) async fn sign_in(node: &Node) -> Arc<Session> {
+    let wallet = EoaKey::from_secret(&[7; 32]).expect("a key");
+    let account = wallet.account();
+    let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let made = node.sessions.challenge("localhost", ask).expect("a challenge");
+    let signature = wallet.sign(made.message.as_bytes());
+    node.sessions.open("localhost", &made.message, &signature).await.expect("a session").session
+}
+
+/// Writes a value into the core of a session.
+pub(crate) async fn write(node: &Node, session: &Arc<Session>) {
+    let act = kubelt_core::Act::Put {
+        path: "profile/name".parse().expect("a path"),
+        value: kubelt_content::Ipld::String("me".to_owned()),
+    };
+    let write = kubelt_node::Write::Act { session: Arc::clone(session), act };
+    node.cores.write(session.core, write).await.expect("is written");
+}
+
+/// Asserts that two nodes have the same log of the core of a session.
+pub(crate) async fn assert_equal(a: &Node, b: &Node, session: &Arc<Session>) {
+    let reader = kubelt_node::Reader::Session(Arc::clone(session));
+    let heads = [
+        a.exchange.heads(&reader, &session.core).await.expect("reads"),
+        b.exchange.heads(&reader, &session.core).await.expect("reads"),
+    ];
+    assert_eq!(heads[0], heads[1]);
 }
 
 async fn listening(seed: u8) -> Net {

@@ -71,7 +71,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
             node.fetcher.fetch_from_gateways(Arc::new(HttpGateways::new(config.gateways)));
         }
     }
-    let replicas = replicate(&node, config.replication).await?;
+    let replicas = replicate(&node, config.replication, net.as_ref()).await?;
     let stopped = stopped()?;
     announce(address, net.as_ref(), &replicas, &config.data_dir, json, began);
     node.workers.start().await;
@@ -126,7 +126,7 @@ async fn connect(
 
 /// Lets the node replicate cores with others: it connects where somebody of it wants that, and listens where the
 /// operator does. Gives where it listens.
-async fn replicate(node: &Node, config: ReplicationConfig) -> anyhow::Result<Vec<String>> {
+async fn replicate(node: &Node, config: ReplicationConfig, net: Option<&Net>) -> anyhow::Result<Vec<String>> {
     let key = match node.identity.key().await {
         Ok(key) => key,
         // Said when the network was started.
@@ -147,7 +147,12 @@ async fn replicate(node: &Node, config: ReplicationConfig) -> anyhow::Result<Vec
         addresses if addresses.is_empty() => listening.iter().filter(usable).cloned().collect(),
         addresses => addresses,
     };
-    node.remotes.dial_by(Arc::new(NodeDialer::new(direct, reached)));
+    let mut dialer = NodeDialer::new(direct, reached);
+    if let Some(net) = net {
+        net.serve_replication(node.replication.clone());
+        dialer = dialer.with_net(net.clone());
+    }
+    node.remotes.dial_by(Arc::new(dialer));
     Ok(listening)
 }
 

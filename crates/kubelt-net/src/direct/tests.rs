@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
-use kubelt_core::EoaKey;
-use kubelt_node::{Ask, Node, NodeAddress, NodeKey, SystemClock, peer_id};
+use kubelt_node::{Node, NodeAddress, NodeKey, SystemClock, peer_id};
 use kubelt_store::{Options, Store};
 use tokio::net::TcpListener;
 
 use super::{Direct, direct_address, is_direct};
-use crate::limits::DIRECT_HANDSHAKES_MAX;
+use crate::{
+    limits::DIRECT_HANDSHAKES_MAX,
+    tests::{assert_equal, sign_in, write},
+};
 
 /// A node that listens, and where.
 async fn listening() -> (Node, NodeAddress) {
@@ -59,32 +61,13 @@ async fn whoever_connects_and_says_nothing_keeps_nobody_out() {
 async fn a_core_travels_over_it() {
     let (from, address) = listening().await;
     let (to, _) = listening().await;
-    let wallet = EoaKey::from_secret(&[7; 32]).expect("a key");
-    let mut sessions = Vec::new();
-    for node in [&from, &to] {
-        let account = wallet.account();
-        let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
-        let made = node.sessions.challenge("localhost", ask).expect("a challenge");
-        let signature = wallet.sign(made.message.as_bytes());
-        let opened = node.sessions.open("localhost", &made.message, &signature).await.expect("a session");
-        sessions.push(opened.session);
-    }
-    let core = sessions[0].core;
-    let act = kubelt_core::Act::Put {
-        path: "profile/name".parse().expect("a path"),
-        value: kubelt_content::Ipld::String("me".to_owned()),
-    };
-    let write = kubelt_node::Write::Act { session: Arc::clone(&sessions[0]), act };
-    from.cores.write(core, write).await.expect("is written");
+    let (first, second) = (sign_in(&from).await, sign_in(&to).await);
+    write(&from, &first).await;
     to.remotes.dial_by(Arc::new(crate::NodeDialer::new(
         Direct::new(to.identity.key().await.expect("a key")).expect("a certificate"),
         Vec::new(),
     )));
-    let added = to.remotes.add(&sessions[1], core, address, true).await.expect("is added");
+    let added = to.remotes.add(&second, second.core, address, true).await.expect("is added");
     assert!(added.exchanged.settled && added.host);
-    let heads = |node: &Node| {
-        let (exchange, session) = (node.exchange.clone(), Arc::clone(&sessions[1]));
-        async move { exchange.heads(&kubelt_node::Reader::Session(session), &core).await.expect("reads") }
-    };
-    assert_eq!(heads(&from).await, heads(&to).await);
+    assert_equal(&from, &to, &second).await;
 }
