@@ -326,10 +326,12 @@ struct Writer<W> {
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
     async fn put(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
-        if self.buffer.len() + bytes.len() > 2 * PEER_BUFFER_BYTES {
+        let is_large = bytes.len() > PEER_BUFFER_BYTES;
+        // What was gathered before goes first, however little it is.
+        if is_large || self.buffer.len() + bytes.len() > 2 * PEER_BUFFER_BYTES {
             self.empty().await?;
         }
-        if bytes.len() > PEER_BUFFER_BYTES {
+        if is_large {
             return stalls(self.write.write_all(bytes)).await;
         }
         self.buffer.put_slice(bytes);
@@ -353,4 +355,26 @@ async fn stalls(writing: impl Future<Output = std::io::Result<()>>) -> Result<()
         .await
         .map_err(|_late| LinkError::from(PeerFault::Deaf))?
         .map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::{PEER_BUFFER_BYTES, Writer};
+
+    #[tokio::test]
+    async fn pieces_of_every_size_are_written_in_order() {
+        let half = PEER_BUFFER_BYTES / 2;
+        let sizes = [1, half, PEER_BUFFER_BYTES + 1, half, PEER_BUFFER_BYTES, 3 * PEER_BUFFER_BYTES, 9];
+        let mut writer = Writer { write: Vec::new(), buffer: BytesMut::new() };
+        let mut whole = Vec::new();
+        for (size, fill) in sizes.into_iter().zip(1..) {
+            let piece = vec![fill; size];
+            writer.put(&piece).await.expect("is written");
+            whole.extend(piece);
+        }
+        writer.flush().await.expect("is written");
+        assert!(writer.write == whole, "pieces were written out of order");
+    }
 }

@@ -31,6 +31,17 @@ async fn a_new_node_gets_the_whole_core_with_its_content() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_log_of_many_windows_travels_whole() {
+    let fleet = Fleet::new(&["old", "new"]).await;
+    let (old, new) = (fleet.at("old").sign_in(&wallet(1)).await, fleet.at("new").sign_in(&wallet(1)).await);
+    old.set_many(9_000).await;
+    let link = fleet.connect("new", "old").await;
+    let exchanged = new.pull(&link, false).await.expect("is exchanged");
+    assert!(exchanged.settled && exchanged.equal, "{exchanged:?}");
+    assert_eq!(exchanged.ops, 9_000);
+}
+
 #[tokio::test]
 async fn both_sides_have_the_same_after_a_partition() {
     let fleet = Fleet::new(&["a", "b"]).await;

@@ -152,6 +152,17 @@ impl Person {
         self.node.cores.write(self.session.core, write).await.expect("is written");
     }
 
+    /// Writes so many operations, in few transactions.
+    pub(super) async fn set_many(&self, count: i128) {
+        let write = |n: i128| {
+            let path = format!("profile/n{}", n % 100).parse().expect("a path");
+            Write::Act { session: Arc::clone(&self.session), act: Act::Put { path, value: Ipld::Integer(n) } }
+        };
+        for result in self.node.cores.write_all(self.session.core, (0..count).map(write).collect()).await {
+            result.expect("is written");
+        }
+    }
+
     pub(super) async fn profile(&self, name: &str) {
         self.set("profile/name", Ipld::String(name.to_owned())).await;
     }
