@@ -11,11 +11,11 @@ use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Cid, Codec, Ipld};
 use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, Statement, Want};
-use kubelt_core::schema::{ChildCore, Host};
+use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login,
-    Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility,
+    Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
 
 fn main() {
@@ -174,17 +174,46 @@ fn log_blocks(wallet: &EoaKey) {
     write("log_blocks", "genesis", &genesis.encode());
     write("log_blocks", "body", &body.encode());
     write("log_blocks", "header", &header.encode());
-    write("log_blocks", "signed", &wallet.sign_header(header.clone()).encode());
+    write("log_blocks", "signed", &wallet.sign_op(header.clone(), &body).expect("has words").encode());
+
+    let request = Request {
+        auth: header.auth,
+        body: body.clone(),
+        expires_ms: 1_700_000_000_000,
+        title: Some("A new site".to_owned()),
+    };
+    let encode = |request: &Request| Codec::DagCbor.encode(&request.to_ipld()).expect("plain values encode");
+    write("words", "request", &encode(&request));
+    for (name, act) in acts(&header, &body) {
+        write("words", name, &Body::new([8; 16], act).encode());
+    }
 
     let first = Header { prev: Vec::new(), ..header };
     let mut replica = Replica::new(genesis);
-    let received = Received { signed: wallet.sign_header(first), login: None, body: Some(body) };
+    let signed = wallet.sign_op(first, &body).expect("has words");
+    let received = Received { signed, login: None, body: Some(body) };
     replica.take(received, u64::MAX >> 16, &Unchecked).expect("a well-formed operation");
     let checkpoint = Checkpoint::now(&replica).expect("every body is here");
     write("checkpoint", "one", &checkpoint.encode().expect("a small state"));
     let empty = Replica::new(replica.log().genesis().clone());
     write("sync", "initiator", &sync(&empty, &replica, 1));
     write("sync", "responder", &sync(&replica, &empty, 0));
+}
+
+/// What wallets sign.
+fn acts(header: &Header, body: &Body) -> [(&'static str, Act); 3] {
+    let what = words::of_proposal(&header.by, body).expect("has words");
+    let vote = Act::Vote {
+        proposal: header.proposal(),
+        approve: true,
+        shown: words::hash(&what).into(),
+        what: Some(what),
+        expires: header.at,
+    };
+    let to = Principal::threshold(2, (1..=3).map(|n| Account::Eoa([n; 20])).collect()).expect("fits");
+    let can = vec!["put content/site/**".parse::<Ability>().expect("an ability")];
+    let grant = Act::Grant { to, role: Some("developer".to_owned()), can, wait_ms: None };
+    [("vote", vote), ("grant", grant), ("seal", Act::Seal { state: None })]
 }
 
 /// One message of each kind, behind the byte that tells the target which.

@@ -148,7 +148,7 @@ async fn signatures(world: &World, session: &Arc<Session>) -> Result<Vec<Signed>
 
 fn check_signatures(signed: &[Signed], session: &Session) -> Result<()> {
     for signed in signed {
-        let verdict = verify_signed(signed, Some(&session.login.session), &Unchecked)?;
+        let verdict = verify_signed(signed, None, Some(&session.login.session), &Unchecked)?;
         ensure!(verdict == Verdict::Valid, "a signature is not good");
     }
     Ok(())

@@ -10,7 +10,7 @@
 //!
 //! Start at [`op`] (what is signed), then [`log`] (which operations count), then [`map`] (what they add
 //! up to). [`replica`] puts them together in memory, [`sync`] makes two replicas equal, [`peer`] is what nodes say around it, [`verify`] checks a
-//! core that somebody handed over.
+//! core that somebody handed over. [`words`] says what an operation does, and [`typed_data`] how a wallet is asked to sign it.
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -38,8 +38,10 @@ pub mod sign_in;
 pub mod signature;
 pub mod siwe;
 pub mod sync;
+pub mod typed_data;
 mod uri;
 pub mod verify;
+pub mod words;
 
 pub use ability::{Ability, PathPattern, Verb};
 pub use account::{Account, AccountError, Principal, PublicKey};
@@ -51,7 +53,7 @@ pub use id::{BodyId, CoreId, LoginId, OpId};
 pub use log::{Batch, Entry, Inserted, Intent, Log, LoginFacts, Refusal};
 pub use login::{BlockRef, Login, Scheme};
 pub use map::MapState;
-pub use op::{Act, Body, Header, Signed};
+pub use op::{Act, Body, Header, Holder, Signed};
 pub use path::{MapPath, PathError};
 pub use replica::Replica;
 pub use schema::{ContentEntry, SchemaError, Visibility};

@@ -103,4 +103,13 @@ pub const HOST_ADDRESS_BYTES_MAX: usize = 512;
 /// Largest checkpoint block, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 
+/// Longest words of an act, in bytes: what a person is asked to read before signing.
+pub const WORDS_BYTES_MAX: usize = 8 * 1_024;
+/// Longest value of a path that the words of a `put` spell out, in bytes.
+pub const WORDS_VALUE_BYTES_MAX: usize = 512;
+/// Largest body of an operation that is asked for, in bytes: a request is a value of the map, and has other fields.
+pub const REQUEST_BODY_BYTES_MAX: usize = 24 * 1_024;
+/// Longest title of a request, in bytes.
+pub const REQUEST_TITLE_BYTES_MAX: usize = 256;
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;

@@ -16,7 +16,12 @@
 //!   before it included. `seal` needs the ability, and the root where it carries a state. `rotate` needs the
 //!   root of a shared core. `vote` and `logout` need only that the authority was given to `by`.
 //! * Under a threshold, m distinct accounts: the maker and the unexpired, approving votes it cites on this
-//!   very proposal by the same authority. Votes that sessions signed count for content only.
+//!   very proposal by the same authority. Votes that sessions signed count for content only. A cited vote was cast on
+//!   the words that the operation's body makes ([`crate::words`]); without the body, which only a `put` may lack, this
+//!   cannot be told, and need not: what has no body changes no path.
+//! * Under a threshold, everybody may `put` and clear requests of their own ([`crate::schema::Request`]), alone and
+//!   whatever the authority allows. They cite no votes.
+//! * A `revoke` that names the grant's holder names the true one.
 //! * The block at which a contract wallet's signature was checked is not older than any block of that chain
 //!   named in the past.
 //! * A private core knows one kind of grant: the root's to an heir, with a wait. In a user core only its user
@@ -73,6 +78,8 @@ mod graph;
 mod newcomer;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod past;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
+mod quorum;
 mod rules;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod sweep;

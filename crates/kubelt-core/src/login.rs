@@ -18,6 +18,8 @@ pub enum Scheme {
     Ed25519,
     /// ECDSA P-256 with SHA-256, 64 bytes `r ‖ s`, low s.
     P256,
+    /// secp256k1 over EIP-712 typed data, 65 bytes `r ‖ s ‖ v`, low s; operations only.
+    Eip712,
     /// A contract wallet's answer (ERC-1271), pinned to a block.
     Eip1271,
 }

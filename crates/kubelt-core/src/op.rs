@@ -20,6 +20,7 @@ use crate::{
     },
     login::{BlockRef, Scheme},
     path::MapPath,
+    words::{self, WordsError},
 };
 
 /// The part of an operation that is kept for ever.
@@ -90,19 +91,28 @@ impl Header {
         Ok(())
     }
 
+    /// Whether its words are part of what is signed: a wallet signs it, and its body is never withheld.
+    pub fn is_shown(&self) -> bool {
+        self.login.is_none() && self.verb != Verb::Put
+    }
+
     /// What votes on this operation name: the hash of core, authority, proposer and body. The body's
     /// salt is the nonce, so one approval fits one act of one proposer.
     pub fn proposal(&self) -> BodyId {
-        #[derive(Serialize)]
-        struct Proposal<'a> {
-            core: CoreId,
-            auth: OpId,
-            by: &'a Account,
-            body: BodyId,
-        }
-        let proposal = Proposal { core: self.core, auth: self.auth, by: &self.by, body: self.body };
-        BodyId::of(&codec::encode(&proposal))
+        proposal_of(self.core, self.auth, &self.by, self.body)
     }
+}
+
+/// What votes name on an operation in `core` that `by` is to make by `auth` with `body`.
+pub fn proposal_of(core: CoreId, auth: OpId, by: &Account, body: BodyId) -> BodyId {
+    #[derive(Serialize)]
+    struct Proposal<'a> {
+        core: CoreId,
+        auth: OpId,
+        by: &'a Account,
+        body: BodyId,
+    }
+    BodyId::of(&codec::encode(&Proposal { core, auth, by, body }))
 }
 
 /// What an operation does.
@@ -134,6 +144,9 @@ pub enum Act {
     Revoke {
         /// The grant.
         grant: OpId,
+        /// Whom it was given to, so that the words say it; where it is here, it must be true.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Holder>,
     },
     /// Replaces the root.
     Rotate {
@@ -151,6 +164,12 @@ pub enum Act {
         proposal: BodyId,
         /// Yes or no.
         approve: bool,
+        /// The hash of the words that the voter was shown ([`words::shown`]). The vote counts only where they are those
+        /// of the proposal.
+        shown: serde_bytes::ByteArray<32>,
+        /// The words themselves, where the voter signs a text that says them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
         /// Until when the vote may be counted.
         expires: Hlc,
     },
@@ -175,6 +194,17 @@ impl Act {
             Self::Seal { .. } => Verb::Seal,
         }
     }
+}
+
+/// Whom a grant was given to, as what takes it back says it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// The principal.
+    pub to: Principal,
+    /// The name of the role.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
 }
 
 /// An act with a salt: 16 random bytes that keep a withheld body from being guessed by its hash, and make
@@ -216,16 +246,25 @@ impl Body {
 
     pub(crate) fn check_shape(&self) -> Result<(), DecodeError> {
         let refuse = |reason: &str| Err(DecodeError::Shape { what: "body", reason: reason.to_owned() });
-        if let Act::Grant { role, can, .. } = &self.act {
-            if can.is_empty() || can.len() > ABILITIES_MAX || !can.is_sorted_by(|a, b| a < b) {
-                return refuse("a grant has 1 to 64 abilities, sorted and distinct");
-            }
-            let named = |role: &String| !role.is_empty() && role.len() <= ROLE_BYTES_MAX;
-            if !role.as_ref().is_none_or(named) {
-                return refuse("a role name has 1 to 64 bytes");
-            }
+        if let Act::Grant { can, .. } = &self.act
+            && (can.is_empty() || can.len() > ABILITIES_MAX || !can.is_sorted_by(|a, b| a < b))
+        {
+            return refuse("a grant has 1 to 64 abilities, sorted and distinct");
         }
-        Ok(())
+        match &self.act {
+            Act::Grant { role: Some(role), .. }
+            | Act::Revoke { from: Some(Holder { role: Some(role), .. }), .. }
+                if role.is_empty() || role.len() > ROLE_BYTES_MAX =>
+            {
+                refuse("a role name has 1 to 64 bytes")
+            }
+            Act::Vote { shown, what: Some(what), .. }
+                if !words::is_line(what) || words::hash(what) != **shown =>
+            {
+                refuse("the words of a vote are one line, and those of which it has the hash")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -272,16 +311,23 @@ impl Signed {
         Ok(signed)
     }
 
-    /// The text that a signer signs, whatever the scheme: plain words that a wallet can show, ending in
-    /// the operation's id, which binds every byte of the header and, through it, of the body.
-    pub fn signing_text(header: &Header) -> String {
-        format!(
-            "Kubelt operation\n\nCore: {}\nBy: {}\nAct: {}\nOperation: {}",
-            header.core,
-            header.by,
-            header.verb,
-            header.id()
-        )
+    /// The text that a signer signs, whatever the scheme but typed data, ending in the operation's id, which binds every
+    /// byte of the header and, through it, of the body. What an account signs itself says in [`words`] what it
+    /// does, so that its wallet shows them, except a `put`, of which the body may be withheld from who checks the
+    /// signature. A session's key shows nothing to anybody.
+    ///
+    /// # Errors
+    /// [`WordsError`] where words are needed and cannot be had.
+    pub fn signing_text(header: &Header, body: Option<&Body>) -> Result<String, WordsError> {
+        let words = if header.is_shown() {
+            let act = &body.filter(|body| body.id() == header.body).ok_or(WordsError::BodyMissing)?.act;
+            format!("{}\n\n", words::of_act(act)?)
+        } else {
+            String::new()
+        };
+        let Header { core, by, verb, .. } = header;
+        let id = header.id();
+        Ok(format!("Kubelt operation\n\n{words}Core: {core}\nBy: {by}\nAct: {verb}\nOperation: {id}"))
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `cores/<name>` | [`ChildCore`] |
 //! | `functions/<name>` | a map with a link `component` |
 //! | `databases/<name>` | a map; `snapshot`, where there is one, is a link |
+//! | `requests/<account>/<proposal>` | [`Request`] |
 //! | `names/<label>`, `channels/<name>`, `streams/<name>`, `docs/<name>`, `gates/<name>`, `keys/…` | a map |
 //!
 //! "Anything" and "a map" are still held to [`VALUE_BYTES_MAX`] and [`VALUE_DEPTH_MAX`]. Null clears a path
@@ -32,6 +33,7 @@ mod content;
 mod exposure;
 mod fields;
 mod host;
+mod request;
 mod settings;
 
 pub use announce::{ANNOUNCE, Announce};
@@ -39,6 +41,7 @@ pub use content::{ContentEntry, Visibility};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
 pub use host::{HOSTS, Host};
+pub use request::{REQUESTS, Request};
 pub use settings::check_new;
 
 /// A value that fits the schema of its path.
@@ -68,7 +71,7 @@ pub struct ChildCore {
 pub enum SchemaError {
     /// The first segment has no schema.
     #[error(
-        "`{0}` is no part of the map; use profile, config, content, cores, names, functions, databases, channels, streams, docs, gates or keys"
+        "`{0}` is no part of the map; use profile, config, content, cores, names, functions, databases, channels, streams, docs, gates, keys or requests"
     )]
     Prefix(String),
     /// Too few or too many segments for the first one.
@@ -134,6 +137,7 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         "streams" => depth(segments == 2, "streams/<name>")?,
         "docs" => depth(segments == 2, "docs/<name>")?,
         "gates" => depth(segments == 2, "gates/<name>")?,
+        "requests" => depth(segments == 3, "requests/<account>/<proposal>")?,
         "keys" => depth(segments >= 2, "keys/<device>")?,
         other => return Err(SchemaError::Prefix(other.to_owned())),
     }
@@ -155,6 +159,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
             Host::read(path, value)?;
         }
         "config" => (),
+        "requests" => {
+            Request::read(path, value)?;
+        }
         "functions" => {
             Fields::of(value)?.required("component", "a link", fields::link)?;
         }

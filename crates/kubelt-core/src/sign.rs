@@ -8,8 +8,10 @@ use ed25519_dalek::Signer as _;
 use crate::{
     account::{Account, PublicKey},
     login::Scheme,
-    op::{Header, Signed},
+    op::{Body, Header, Signed},
     signature::{address_of, eip191_hash},
+    typed_data::{self, TypedDataError},
+    words::WordsError,
 };
 
 /// An Ed25519 key pair of a session or a node.
@@ -37,10 +39,18 @@ impl SessionKey {
         self.0.sign(message).to_bytes()
     }
 
-    /// Signs an operation.
+    /// Signs an operation of a session: its header names the login.
+    ///
+    /// # Panics
+    /// Where the header names no login: accounts are shown what they sign, and this key shows nothing.
     pub fn sign_header(&self, header: Header) -> Signed {
-        let signature = self.sign(Signed::signing_text(&header).as_bytes()).to_vec();
-        Signed { header, scheme: Scheme::Ed25519, signature, block: None }
+        let text = Signed::signing_text(&header, None).expect("what a session signs needs no words");
+        Signed {
+            header,
+            scheme: Scheme::Ed25519,
+            signature: self.sign(text.as_bytes()).to_vec(),
+            block: None,
+        }
     }
 }
 
@@ -81,7 +91,11 @@ impl EoaKey {
     /// Signs a personal message (EIP-191, `personal_sign`): 65 bytes `r ‖ s ‖ v`, low `s`, `v` 27 or 28,
     /// with a nonce that follows from key and message (RFC 6979).
     pub fn sign(&self, message: &[u8]) -> [u8; 65] {
-        let (rs, recovery) = self.0.sign_prehash_recoverable(&eip191_hash(message));
+        self.sign_hash(&eip191_hash(message))
+    }
+
+    fn sign_hash(&self, hash: &[u8; 32]) -> [u8; 65] {
+        let (rs, recovery) = self.0.sign_prehash_recoverable(hash);
         let low = rs.normalize_s();
         let odd = recovery.is_y_odd() != (low != rs);
         let mut signature = [0; 65];
@@ -90,10 +104,27 @@ impl EoaKey {
         signature
     }
 
-    /// Signs an operation.
-    pub fn sign_header(&self, header: Header) -> Signed {
-        let signature = self.sign(Signed::signing_text(&header).as_bytes()).to_vec();
-        Signed { header, scheme: Scheme::Eip191, signature, block: None }
+    /// Signs the text of an operation.
+    ///
+    /// # Errors
+    /// [`WordsError`] where there are no words for what it does.
+    pub fn sign_op(&self, header: Header, body: &Body) -> Result<Signed, WordsError> {
+        let text = Signed::signing_text(&header, Some(body))?;
+        Ok(Signed {
+            header,
+            scheme: Scheme::Eip191,
+            signature: self.sign(text.as_bytes()).to_vec(),
+            block: None,
+        })
+    }
+
+    /// Signs the typed data of an operation (EIP-712).
+    ///
+    /// # Errors
+    /// [`TypedDataError`] where an operation is not signed so.
+    pub fn sign_typed(&self, header: Header, body: &Body) -> Result<Signed, TypedDataError> {
+        let signature = self.sign_hash(&typed_data::digest(&header, body)?).to_vec();
+        Ok(Signed { header, scheme: Scheme::Eip712, signature, block: None })
     }
 }
 

@@ -3,9 +3,14 @@
 //! | account | scheme | signature |
 //! | --- | --- | --- |
 //! | [`Account::Eoa`] | [`Scheme::Eip191`] | 65 bytes `r ‖ s ‖ v`, low `s`, `v` one of 0, 1, 27, 28; by key recovery only |
+//! | the same, operations only | [`Scheme::Eip712`] | the same, over [`typed_data`] |
 //! | [`Account::Contract`] | [`Scheme::Eip1271`] | whatever the contract takes, asked at a pinned block through [`ContractSignatures`] |
 //! | [`Account::Solana`], Ed25519 keys | [`Scheme::Ed25519`] | 64 bytes (RFC 8032), checked strictly |
 //! | P-256 keys | [`Scheme::P256`] | 64 bytes `r ‖ s`, low `s`, over SHA-256 |
+//!
+//! An externally owned account may sign the text or the typed data of an operation, whichever its wallet shows better:
+//! both say the same words, and nothing else differs. (Some hardware wallets show typed data as two hashes, others
+//! show long texts badly.)
 //!
 //! There is deliberately no batch check. Ed25519 batches are sound only up to small-order components: a
 //! signature with such a component fails the strict equation always and a random linear combination of
@@ -20,7 +25,9 @@ use crate::{
     account::{Account, PublicKey},
     limits::SIGNATURE_BYTES_MAX,
     login::{BlockRef, Scheme},
-    op::Signed,
+    op::{Body, Signed},
+    typed_data::{self, TypedDataError},
+    words::WordsError,
 };
 
 /// What a check found where it found nothing wrong.
@@ -95,6 +102,12 @@ pub enum SignatureError {
     /// The contract said no.
     #[error("the contract wallet `{0}` does not accept the signature")]
     ContractRefused(Box<Account>),
+    /// There are no words for what is signed, or the body that says it is not here.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// The operation is none that is signed as typed data.
+    #[error(transparent)]
+    TypedData(#[from] TypedDataError),
     /// A session signed, but its key was not given; or the key was given and no session signed.
     #[error("an operation with a login is checked with that login's session key, and no other with one")]
     Session,
@@ -148,7 +161,7 @@ pub fn verify(
 ) -> Result<Verdict, SignatureError> {
     check_scheme(account, scheme, signature)?;
     match account {
-        Account::Eoa(address) => verify_eip191(account, address, message, signature),
+        Account::Eoa(address) => verify_recovered(account, address, &eip191_hash(message), signature),
         Account::Contract { .. } => Ok(Verdict::Pending),
         Account::Solana { key, .. } | Account::Key(PublicKey::Ed25519(key)) => {
             verify_ed25519(account, key, message, signature)
@@ -185,17 +198,25 @@ pub fn verify_pinned(
     }
 }
 
-/// Checks the signature of an operation over [`Signed::signing_text`]. The signer is `header.by`, or,
-/// where the header names a login, that login's `session` key.
+/// Checks the signature of an operation over [`Signed::signing_text`] or its [`typed_data`]. The signer is
+/// `header.by`, or, where the header names a login, that login's `session` key. What an account signs itself
+/// says in words what the `body` does, so that the body must be here ([`crate::Header::is_shown`]).
 ///
 /// # Errors
 /// [`SignatureError`] says what is wrong.
 pub fn verify_signed(
     signed: &Signed,
+    body: Option<&Body>,
     session: Option<&PublicKey>,
     contracts: &dyn ContractSignatures,
 ) -> Result<Verdict, SignatureError> {
-    let text = Signed::signing_text(&signed.header);
+    if signed.scheme == Scheme::Eip712 {
+        return match session {
+            None => verify_typed(signed, body),
+            Some(_) => Err(SignatureError::TypedData(TypedDataError::Session)),
+        };
+    }
+    let text = Signed::signing_text(&signed.header, body)?;
     let check = |signer: &Account| {
         verify_pinned(
             signer,
@@ -213,7 +234,28 @@ pub fn verify_signed(
     }
 }
 
-/// The scheme that an account signs with: each kind has exactly one.
+/// Checks an externally owned account's signature over the typed data of its own operation.
+fn verify_typed(signed: &Signed, body: Option<&Body>) -> Result<Verdict, SignatureError> {
+    let account = &signed.header.by;
+    let Account::Eoa(address) = account else {
+        let (expected, given) = (scheme_of(account), signed.scheme);
+        return Err(SignatureError::Scheme { account: Box::new(account.clone()), expected, given });
+    };
+    if signed.block.is_some() {
+        return Err(SignatureError::BlockUnexpected);
+    }
+    check_length(signed.scheme, &signed.signature)?;
+    // A `put` is refused whether its body is here or not.
+    let digest = match body {
+        None if signed.header.is_shown() => return Err(WordsError::BodyMissing.into()),
+        None => return Err(TypedDataError::Put.into()),
+        Some(body) => typed_data::digest(&signed.header, body)?,
+    };
+    verify_recovered(account, address, &digest, &signed.signature)
+}
+
+/// The scheme that an account signs messages with: each kind has exactly one. Operations of an externally owned account
+/// may be signed with [`Scheme::Eip712`], too.
 pub const fn scheme_of(account: &Account) -> Scheme {
     match account {
         Account::Eoa(_) => Scheme::Eip191,
@@ -240,22 +282,26 @@ fn check_scheme(account: &Account, scheme: Scheme, signature: &[u8]) -> Result<(
     if scheme != expected {
         return Err(SignatureError::Scheme { account: Box::new(account.clone()), expected, given: scheme });
     }
+    check_length(scheme, signature)
+}
+
+fn check_length(scheme: Scheme, signature: &[u8]) -> Result<(), SignatureError> {
     let (fits, bytes) = match scheme {
-        Scheme::Eip191 => (signature.len() == 65, 65),
+        Scheme::Eip191 | Scheme::Eip712 => (signature.len() == 65, 65),
         Scheme::Ed25519 | Scheme::P256 => (signature.len() == 64, 64),
         Scheme::Eip1271 => (signature.len() <= SIGNATURE_BYTES_MAX, SIGNATURE_BYTES_MAX),
     };
     if fits { Ok(()) } else { Err(SignatureError::Length { scheme, len: signature.len(), expected: bytes }) }
 }
 
-fn verify_eip191(
+fn verify_recovered(
     account: &Account,
     address: &[u8; 20],
-    message: &[u8],
+    hash: &[u8; 32],
     signature: &[u8],
 ) -> Result<Verdict, SignatureError> {
-    let recovered = recover(&eip191_hash(message), signature)?
-        .ok_or_else(|| SignatureError::Mismatch(Box::new(account.clone())))?;
+    let recovered =
+        recover(hash, signature)?.ok_or_else(|| SignatureError::Mismatch(Box::new(account.clone())))?;
     if recovered == *address {
         Ok(Verdict::Valid)
     } else {
@@ -322,6 +368,7 @@ impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Eip191 => "eip191",
+            Self::Eip712 => "eip712",
             Self::Ed25519 => "ed25519",
             Self::P256 => "p256",
             Self::Eip1271 => "eip1271",

@@ -378,7 +378,7 @@ impl Sessions {
         let now_ms = self.clock.now_ms();
         let body = Body::new(random(), Act::Logout { login: session });
         let header = self.cores.draft_unlisted(core, &account, &body, now_ms).await?;
-        let message = Signed::signing_text(&header);
+        let message = Signed::signing_text(&header, Some(&body)).expect("a logout has short words");
         let nonce = Challenges::nonce();
         let purpose = Purpose::End { session, header: Box::new(header), body: Box::new(body) };
         Ok(self.remember(origin, account, message, nonce, purpose, now_ms))
@@ -396,7 +396,7 @@ impl Sessions {
         }
         let scheme = scheme_of(&pending.account);
         let signed = Signed { header: *header, scheme, signature: signature.to_vec(), block: None };
-        verify_signed(&signed, None, &Unchecked)?;
+        verify_signed(&signed, Some(&body), None, &Unchecked)?;
         let known = self.table.of(&pending.account)?.iter().any(|(_, record)| record.login == session);
         if !known {
             return Err(EndError::NotFound);

@@ -34,7 +34,7 @@ pub(super) enum Deed {
     Revoke { grant: Ix },
     Rotate { root: Principal },
     Logout { login: LoginId },
-    Vote { proposal: BodyId, approve: bool, expires: Hlc },
+    Vote { proposal: BodyId, approve: bool, shown: [u8; 32], expires: Hlc },
     Seal { state: Option<BodyId> },
 }
 
@@ -167,11 +167,11 @@ pub(super) fn deed(act: &Act, depth: usize, twin: u32, find: impl Fn(&OpId) -> O
             depth,
             twin,
         }),
-        Act::Revoke { grant } => Deed::Revoke { grant: find(grant)? },
+        Act::Revoke { grant, .. } => Deed::Revoke { grant: find(grant)? },
         Act::Rotate { root } => Deed::Rotate { root: root.clone() },
         Act::Logout { login } => Deed::Logout { login: *login },
-        Act::Vote { proposal, approve, expires } => {
-            Deed::Vote { proposal: *proposal, approve: *approve, expires: *expires }
+        Act::Vote { proposal, approve, shown, expires, .. } => {
+            Deed::Vote { proposal: *proposal, approve: *approve, shown: **shown, expires: *expires }
         }
         Act::Seal { state } => Deed::Seal { state: *state },
     })

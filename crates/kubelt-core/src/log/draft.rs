@@ -90,10 +90,7 @@ impl Log {
         now_ms: u64,
     ) -> Result<(Header, Body), DraftError> {
         let Intent { by, login, mut act, auth, votes } = intent;
-        if let Act::Grant { can, .. } = &mut act {
-            can.sort_unstable();
-            can.dedup();
-        }
+        self.complete(&mut act);
         let verb = act.verb();
         let auth = match auth {
             Some(auth) => auth,
@@ -108,7 +105,7 @@ impl Log {
         }
         let mut needed: Vec<OpId> = votes.clone();
         needed.push(auth);
-        if let Act::Revoke { grant } = &act {
+        if let Act::Revoke { grant, .. } = &act {
             needed.push(*grant);
         }
         let at = self.next_at(now_ms).filter(|at| *at < Hlc::MAX).ok_or(DraftError::NoLaterDate)?;
@@ -133,6 +130,20 @@ impl Log {
         Ok((header, body))
     }
 
+    /// Puts an act into its canonical form, and says whom a grant that is taken back was given to.
+    fn complete(&self, act: &mut Act) {
+        match act {
+            Act::Grant { can, .. } => {
+                can.sort_unstable();
+                can.dedup();
+            }
+            Act::Revoke { grant, from: from @ None } => {
+                *from = self.graph.find(grant).and_then(|grant| self.holder_of(grant));
+            }
+            _ => {}
+        }
+    }
+
     /// The authority for one act.
     fn auth_for(&self, by: &Account, act: &Act) -> Option<OpId> {
         let fits = |auth: Ix, powers: Powers<'_>| match act {
@@ -140,7 +151,7 @@ impl Log {
             Act::Grant { can, .. } => {
                 powers.allow(Verb::Grant, None) && can.iter().all(|ability| powers.cover(ability))
             }
-            Act::Revoke { grant } => {
+            Act::Revoke { grant, .. } => {
                 let Some(target) = self.graph.find(grant) else { return false };
                 let above = || self.chain(self.graph.node(target).auth).any(|(ix, _)| ix == auth);
                 let may = |verb| powers.allow(verb, None);

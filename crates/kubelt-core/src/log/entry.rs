@@ -108,7 +108,7 @@ impl Entry {
         contracts: &dyn ContractSignatures,
     ) -> Result<Option<Self>, EntryError> {
         let session = login.map(|login| &login.session);
-        let verdict = verify_signed(signed, session, contracts)?;
+        let verdict = verify_signed(signed, body.as_ref(), session, contracts)?;
         let facts = login.map(|login| Arc::new(LoginFacts::of(login, &signed.header.core)));
         let entry = Self::new(signed.header.clone(), body, facts)?.pinned(signed.block.as_ref());
         Ok((verdict == Verdict::Valid).then_some(entry))

@@ -118,7 +118,8 @@ impl Log {
         }
         let paid = self.tables.paid.get(&entry.header().proposal());
         let own = paid.and_then(|all| all.iter().find(|(op, _)| *op == ix));
-        own.is_some_and(|(_, votes)| {
+        // What is not among them needs none, or lacks its body.
+        own.is_none_or(|(_, votes)| {
             let counts = |vote: &Ix| self.graph.node(*vote).effective;
             self.has_quorum(ix, votes.iter().copied().filter(counts))
         })

@@ -1,6 +1,6 @@
 //! Well-formed: what one operation and its past alone decide, for ever and alike on every peer.
 
-use std::{cmp::Ordering, collections::HashSet, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
 use crate::{
     ability::{Ability, Verb},
@@ -16,8 +16,9 @@ use crate::{
         graph::{Ix, NONE, Pins},
         past::Past,
     },
-    op::{Act, Header},
+    op::{Act, Header, Holder},
     path::MapPath,
+    words,
 };
 
 /// Role name of the one grant that a private core allows.
@@ -105,6 +106,15 @@ pub enum Refusal {
     /// A cited vote is not one, or not in the past of the operation.
     #[error("`{0}` is not a vote in the past of the operation")]
     NotAVote(OpId),
+    /// A cited vote was cast on other words than those of the operation.
+    #[error("vote `{0}` was cast on other words than those of what it is cited for; leave it out")]
+    OtherWords(OpId),
+    /// There are no words for what needs votes.
+    #[error("what needs votes is shown in words to who votes: {0}")]
+    Words(words::WordsError),
+    /// A revocation names another holder than the grant's.
+    #[error("grant `{0}` was not given to whom the revocation names")]
+    OtherHolder(OpId),
     /// Too few agree.
     #[error("{have} of {need} accounts agree; collect more votes")]
     Quorum {
@@ -175,7 +185,7 @@ impl Log {
         }
         match entry.body() {
             Some(body) => self.check_act(header, &body.act, auth, powers, &past)?,
-            None if header.verb == Verb::Put => self.check_withheld(header, powers)?,
+            None if header.verb == Verb::Put => self.check_withheld(header, to, powers)?,
             None => return Err(Refusal::BodyMissing(header.verb)),
         }
         if let Some(login) = entry.login() {
@@ -185,7 +195,7 @@ impl Log {
         if header.verb != Verb::Put && self.tables.deeds().len() >= AUTHORITY_OPS_MAX {
             return Err(Refusal::Full);
         }
-        let votes = self.check_quorum(header, to, auth, &past)?;
+        let votes = self.check_quorum(header, entry.body(), to, auth, &past)?;
         if let Powers::Grant(Grant { wait_ms: Some(_), .. }) = powers {
             let exempt = matches!(header.verb, Verb::Seal | Verb::Logout)
                 || self.resigns(entry.body().map(|body| &body.act), auth);
@@ -248,7 +258,7 @@ impl Log {
 
     /// Whether an act by `auth` gives `auth` itself up.
     pub(super) fn resigns(&self, act: Option<&Act>, auth: Ix) -> bool {
-        let Some(Act::Revoke { grant }) = act else { return false };
+        let Some(Act::Revoke { grant, .. }) = act else { return false };
         self.graph.find(grant).is_some_and(|grant| self.twins(grant, auth))
     }
 
@@ -256,6 +266,12 @@ impl Log {
     pub(super) fn twins(&self, a: Ix, b: Ix) -> bool {
         let twin = |ix| Some(self.tables.grant(self.graph.node(ix).seq)?.twin);
         a != NONE && b != NONE && twin(a).is_some() && twin(a) == twin(b)
+    }
+
+    /// Whom a grant was given to.
+    pub(super) fn holder_of(&self, grant: Ix) -> Option<Holder> {
+        let grant = self.tables.grant(self.graph.node(grant).seq)?;
+        Some(Holder { to: grant.to.clone(), role: grant.role.clone() })
     }
 
     fn place(&self, header: &Header) -> Result<Vec<Ix>, Refusal> {
@@ -288,8 +304,10 @@ impl Log {
         }
     }
 
-    fn check_withheld(&self, header: &Header, powers: Powers<'_>) -> Result<(), Refusal> {
+    fn check_withheld(&self, header: &Header, to: &Principal, powers: Powers<'_>) -> Result<(), Refusal> {
         match powers {
+            // It may be a request.
+            _ if to.m() > 1 => Ok(()),
             Powers::Grant(grant) if !grant.can.iter().any(|ability| ability.verb == header.verb) => {
                 Err(not_allowed(header, None))
             }
@@ -307,13 +325,16 @@ impl Log {
     ) -> Result<(), Refusal> {
         match act {
             Act::Put { path, .. } if powers.allow(Verb::Put, Some(path)) => Ok(()),
+            Act::Put { path, .. } if self.is_request(header, path, auth) => Ok(()),
             Act::Put { path, .. } => Err(not_allowed(header, Some(path))),
             Act::Vote { .. } | Act::Logout { .. } => Ok(()),
             Act::Grant { to, role, can, wait_ms } => {
                 self.check_grant(header, auth, powers, can)?;
                 self.check_kind(auth, to, role.as_deref(), *wait_ms)
             }
-            Act::Revoke { grant } => self.check_revoke(header, grant, auth, powers, past),
+            Act::Revoke { grant, from } => {
+                self.check_revoke(header, grant, from.as_ref(), auth, powers, past)
+            }
             Act::Rotate { .. } if matches!(powers, Powers::Grant(_)) => Err(Refusal::RootOnly(Verb::Rotate)),
             Act::Rotate { .. } if !matches!(self.genesis, Genesis::Shared { .. }) => Err(Refusal::FixedRoot),
             Act::Rotate { .. } => Ok(()),
@@ -370,6 +391,7 @@ impl Log {
         &self,
         header: &Header,
         grant: &OpId,
+        from: Option<&Holder>,
         auth: Ix,
         powers: Powers<'_>,
         past: &Past,
@@ -379,6 +401,9 @@ impl Log {
             past.contains(seq) && self.tables.grant(seq).is_some()
         });
         let target = known.ok_or(Refusal::NotAGrant(*grant))?;
+        if from.is_some() && from != self.holder_of(target).as_ref() {
+            return Err(Refusal::OtherHolder(*grant));
+        }
         if self.twins(target, auth) {
             return Ok(());
         }
@@ -390,44 +415,6 @@ impl Log {
             return Err(Refusal::NotAbove(*grant));
         }
         if powers.allow(Verb::Revoke, None) { Ok(()) } else { Err(not_allowed(header, None)) }
-    }
-
-    /// The votes that count towards the threshold of `to`; `None` where it has none, or the act needs none.
-    fn check_quorum(
-        &self,
-        header: &Header,
-        to: &Principal,
-        auth: Ix,
-        past: &Past,
-    ) -> Result<Option<Vec<Ix>>, Refusal> {
-        let mut cited = Vec::with_capacity(header.votes.len());
-        for id in &header.votes {
-            let vote = self.graph.find(id).filter(|ix| past.contains(self.graph.node(*ix).seq));
-            let is_vote = |ix: &Ix| self.graph.node(*ix).verb == Verb::Vote;
-            cited.push(vote.filter(is_vote).ok_or(Refusal::NotAVote(*id))?);
-        }
-        let need = to.m();
-        if need == 1 || matches!(header.verb, Verb::Vote | Verb::Logout) {
-            return Ok(None);
-        }
-        let proposal = header.proposal();
-        cited.retain(|vote| {
-            let node = self.graph.node(*vote);
-            let agrees = matches!(self.tables.deed(node.seq), Some(Deed::Vote { proposal: on, approve: true, expires })
-                if *on == proposal && *expires > header.at);
-            let signed = node.login == NONE || header.verb.session_may();
-            agrees && signed && node.auth == auth && to.contains(self.tables.account(node.by))
-        });
-        let have = self.voices(&header.by, cited.iter().copied());
-        if have < need { Err(Refusal::Quorum { have, need }) } else { Ok(Some(cited)) }
-    }
-
-    /// How many distinct accounts speak for an operation: its maker and the voters.
-    pub(super) fn voices(&self, by: &Account, votes: impl Iterator<Item = Ix>) -> usize {
-        let mut accounts: HashSet<&Account> =
-            votes.map(|vote| self.tables.account(self.graph.node(vote).by)).collect();
-        accounts.insert(by);
-        accounts.len()
     }
 
     /// Whether `second` follows one of `seals` by the wait.

@@ -118,7 +118,7 @@ fn a_member_writes_until_it_is_removed_and_its_fork_counts_for_nothing() {
     let given = world.act(&root, grant(&member, &["put content/**"]));
     let known = world.act(&member, put("content/a"));
     let late = world.make(Intent::new(member.clone(), None, put("content/b")));
-    world.act(&root, Act::Revoke { grant: given });
+    world.act(&root, Act::Revoke { grant: given, from: None });
     let backdated =
         world.fork(Intent::new(member.clone(), None, put("content/c")), given, &[given], START_MS + 1_500);
     assert!(world.counts(known));
@@ -139,7 +139,12 @@ fn a_revocation_from_a_fork_voids_what_it_does_not_know() {
     let unknown = world.act(&member, put("content/b"));
     let at_ms = world.now_ms + 1;
     let genesis = world.log.core().as_root();
-    let revoke = world.fork(Intent::new(root, None, Act::Revoke { grant: given }), genesis, &[known], at_ms);
+    let revoke = world.fork(
+        Intent::new(root, None, Act::Revoke { grant: given, from: None }),
+        genesis,
+        &[known],
+        at_ms,
+    );
     assert_eq!(world.add(&revoke), vec![(unknown, false)]);
     assert!(world.counts(known));
 }
@@ -234,7 +239,9 @@ fn two_of_three_agree_or_nothing_happens() {
     let alone = world.fork(Intent::new(of[0].clone(), None, put("config/a")), genesis, &[], START_MS);
     assert_eq!(world.log.check(&alone), Err(Refusal::Quorum { have: 1, need: 2 }));
     let proposal = alone.header().proposal();
-    let vote = Act::Vote { proposal, approve: true, expires: Hlc::from_ms(START_MS + DAY_MS) };
+    let shown = crate::words::shown(&of[0], alone.body().expect("is here")).expect("has words").into();
+    let expires = Hlc::from_ms(START_MS + DAY_MS);
+    let vote = Act::Vote { proposal, approve: true, shown, what: None, expires };
     let vote = world.act(&of[1], vote);
     let paid = |prev: &[OpId], at_ms| {
         let mut header = alone.header().clone();
@@ -265,7 +272,7 @@ fn a_new_root_takes_over_and_keeps_the_grants() {
     assert!(!world.counts(back.id()));
     let kept = world.act(&member, put("content/b"));
     assert!(world.counts(kept));
-    world.act(&next, Act::Revoke { grant: given });
+    world.act(&next, Act::Revoke { grant: given, from: None });
     let path = "content/b".parse().expect("a path");
     assert_eq!(world.log.may(&member, Verb::Put, Some(&path)), None);
     assert_eq!(world.log.may(&root, Verb::Put, Some(&path)), None);
@@ -294,7 +301,7 @@ fn an_heir_claims_waits_and_then_acts() {
     world.act(&heir_account, Act::Seal { state: None });
     let written = world.act(&heir_account, put("a"));
     assert!(world.counts(written));
-    world.act(&root, Act::Revoke { grant: given });
+    world.act(&root, Act::Revoke { grant: given, from: None });
     assert!(world.counts(written), "what the revocation knows stays");
     assert_eq!(world.log.may(&heir_account, Verb::Put, Some(&"a".parse().expect("a path"))), None);
 }
@@ -326,14 +333,14 @@ fn resignations_do_not_chase_each_other_and_void_nothing_for_others() {
     let below = world.act(&admin, grant(&member, &["put **"]));
     let work = world.act(&member, put("a"));
     let heads = world.log.heads();
-    let resign = || Intent::new(admin.clone(), None, Act::Revoke { grant: given });
+    let resign = || Intent::new(admin.clone(), None, Act::Revoke { grant: given, from: None });
     let one = world.fork(resign(), given, &heads, world.now_ms + 1);
     let other = world.fork(resign(), given, &heads, world.now_ms + 2);
     for resignation in [&one, &other] {
         world.add(resignation);
     }
     assert!(world.counts(one.id()) && world.counts(other.id()) && world.counts(work));
-    world.act(&root, Act::Revoke { grant: given });
+    world.act(&root, Act::Revoke { grant: given, from: None });
     // Backdated to before the work, after the removal: it would void the member's work.
     let late = world.fork(resign(), given, &[below], START_MS + 2_500);
     world.add(&late);
@@ -355,7 +362,7 @@ fn a_copy_of_a_grant_neither_voids_it_nor_outlives_its_revocation() {
     };
     world.add(&copy(&[], START_MS - 1));
     assert!(world.counts(first.id()) && world.counts(work));
-    world.act(&root, Act::Revoke { grant: first.id() });
+    world.act(&root, Act::Revoke { grant: first.id(), from: None });
     let replay = copy(&world.log.heads(), world.now_ms + 1);
     world.add(&replay);
     let again =
@@ -469,7 +476,7 @@ fn web(resigns: bool) {
     let mut revokes = Vec::new();
     for (above, (auth, by)) in grants.iter().enumerate() {
         for (below, (target, _)) in grants.iter().enumerate().skip(if resigns { above } else { above + 1 }) {
-            let act = Act::Revoke { grant: *target };
+            let act = Act::Revoke { grant: *target, from: None };
             let at_ms = world.now_ms + 1 + below as u64;
             let entry = world.fork(Intent::new(by.clone(), None, act), *auth, &heads, at_ms);
             revokes.push((above, below, entry));

@@ -162,7 +162,9 @@ impl Log {
         let ix = self.graph.find(&header.id()).ok_or_else(|| Refusal::UnknownPrev(vec![header.id()]))?;
         let node = self.graph.node(ix);
         let powers = self.powers(node.auth).ok_or(Refusal::NotAnAuthority(header.auth))?;
+        let to = self.holder(node.auth).ok_or(Refusal::NotAnAuthority(header.auth))?;
         self.check_act(header, &body.act, node.auth, powers, &node.after)?;
+        self.check_quorum(header, Some(body), to, node.auth, &node.after)?;
         match self.tables.login(node.login) {
             Some(login) if !login.allows(&body.act) => {
                 Err(Refusal::LoginAbility(body.act.verb().to_string()))

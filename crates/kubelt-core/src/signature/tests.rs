@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Act, Body, EoaKey, Genesis, Header, Hlc, LoginId, PublicKey, Scheme, SessionKey, Signed, login::BlockRef,
+    words::WordsError,
 };
 
 #[derive(Deserialize)]
@@ -220,7 +221,7 @@ fn blocks_belong_to_contracts_alone() {
 fn header(login: Option<LoginId>) -> Header {
     let by = secret(7).account();
     let core = Genesis::Private { root: by.clone() }.id();
-    let act = Act::Logout { login: LoginId::of(b"login") };
+    let body = body();
     Header {
         v: 1,
         core,
@@ -230,25 +231,33 @@ fn header(login: Option<LoginId>) -> Header {
         auth: core.as_root(),
         at: Hlc::from_ms(1),
         votes: vec![],
-        verb: act.verb(),
-        body: Body::new([0; 16], act).id(),
+        verb: body.act.verb(),
+        body: body.id(),
     }
+}
+
+fn body() -> Body {
+    Body::new([0; 16], Act::Logout { login: LoginId::of(b"login") })
 }
 
 #[test]
 fn operations_are_signed_by_the_account_or_by_its_session() {
     let session = SessionKey::from_seed([1; 32]);
     let key = session.public();
-    let own = secret(7).sign_header(header(None));
-    assert_eq!(verify_signed(&own, None, &Unchecked), Ok(Verdict::Valid));
-    assert_eq!(verify_signed(&own, Some(&key), &Unchecked), Err(SignatureError::Session));
+    let own = secret(7).sign_op(header(None), &body()).expect("has words");
+    assert_eq!(verify_signed(&own, Some(&body()), None, &Unchecked), Ok(Verdict::Valid));
+    assert_eq!(verify_signed(&own, Some(&body()), Some(&key), &Unchecked), Err(SignatureError::Session));
+    let missing = Err(SignatureError::Words(WordsError::BodyMissing));
+    assert_eq!(verify_signed(&own, None, None, &Unchecked), missing, "it says in words what it does");
+    let other = Body::new([1; 16], body().act);
+    assert_eq!(verify_signed(&own, Some(&other), None, &Unchecked), missing);
     let by_session = session.sign_header(header(Some(LoginId::of(b"login"))));
-    assert_eq!(verify_signed(&by_session, Some(&key), &Unchecked), Ok(Verdict::Valid));
-    assert_eq!(verify_signed(&by_session, None, &Unchecked), Err(SignatureError::Session));
+    assert_eq!(verify_signed(&by_session, None, Some(&key), &Unchecked), Ok(Verdict::Valid));
+    assert_eq!(verify_signed(&by_session, None, None, &Unchecked), Err(SignatureError::Session));
     let stranger = SessionKey::from_seed([2; 32]).public();
-    assert!(verify_signed(&by_session, Some(&stranger), &Unchecked).is_err());
-    let stolen = session.sign_header(header(None));
-    assert!(verify_signed(&stolen, None, &Unchecked).is_err());
+    assert!(verify_signed(&by_session, None, Some(&stranger), &Unchecked).is_err());
+    let stolen = Signed { header: header(None), ..by_session };
+    assert!(verify_signed(&stolen, None, None, &Unchecked).is_err());
 }
 
 proptest! {
@@ -281,7 +290,7 @@ proptest! {
     fn no_signature_is_made_up(
         kind in 0..3_usize, message in any::<Vec<u8>>(), signature in proptest::collection::vec(any::<u8>(), 60..70),
     ) {
-        let signed: Signed = secret(7).sign_header(header(None));
+        let signed: Signed = secret(7).sign_op(header(None), &body()).expect("has words");
         let account = [signed.header.by, SessionKey::from_seed([1; 32]).account(), Account::Key(P256)][kind].clone();
         prop_assert!(verify(&account, super::scheme_of(&account), &message, &signature).is_err());
     }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
-    Ability, Account, Act, Body, Entry, Genesis, Header, Hlc, Log, LoginFacts, LoginId, OpId, Principal,
-    Verb,
+    Ability, Account, Act, Body, BodyId, Entry, Genesis, Header, Hlc, Log, LoginFacts, LoginId, OpId,
+    Principal, Verb,
     limits::{HEIR_WAIT_MS_MIN, PREV_MAX},
     log::HEIR_ROLE,
+    schema::Request,
+    words,
 };
 
 use crate::{dice::Dice, network::Logins};
@@ -82,7 +84,7 @@ impl History {
             3 => self.execute(dice),
             _ => {
                 let (auth, by) = self.actor(dice);
-                let act = self.act(dice, auth);
+                let act = self.act(dice, auth, &by);
                 let (header, body) = self.draft(dice, by, auth, act);
                 self.submit(dice, header, body);
             }
@@ -92,7 +94,7 @@ impl History {
     /// Something that needs votes, not yet in the log.
     fn propose(&mut self, dice: &mut Dice) {
         let (auth, by) = self.actor(dice);
-        let act = self.act(dice, auth);
+        let act = self.act(dice, auth, &by);
         let (header, body) = self.draft(dice, by, auth, act);
         self.proposals.push(Proposal { header, body, votes: Vec::new() });
     }
@@ -108,6 +110,8 @@ impl History {
         let act = Act::Vote {
             proposal: proposal.proposal(),
             approve: !dice.once_in(5),
+            shown: if dice.once_in(8) { [7; 32] } else { self.shown(which) }.into(),
+            what: None,
             expires: Hlc::from_ms(at.ms() + *dice.pick(&[HOUR_MS, 8 * DAY_MS, 60 * DAY_MS])),
         };
         let by = dice.pick(voters.accounts()).clone();
@@ -115,6 +119,12 @@ impl History {
         if let Some(id) = self.submit(dice, header, body) {
             self.proposals[which].votes.push(id);
         }
+    }
+
+    /// The words of a proposal, which random votes get wrong at times.
+    fn shown(&self, which: usize) -> [u8; 32] {
+        let Proposal { header, body, .. } = &self.proposals[which];
+        words::shown(&header.by, body).expect("has words")
     }
 
     /// Puts a proposal into the log with the votes it has so far, perhaps once more.
@@ -155,7 +165,7 @@ impl History {
         }
     }
 
-    fn act(&self, dice: &mut Dice, auth: OpId) -> Act {
+    fn act(&self, dice: &mut Dice, auth: OpId, by: &Account) -> Act {
         if self.waits(auth) && dice.below(2) == 0 {
             return Act::Seal { state: None };
         }
@@ -165,12 +175,17 @@ impl History {
             6 | 7 => {
                 let grants: Vec<OpId> = self.ids(|verb| verb == Verb::Grant);
                 match dice.below(4) {
-                    0 => Act::Revoke { grant: auth },
+                    0 => Act::Revoke { grant: auth, from: None },
                     _ if grants.is_empty() => Act::Seal { state: None },
-                    _ => Act::Revoke { grant: *dice.pick(&grants) },
+                    _ => Act::Revoke { grant: *dice.pick(&grants), from: None },
                 }
             }
             8 => Act::Rotate { root: principal(dice) },
+            9 if dice.once_in(2) => {
+                // Whose request, of what: only one's own needs no votes.
+                let by = if dice.once_in(4) { account(dice) } else { by.clone() };
+                Act::Put { path: Request::path(&by, &BodyId::of(b"proposed")), value: value(dice) }
+            }
             9 if !self.logins.is_empty() => Act::Logout { login: dice.pick(&self.logins).id },
             _ => Act::Seal { state: None },
         }

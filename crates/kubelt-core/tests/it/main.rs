@@ -10,3 +10,4 @@ mod network;
 mod properties;
 mod signed;
 mod simulation;
+mod thresholds;

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use kubelt_core::{Account, Act, Entry, Genesis, Hlc, LoginFacts, OpId, Principal, limits::LOGIN_GRACE_MS};
+use kubelt_core::{
+    Account, Act, Entry, Genesis, Hlc, LoginFacts, OpId, Principal, limits::LOGIN_GRACE_MS, schema::Request,
+};
 
 pub(crate) struct Naive<'a> {
     genesis: &'a Genesis,
@@ -101,7 +103,7 @@ impl<'a> Naive<'a> {
         let all: Vec<OpId> = self.ops.keys().copied().collect();
         for grant in self.chain(op) {
             for revoke in &all {
-                let Act::Revoke { grant: target } = self.act(*revoke) else { continue };
+                let Act::Revoke { grant: target, .. } = self.act(*revoke) else { continue };
                 if !self.same_grant(*target, grant) || self.past[revoke].contains(&op) {
                     continue;
                 }
@@ -115,12 +117,13 @@ impl<'a> Naive<'a> {
     }
 
     fn resigns(&self, op: OpId) -> Option<OpId> {
-        let Act::Revoke { grant } = self.act(op) else { return None };
+        let Act::Revoke { grant, .. } = self.act(op) else { return None };
         self.same_grant(*grant, self.ops[&op].header().auth).then_some(op)
     }
 
     fn both_resign(&self, a: OpId, b: OpId) -> bool {
-        let (Act::Revoke { grant: one }, Act::Revoke { grant: other }) = (self.act(a), self.act(b)) else {
+        let (Act::Revoke { grant: one, .. }, Act::Revoke { grant: other, .. }) = (self.act(a), self.act(b))
+        else {
             return false;
         };
         self.resigns(a).is_some() && self.resigns(b).is_some() && self.same_grant(*one, *other)
@@ -133,7 +136,7 @@ impl<'a> Naive<'a> {
         let mut agree: BTreeSet<Account> = BTreeSet::from([header.by.clone()]);
         for vote in &header.votes {
             let cast = self.ops[vote];
-            let Act::Vote { proposal, approve: true, expires } = act_of(cast) else { continue };
+            let Act::Vote { proposal, approve: true, expires, .. } = act_of(cast) else { continue };
             let on_this = *proposal == header.proposal() && *expires > header.at;
             let by_account = cast.login().is_none() || matches!(act_of(entry), Act::Put { .. });
             let member = self.principal(header.auth).accounts().contains(&cast.header().by);
@@ -149,8 +152,13 @@ impl<'a> Naive<'a> {
 
     /// How many must agree, where it is more than one.
     fn need(&self, op: OpId) -> Option<usize> {
-        let m = self.principal(self.ops[&op].header().auth).m();
-        let free = matches!(self.act(op), Act::Vote { .. } | Act::Logout { .. });
+        let header = self.ops[&op].header();
+        let m = self.principal(header.auth).m();
+        let free = match self.act(op) {
+            Act::Vote { .. } | Act::Logout { .. } => true,
+            Act::Put { path, .. } => Request::is_of(path, &header.by),
+            _ => false,
+        };
         (m > 1 && !free).then_some(m)
     }
 

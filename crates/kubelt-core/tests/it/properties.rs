@@ -90,7 +90,9 @@ pub(crate) fn check_no_escape(history: &History) {
     let effective = flags(&history.log);
     let by_id: BTreeMap<OpId, &Entry> = history.entries.iter().map(|entry| (entry.id(), entry)).collect();
     for revoke in history.entries.iter().filter(|entry| entry.header().verb == Verb::Revoke) {
-        let Some(kubelt_core::Act::Revoke { grant }) = revoke.body().map(|body| &body.act) else { continue };
+        let Some(kubelt_core::Act::Revoke { grant, .. }) = revoke.body().map(|body| &body.act) else {
+            continue;
+        };
         let proposal = |id: &OpId| by_id.get(id).map(|entry| entry.header().proposal());
         let resigned = proposal(grant) == proposal(&revoke.header().auth);
         if !effective[&revoke.id()] || resigned {

@@ -55,8 +55,10 @@ impl Author {
         let intent = Intent::new(self.wallet.account(), login, act);
         let (header, body) =
             self.replica.log().draft(intent, self.salt.to_be_bytes(), self.now_ms).expect("may");
-        let signed =
-            if by_session { self.session.sign_header(header) } else { self.wallet.sign_header(header) };
+        let signed = match by_session {
+            true => self.session.sign_header(header),
+            false => self.wallet.sign_op(header, &body).expect("has words"),
+        };
         let id = signed.id();
         let received = Received { signed, login: None, body: Some(body) };
         assert_eq!(self.replica.take(received, self.now_ms, &Unchecked).expect("good"), Taken::In);
@@ -380,7 +382,7 @@ fn a_shared_core_with_members_checks_out_without_trust() {
     );
     sync(&mut member.replica, &mut admin.replica, (Allowed::Full, Allowed::Full), NOW_MS + 60_000);
     member.put("content/a", 1);
-    admin.act(Act::Revoke { grant }, false);
+    admin.act(Act::Revoke { grant, from: None }, false);
     member.put("content/b", 2);
     sync(&mut member.replica, &mut admin.replica, (Allowed::Full, Allowed::Full), NOW_MS + 60_000);
     assert!(member.replica.state() == admin.replica.state());

@@ -131,7 +131,10 @@ async fn bad_operations_are_refused_and_leave_nothing() {
     client.post(&node, &sign(odd), &odd_body).await.expect_problem(Code::BadOperation);
     let eve = Person::new(2);
     let stranger = Header { by: eve.key.account(), login: None, ..header.clone() };
-    client.post(&node, &eve.key.sign_header(stranger), &body).await.expect_problem(Code::BadOperation);
+    client
+        .post(&node, &eve.key.sign_op(stranger, &body).expect("has words"), &body)
+        .await
+        .expect_problem(Code::BadOperation);
     let heads: Answer =
         node.get(&format!("{}/-/heads", client.alice.core()), Some(&client.session.token)).await;
     assert_eq!(heads.expect(200).json::<Heads>().count, 0);

@@ -95,7 +95,7 @@ impl Checker {
             None => None,
             Some(id) => Some(self.logins.get(&id).ok_or(CheckError::UnknownLogin(id))?),
         };
-        match verify_signed(&signed, known.map(|known| &known.checked.session), &Unchecked)? {
+        match verify_signed(&signed, body.as_ref(), known.map(|known| &known.checked.session), &Unchecked)? {
             Verdict::Valid => {}
             Verdict::Pending => return Err(CheckError::Pending),
         }

@@ -216,7 +216,8 @@ async fn public_core(a: &Person) -> CoreId {
         let intent = kubelt_core::log::Intent::new(wallet(5).account(), None, act);
         let draft = |log: &kubelt_core::Log| log.draft(intent, [4; 16], 1_800_000_000_900).expect("may");
         let (header, body) = a.node.cores.with_log(&core, draft).await.expect("is here");
-        let op = crate::SignedOp::verified(wallet(5).sign_header(header), Some(body), None, None);
+        let signed = wallet(5).sign_op(header, &body).expect("has words");
+        let op = crate::SignedOp::verified(signed, Some(body), None, None);
         a.node.cores.write(core, crate::Write::Op(Box::new(op))).await.expect("is written");
     }
     // The public index is written behind the writers' backs.

@@ -255,13 +255,13 @@ fn put(a: &Person, by: &EoaKey) -> (Header, Body) {
 /// A good signature of somebody who has no part in the core.
 fn signed_by_another(a: &Person) -> (Vec<u8>, Vec<u8>) {
     let (header, body) = put(a, &wallet(2));
-    (wallet(2).sign_header(header).encode(), body.encode())
+    (wallet(2).sign_op(header, &body).expect("has words").encode(), body.encode())
 }
 
 /// In the owner's name, by another key.
 fn signed_badly(a: &Person) -> (Vec<u8>, Vec<u8>) {
     let (header, body) = put(a, &wallet(1));
-    let mut signed = wallet(1).sign_header(header);
+    let mut signed = wallet(1).sign_op(header, &body).expect("has words");
     signed.signature[10] ^= 1;
     (signed.encode(), body.encode())
 }

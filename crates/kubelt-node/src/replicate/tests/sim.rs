@@ -317,7 +317,7 @@ impl Story {
             log.grants().find(|grant| grant.to.accounts().contains(&member)).map(|grant| grant.id)
         };
         let grant = self.sim.machines[at].node.cores.with_log(&self.shared, find).await.expect("reads");
-        let act = Act::Revoke { grant: grant.expect("was granted") };
+        let act = Act::Revoke { grant: grant.expect("was granted"), from: None };
         let made = self.sign(at, self.shared, &wallet(1), act).await;
         self.sim.machines[at].post(&made).await.expect("is taken");
         self.revoked = true;

@@ -211,7 +211,7 @@ impl Machine {
         let intent = Intent::new(by.account(), None, act);
         let draft = |log: &Log| log.draft(intent, salt, now_ms).expect("may be done");
         let (header, body) = self.node.cores.with_log(core, draft).await.expect("is here");
-        Made { signed: by.sign_header(header), body }
+        Made { signed: by.sign_op(header, &body).expect("has words"), body }
     }
 
     /// Takes an operation in, as one that was posted.
