@@ -192,6 +192,8 @@ pub(crate) const PEER_BUFFER_BYTES: usize = 64 * 1_024;
 pub(crate) const PEER_HELLO_TIME: Duration = Duration::from_secs(10);
 /// How long it may take to answer for a core.
 pub(crate) const PEER_OPEN_TIME: Duration = Duration::from_secs(30);
+/// How long one sync may take; what came until then stays, and the next one goes on from there.
+pub(crate) const PEER_SYNC_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long a channel waits before it tries what a sync left out once more; twice as long after each time.
 pub(crate) const PEER_LEFT_OUT_RETRY_MIN: Duration = Duration::from_secs(20);
 /// The longest that it waits then.

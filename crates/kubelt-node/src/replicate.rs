@@ -125,9 +125,12 @@ pub enum PeerFault {
     /// More wishes for blocks than may wait.
     #[error("it asks for too many blocks at once")]
     Wants,
-    /// It does not read.
-    #[error("it does not read what it is sent")]
+    /// It makes this node say more than it reads.
+    #[error("it does not read what it asks for")]
     Deaf,
+    /// It takes nothing, or too slowly.
+    #[error("it takes nothing that it is sent")]
+    Stalled,
     /// It does not speak, or too slowly.
     #[error("it is silent")]
     Silent,
@@ -170,6 +173,12 @@ pub enum ChannelError {
     /// The peer's fault.
     #[error("the peer does not keep to the protocol")]
     Peer(#[from] PeerFault),
+    /// The peer may have less of the core than when it was asked.
+    #[error("the peer may not have all of the core any more")]
+    Withdrawn,
+    /// A sync did not end.
+    #[error("a sync took longer than it may; the next one goes on where it was")]
+    Slow,
     /// The connection is over.
     #[error("the connection is over")]
     Closed,
@@ -288,7 +297,7 @@ impl Replication {
     /// nobody's fault.
     pub(crate) fn strike(&self, peer: &PublicKey, fault: &PeerFault) {
         tracing::warn!(%peer, error = fault as &dyn std::error::Error, "a peer was dropped");
-        if matches!(fault, PeerFault::Silent | PeerFault::Deaf) {
+        if matches!(fault, PeerFault::Silent | PeerFault::Stalled) {
             return;
         }
         let now_ms = self.0.clock.now_ms();

@@ -7,7 +7,7 @@ use kubelt_core::{
     Act, Body, CoreId, Genesis, Log, MapPath, OpId,
     limits::WANTS_MAX,
     peer::{Kind, Open, Opened, Proof, Settled, Statement, Want, read_block},
-    sync::{Message, Output, Received, Sync},
+    sync::{Allowed, Message, Output, Received, Sync},
 };
 use serde_bytes::ByteBuf;
 use tokio::{
@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     content::PREFIX,
-    limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME},
+    limits::{
+        PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME,
+        PEER_SYNC_TIME_MAX,
+    },
     session::Session,
 };
 
@@ -64,6 +67,8 @@ struct Channel {
     standing: Standing,
     gate: Arc<Gate>,
     sync: Option<Sync>,
+    /// When the sync that runs is broken off.
+    sync_until: Instant,
     intake: Intake,
     fetch: Fetch,
     fetched_once: bool,
@@ -180,6 +185,7 @@ pub(super) fn answer(
         match answered(&replication, &link, id, incoming, &open).await {
             Ok(()) | Err(ChannelError::Closed) => {}
             Err(ChannelError::NotFound) => {
+                link.out().close(id);
                 sleep_until(not_before).await;
                 link.out().say(id, Kind::NotFound, &[]);
             }
@@ -247,6 +253,7 @@ impl Channel {
             standing,
             gate,
             sync: None,
+            sync_until: Instant::now(),
             fetch,
             fetched_once: false,
             touched: BTreeSet::new(),
@@ -297,6 +304,7 @@ impl Channel {
                     }
                 }
                 () = tokio::task::yield_now(), if busy => {}
+                () = sleep_until(self.sync_until), if self.sync.is_some() => return Err(ChannelError::Slow),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.again = true,
             }
         }
@@ -311,27 +319,37 @@ impl Channel {
         let (store, core, allowed) = (&self.replication.0.store, self.core, self.gate.allowed.clone());
         let start = |log: &Log| Sync::start(&StoreHoldings::new(log, store, core), allowed);
         let (sync, hello) = self.replication.0.cores.with_log(&core, start).await?;
-        self.sync = Some(sync);
+        self.begin(sync);
         self.say(Kind::Sync, &hello.encode());
         Ok(())
     }
 
-    /// Asks again what the peer may have.
+    fn begin(&mut self, sync: Sync) {
+        self.sync = Some(sync);
+        self.sync_until = Instant::now() + PEER_SYNC_TIME_MAX;
+    }
+
+    /// Asks again what the peer may have. Where it may have less than before, the channel ends: a sync that runs would
+    /// go on giving what it gave.
     async fn regate(&mut self) -> Result<(), ChannelError> {
-        let was_full = self.gate.is_full();
-        self.gate = Arc::new(self.replication.gate(self.core, self.link.peer(), &self.standing).await?);
-        if self.role == Role::Answerer && (!self.gate.is_open() || (was_full && !self.gate.is_full())) {
-            return Err(ChannelError::NotFound);
+        let gate = self.replication.gate(self.core, self.link.peer(), &self.standing).await?;
+        let before = std::mem::replace(&mut self.gate, Arc::new(gate));
+        let is_less = match before.allowed {
+            Allowed::Full => !self.gate.is_full(),
+            Allowed::PublicOnly(_) => !self.gate.is_open(),
+            Allowed::Nothing => false,
+        };
+        match self.role {
+            Role::Answerer if is_less => Err(ChannelError::NotFound),
+            Role::Opener if is_less && self.sync.is_some() => Err(ChannelError::Withdrawn),
+            Role::Answerer | Role::Opener => Ok(()),
         }
-        Ok(())
     }
 
     /// The core has changed, here or over this very channel.
     async fn changed(&mut self) -> Result<(), ChannelError> {
         let (_ops, content) = *self.changes.borrow_and_update();
-        if self.sync.is_none() {
-            self.regate().await?;
-        }
+        self.regate().await?;
         let content_changed = std::mem::replace(&mut self.content_changes, content) != content;
         if self.sync.is_some() {
             // What comes by this sync changes the core, too. Its end looks at the heads.
@@ -361,6 +379,12 @@ impl Channel {
 
     /// Takes a frame; false where the peer closes the channel.
     async fn heard(&mut self, incoming: Incoming) -> Result<bool, ChannelError> {
+        // Nothing is answered by what the peer was allowed before.
+        if self.changes.has_changed().unwrap_or(false) {
+            self.changed().await?;
+        } else if self.gate.has_run_out() {
+            self.regate().await?;
+        }
         let Incoming { kind, payload, .. } = &incoming;
         match (kind, self.role) {
             (Kind::Sync, _) => {
@@ -409,10 +433,7 @@ impl Channel {
             }
             self.regate().await?;
             self.round += 1;
-            self.sync = Some(Sync::answer(self.core, self.gate.allowed.clone()));
-        }
-        if !self.gate.is_open() && self.role == Role::Answerer {
-            return Err(ChannelError::NotFound);
+            self.begin(Sync::answer(self.core, self.gate.allowed.clone()));
         }
         let (store, core) = (&self.replication.0.store, self.core);
         let sync = self.sync.as_mut().expect("there is one now");

@@ -133,7 +133,12 @@ impl Replication {
 impl Gate {
     /// Whether the peer may have anything.
     pub(super) fn is_open(&self) -> bool {
-        self.allowed != Allowed::Nothing && self.replication.0.clock.now_ms() < self.until_ms
+        self.allowed != Allowed::Nothing && !self.has_run_out()
+    }
+
+    /// Whether its time is over.
+    pub(super) fn has_run_out(&self) -> bool {
+        self.replication.0.clock.now_ms() >= self.until_ms
     }
 
     /// Whether the peer may have everything.

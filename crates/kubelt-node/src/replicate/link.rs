@@ -209,6 +209,7 @@ where
     let result = tokio::select! {
         result = &mut reading => result.unwrap_or(Err(LinkError::Closed)),
         result = &mut writing => result.unwrap_or(Err(LinkError::Closed)),
+        () = link.out().overflow() => Err(PeerFault::Deaf.into()),
         _ = ended.wait_for(|ended| *ended) => Ok(()),
         () = link.idles(), if side == Side::Accepted => Ok(()),
     };
@@ -238,7 +239,7 @@ where
             .map_err(|_late| PeerFault::Silent)??;
         match head.kind {
             Kind::Hello => return Err(PeerFault::Unexpected(Kind::Hello).into()),
-            Kind::Ping => link.out().say(0, Kind::Pong, &[]),
+            Kind::Ping => link.out().pong(),
             Kind::Pong => {}
             Kind::Open => {
                 let incoming = accept_channel(&link, head.channel, side)?;
@@ -292,9 +293,6 @@ async fn write_all<W: AsyncWrite + Unpin>(link: Link, write: W) -> Result<(), Li
     let out = link.out();
     loop {
         while let Some(next) = out.next() {
-            if out.overflowed() {
-                return Err(PeerFault::Deaf.into());
-            }
             match next {
                 Next::Frame(frame) => writer.put(&frame).await?,
                 Next::Block { channel, gate, cid } => {
@@ -353,7 +351,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
 async fn stalls(writing: impl Future<Output = std::io::Result<()>>) -> Result<(), LinkError> {
     timeout(PEER_STALL_MAX, writing)
         .await
-        .map_err(|_late| LinkError::from(PeerFault::Deaf))?
+        .map_err(|_late| LinkError::from(PeerFault::Stalled))?
         .map_err(Into::into)
 }
 

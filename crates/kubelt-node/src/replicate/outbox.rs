@@ -22,18 +22,25 @@ use crate::limits::PEER_OUT_BYTES_MAX;
 pub(super) struct Outbox {
     state: Mutex<State>,
     filled: Notify,
+    overflow: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Bytes>,
     message_bytes: usize,
+    /// Whether the peer waits for the answer to a ping.
+    pong: bool,
     /// Blocks that the peer waits for, by channel.
     wants: BTreeMap<u32, Wants>,
     /// The channel whose turn was last.
     last: u32,
+    /// Whether more waited than may: nothing is written any more.
     overflowed: bool,
 }
+
+/// What a frame that waits takes beyond its bytes.
+const FRAME_KEPT_BYTES: usize = 64;
 
 #[derive(Debug)]
 struct Wants {
@@ -52,16 +59,30 @@ pub(super) enum Next {
 
 impl Outbox {
     /// Adds a message. This never waits: a side that waits here and does not read would wait for ever for one that does
-    /// the same. A peer that does not read what it makes this side say is given up instead ([`Outbox::overflowed`]).
+    /// the same. A peer that does not read what it makes this side say is given up instead ([`Outbox::overflow`]).
     pub(super) fn say(&self, channel: u32, kind: Kind, payload: &[u8]) {
         let mut frame = BytesMut::with_capacity(FRAME_HEAD_BYTES + payload.len());
         frame.put_slice(&FrameHead { len: payload.len(), channel, kind }.encode());
         frame.put_slice(payload);
         let mut state = self.state.lock();
-        state.message_bytes += frame.len();
+        if state.overflowed {
+            return;
+        }
+        state.message_bytes += frame.len() + FRAME_KEPT_BYTES;
+        if state.message_bytes > PEER_OUT_BYTES_MAX {
+            *state = State { overflowed: true, ..State::default() };
+            drop(state);
+            self.overflow.notify_one();
+            return;
+        }
         state.messages.push_back(frame.freeze());
-        state.overflowed |= state.message_bytes > PEER_OUT_BYTES_MAX;
         drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Answers a ping: once, however many have come since the last answer was written.
+    pub(super) fn pong(&self) {
+        self.state.lock().pong = true;
         self.filled.notify_one();
     }
 
@@ -71,6 +92,9 @@ impl Outbox {
     /// [`PeerFault::Wants`] when the channel has more of them than it may.
     pub(super) fn want(&self, channel: u32, gate: &Arc<Gate>, cids: Vec<Cid>) -> Result<(), PeerFault> {
         let mut state = self.state.lock();
+        if state.overflowed {
+            return Ok(());
+        }
         let wants = state
             .wants
             .entry(channel)
@@ -90,16 +114,26 @@ impl Outbox {
         self.state.lock().wants.remove(&channel);
     }
 
-    /// Whether more waits than may.
-    pub(super) fn overflowed(&self) -> bool {
-        self.state.lock().overflowed
+    /// Waits until more waits than may.
+    pub(super) async fn overflow(&self) {
+        self.overflow.notified().await;
+    }
+
+    /// Bytes that wait, blocks aside.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.state.lock().message_bytes
     }
 
     /// What is to be written next; none where nothing waits.
     pub(super) fn next(&self) -> Option<Next> {
         let mut state = self.state.lock();
+        if std::mem::take(&mut state.pong) {
+            let pong = FrameHead { len: 0, channel: 0, kind: Kind::Pong }.encode();
+            return Some(Next::Frame(Bytes::copy_from_slice(&pong)));
+        }
         if let Some(frame) = state.messages.pop_front() {
-            state.message_bytes -= frame.len();
+            state.message_bytes -= frame.len() + FRAME_KEPT_BYTES;
             return Some(Next::Frame(frame));
         }
         let after = state.last + 1;

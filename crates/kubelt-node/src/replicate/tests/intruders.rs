@@ -12,7 +12,7 @@ use kubelt_core::{
 use tokio::time::Instant;
 
 use super::{
-    liars::Liar,
+    liars::{Liar, ask_for_all, hold_open},
     world::{Fleet, Person, body, wallet},
 };
 use crate::{
@@ -139,6 +139,27 @@ async fn no_proof_but_a_good_one_opens_a_private_core() {
     liar.send(103, Kind::Open, &Open { core, live: false, proof: Some(proof) }.encode()).await;
     let ended = [liar.hear().await.0, liar.hear().await.0].map(|head| (head.channel, head.kind));
     assert!(ended.contains(&(101, Kind::NotFound)) && ended.contains(&(103, Kind::NotFound)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_sync_that_is_held_open_ends_with_the_sign_in() {
+    for by in ["a logout", "the clock"] {
+        let (fleet, a, b) = world().await;
+        let core = a.session.core;
+        let (mut liar, nonce) = greeted(&a, 50).await;
+        let proof = forging(&a, &b, nonce, 1_800_000_000_500).await.proof();
+        assert_eq!(answer(&mut liar, 1, core, Some(proof)).await.0, Kind::Opened);
+        hold_open(&mut liar, core).await;
+        match by {
+            "the clock" => fleet.clock.tick(25 * 60 * 60 * 1_000),
+            _ => {
+                let act = kubelt_core::Act::Logout { login: b.session.id() };
+                let write = crate::Write::Act { session: Arc::clone(&a.session), act };
+                a.node.cores.write(core, write).await.expect("is written");
+            }
+        }
+        ask_for_all(&mut liar, a.store.heads(&core).expect("reads"), root_of(&a, "content/secret")).await;
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kubelt_content::Ipld;
 use kubelt_core::{
-    Act, Body, EoaKey, Header, Hlc, PublicKey, SessionKey,
+    Act, Body, CoreId, EoaKey, Header, Hlc, OpId, PublicKey, SessionKey,
     peer::{FRAME_HEAD_BYTES, FrameHead, Hello, Kind, Open, Opened, Want},
     schema::Visibility,
     sync::Message,
@@ -12,10 +12,17 @@ use serde_bytes::ByteBuf;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     task::JoinHandle,
+    time::Instant,
 };
 
-use super::world::{Fleet, Person, body, wallet};
-use crate::{LinkError, PeerFault};
+use super::{
+    super::Link,
+    world::{Fleet, Person, body, wallet},
+};
+use crate::{
+    LinkError, PeerFault,
+    limits::{PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_SYNC_TIME_MAX},
+};
 
 /// A peer of our own, and the connection of the node that it speaks with.
 pub(super) struct Liar {
@@ -38,7 +45,12 @@ impl Liar {
     }
 
     pub(super) fn connected_as(victim: &Person, key: PublicKey) -> Self {
-        let (stream, there) = tokio::io::duplex(4 * 1_024 * 1_024);
+        Self::connected_by(victim, key, 4 * 1_024 * 1_024)
+    }
+
+    /// One behind a pipe that holds so many bytes of what nobody reads.
+    fn connected_by(victim: &Person, key: PublicKey, pipe_bytes: usize) -> Self {
+        let (stream, there) = tokio::io::duplex(pipe_bytes);
         let replication = victim.node.replication.clone();
         Self { stream, ended: tokio::spawn(async move { replication.accept(there, key).await }) }
     }
@@ -163,7 +175,47 @@ async fn who_does_not_read_is_given_up() {
             break liar.fault().await;
         }
     };
-    assert!(matches!(fault, PeerFault::Deaf), "{fault:?}");
+    assert!(matches!(fault, PeerFault::Stalled), "{fault:?}");
+}
+
+/// The connection with a peer that does not read, as the node has it.
+async fn deaf(a: &Person) -> (Liar, Link) {
+    let mut liar = Liar::connected_by(a, SessionKey::from_seed([7; 32]).public(), 256);
+    liar.send(0, Kind::Hello, &Hello { v: 1, nonce: [3; 32] }.encode()).await;
+    assert_eq!(liar.hear().await.0.kind, Kind::Hello);
+    loop {
+        if let Some(link) = a.node.replication.0.accepted.lock().last() {
+            return (liar, link.clone());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn pings_of_a_peer_that_does_not_read_fill_nothing() {
+    let (_fleet, a) = world().await;
+    let (mut liar, link) = deaf(&a).await;
+    let pings = FrameHead { len: 0, channel: 0, kind: Kind::Ping }.encode().repeat(1_000);
+    for _ in 0..100 {
+        liar.stream.write_all(&pings).await.expect("the node goes on reading");
+    }
+    assert!(link.out().waiting_bytes() <= 1_024, "{} bytes wait", link.out().waiting_bytes());
+    assert!(!link.is_over());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_makes_a_node_say_more_than_it_reads_is_dropped_at_once() {
+    let (_fleet, a) = world().await;
+    let (liar, link) = deaf(&a).await;
+    let (before, frame) = (Instant::now(), vec![0; 1_024 * 1_024]);
+    for _ in 0..2 * PEER_OUT_BYTES_MAX / frame.len() {
+        link.out().say(1, Kind::Sync, &frame);
+    }
+    let most = PEER_OUT_BYTES_MAX + frame.len();
+    assert!(link.out().waiting_bytes() <= most, "{} bytes wait", link.out().waiting_bytes());
+    assert!(matches!(liar.fault().await, PeerFault::Deaf));
+    assert!(before.elapsed() < PEER_STALL_MAX, "it took {:?}", before.elapsed());
+    assert_eq!(a.node.replication.faults(&SessionKey::from_seed([7; 32]).public()), 1);
 }
 
 #[tokio::test]
@@ -196,6 +248,69 @@ async fn what_nobody_asked_for_is_a_fault() {
     liar.send(1, Kind::Block, &[block.cid().to_bytes(), b"x".to_vec()].concat()).await;
     drop(liar.ended.await);
     assert_eq!(a.node.replication.faults(&SessionKey::from_seed([7; 32]).public()), 1);
+}
+
+/// Begins a sync of channel 1 that goes on only when the peer says so: the node answers with its heads.
+pub(super) async fn hold_open(liar: &mut Liar, core: CoreId) {
+    let heads = vec![OpId::from_digest([9; 32])];
+    let hello = Message::Hello { core, heads, count: 1, knows: false, wants: false };
+    liar.send(1, Kind::Sync, &hello.encode()).await;
+    let answer = Message::decode(&liar.hear_kind(Kind::Sync).await).expect("a message");
+    assert!(matches!(answer, Message::Hello { knows: false, .. }), "{answer:?}");
+}
+
+/// Asks on channel 1 for what the core has: its set, operations and blocks. The node must end the channel instead.
+pub(super) async fn ask_for_all(liar: &mut Liar, ops: Vec<OpId>, block: cid::Cid) {
+    let everything = Message::Recon { bytes: ByteBuf::from(vec![0x61, 0, 0, 2, 0]) };
+    let want = Message::Want { ops: ops.clone(), bodies: ops, more: false };
+    liar.send(1, Kind::Sync, &everything.encode()).await;
+    liar.send(1, Kind::Sync, &want.encode()).await;
+    liar.send(1, Kind::Want, &Want { cids: vec![block] }.encode()).await;
+    assert_eq!(liar.hear().await.0.kind, Kind::NotFound);
+}
+
+#[tokio::test]
+async fn a_removed_host_gets_nothing_by_a_sync_that_it_holds_open() {
+    let (_fleet, a) = world().await;
+    let core = a.session.core;
+    for settled in [true, false] {
+        let path = kubelt_core::schema::Host::path(&SessionKey::from_seed([7; 32]).public());
+        let host = kubelt_core::schema::Host {
+            peer: SessionKey::from_seed([7; 32]).public(),
+            addresses: Default::default(),
+        };
+        a.set(path.as_str(), host.to_ipld()).await;
+        let mut liar = opened(&a).await;
+        hold_open(&mut liar, core).await;
+        a.set(path.as_str(), Ipld::Null).await;
+        a.put("secret", body("secret", 300_000), Visibility::Private).await;
+        if settled {
+            // The channel has looked at the change before the peer asks.
+            assert_eq!(liar.hear().await.0.kind, Kind::NotFound);
+            continue;
+        }
+        let ops = a.store.heads(&core).expect("reads");
+        let state = a.store.state(&core, &"content/secret".parse().expect("a path")).expect("reads");
+        let root = crate::write::content_entry(&state.expect("is there").value).expect("content").cid;
+        ask_for_all(&mut liar, ops, root).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_that_is_held_open_is_not_waited_for() {
+    let (_fleet, a) = world().await;
+    let mut liar = opened(&a).await;
+    hold_open(&mut liar, a.session.core).await;
+    let before = Instant::now();
+    loop {
+        liar.send(0, Kind::Pong, &[]).await;
+        tokio::select! {
+            (head, _) = liar.hear() => if head.kind == Kind::Close { break },
+            () = tokio::time::sleep(PEER_STALL_MAX / 2) => {}
+        }
+        assert!(before.elapsed() < 2 * PEER_SYNC_TIME_MAX, "it goes on");
+    }
+    assert!(before.elapsed() >= PEER_SYNC_TIME_MAX, "it took {:?}", before.elapsed());
 }
 
 #[tokio::test]
