@@ -13,6 +13,7 @@ pub mod node;
 pub mod peers;
 pub mod pins;
 pub mod problem;
+pub mod receipts;
 pub mod remotes;
 pub mod session;
 
@@ -29,6 +30,7 @@ pub use pins::{
     RemotePinSetting, RemotePinView,
 };
 pub use problem::{Code, Problem};
+pub use receipts::{Receipt, ReceiptOf, WayView};
 pub use remotes::{RemoteList, RemoteRequest, RemoteView};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,

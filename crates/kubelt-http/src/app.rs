@@ -105,6 +105,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         identity: node.identity.clone(),
         remote_pins: node.remote_pins.clone(),
         remotes: node.remotes.clone(),
+        receipts: node.receipts.clone(),
         rates: rates.clone(),
     };
     let about = NodeRoutes {

@@ -14,7 +14,9 @@ use axum::{
 };
 use kubelt_api::Code;
 use kubelt_core::CoreId;
-use kubelt_node::{Content, Cores, Exchange, Identity, Ipns, Pins, Reader, RemotePins, Remotes, Sessions};
+use kubelt_node::{
+    Content, Cores, Exchange, Identity, Ipns, Pins, Reader, Receipts, RemotePins, Remotes, Sessions,
+};
 
 use crate::{
     app::client,
@@ -25,7 +27,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    remote_routes, state_routes, usage_routes,
+    receipt_routes, remote_routes, state_routes, usage_routes,
 };
 
 /// What these routes use.
@@ -39,6 +41,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) identity: Identity,
     pub(crate) remote_pins: RemotePins,
     pub(crate) remotes: Remotes,
+    pub(crate) receipts: Receipts,
     pub(crate) rates: Rates,
 }
 
@@ -112,6 +115,7 @@ async fn route(
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
                 "usage" => usage_routes::serve(routes, request).await,
+                "receipts" => receipt_routes::serve(routes, request).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,

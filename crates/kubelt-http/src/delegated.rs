@@ -138,7 +138,7 @@ pub(crate) async fn of_peer(
     Ok(answer(is_ndjson, "Peers", filter, finding).await)
 }
 
-fn wants_ndjson(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_ndjson(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("application/x-ndjson"))
 }

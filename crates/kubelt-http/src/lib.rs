@@ -35,6 +35,7 @@ mod published;
 mod query;
 mod range;
 mod rate;
+mod receipt_routes;
 mod remote_routes;
 mod request_id;
 mod server;

@@ -8,7 +8,7 @@
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreUsage, CoreView, Heads, Listing, OpPost, OpReceipt,
     OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
-    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
+    Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -31,7 +31,7 @@ use crate::{delegated, naming, node_routes, peer_routes, session_routes};
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
-        remove_remote, sync_remote, ipfs, ipns,
+        remove_remote, sync_remote, receipt, ipfs, ipns,
         get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -200,6 +200,13 @@ fn remove_remote() {}
     responses((status = 200, body = RemoteView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 502, body = Problem, content_type = "application/problem+json")))]
 fn sync_remote() {}
+
+/// Tries on each way out whether a stranger can fetch what stands at a path, and says at which step it fails. As NDJSON
+/// (`Accept: application/x-ndjson`) the first line says what it is about, each further one is a way, as soon as it is known.
+#[utoipa::path(get, path = "/@{core}/-/receipts/{path}", tag = "content", security(("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path)),
+    responses((status = 200, body = Receipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn receipt() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pinning", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = RemotePinList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

@@ -15,7 +15,7 @@ use kubelt_core::{
 };
 use kubelt_node::{
     ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError, Incomplete, LoadError,
-    PinError, RemoteNodeError, SignInError, StoreError, TxError, UploadError, WriteError,
+    PinError, ReceiptError, RemoteNodeError, SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -231,6 +231,15 @@ impl From<ContentError> for ApiError {
             }
             ContentError::Load(error) => error.into(),
             ContentError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReceiptError> for ApiError {
+    fn from(error: ReceiptError) -> Self {
+        match error {
+            ReceiptError::Content(error) => error.into(),
+            ReceiptError::Busy => Self::new(Code::Unavailable, error.to_string()),
         }
     }
 }

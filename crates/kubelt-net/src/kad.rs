@@ -15,7 +15,7 @@ use libp2p::{
     multiaddr::Protocol,
 };
 
-pub(crate) use self::lookup::{Ask, Dht};
+pub(crate) use self::lookup::{Ask, Dht, Heed};
 pub use self::lookup::{FoundProvider, PutError};
 pub(crate) use self::store::OwnProvided;
 pub use self::store::Provided;

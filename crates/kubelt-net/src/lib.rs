@@ -21,6 +21,7 @@ mod provide;
 mod replicate_stream;
 mod routing;
 mod scores;
+mod stranger;
 mod swarm;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};

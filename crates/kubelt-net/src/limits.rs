@@ -103,5 +103,13 @@ pub(crate) const REPLICATE_STREAMS_PER_CONNECTION_MAX: usize = 4;
 pub(crate) const REPLICATE_STREAMS_OPENING_MAX: usize = 256;
 /// Ticks after which a relay is asked again for a place.
 pub(crate) const RELAY_RETRY_TICKS: u64 = 30;
+/// Addresses at which a stranger tries to reach a peer.
+pub(crate) const STRANGER_ADDRESSES_MAX: usize = 4;
+/// How long it tries each.
+pub(crate) const STRANGER_DIAL_TIME: Duration = Duration::from_secs(3);
+/// How long it waits for a block.
+pub(crate) const STRANGER_BLOCK_TIME: Duration = Duration::from_secs(5);
+/// How long others are asked who has something, for a receipt.
+pub(crate) const HEARD_TIME: Duration = Duration::from_secs(15);
 /// Peers that are dialled at once because they are in the same local network.
 pub(crate) const MDNS_DIALS_MAX: usize = 32;

@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     bitswap::{BitswapCounts, BlockSession, FetchError, Handle, Ledger},
-    config::{DhtScope, NetConfig},
-    kad::{Ask, FoundProvider, OwnProvided, Provided, PutError, is_routable},
+    config::{DhtMode, DhtScope, NetConfig},
+    kad::{Ask, FoundProvider, Heed, OwnProvided, Provided, PutError, is_routable},
     limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, COMMANDS_WAITING_MAX, PROVIDERS_FOUND_MAX},
     provide::push::Push,
     replicate_stream::{Answer, Speaker},
@@ -39,6 +39,7 @@ pub struct Net {
     speaker: Speaker,
     provided: OwnProvided,
     scope: DhtScope,
+    has_dht: bool,
 }
 
 /// What the task tells everybody.
@@ -172,7 +173,8 @@ impl Net {
         let task = Task::new(swarm, asked, Arc::clone(&state), config);
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
-        let net = Self { id, commands, state, bitswap, speaker, provided, scope: config.dht_scope };
+        let (scope, has_dht) = (config.dht_scope, config.dht != DhtMode::Off);
+        let net = Self { id, commands, state, bitswap, speaker, provided, scope, has_dht };
         for address in config.bootstrap.clone() {
             tokio::spawn(bootstrap(net.commands.downgrade(), address));
         }
@@ -266,8 +268,12 @@ impl Net {
     /// Peers that say in the DHT that they provide what has this multihash, as they are found. The look-up ends with
     /// the stream, or when that is dropped.
     pub async fn find_providers(&self, multihash: &[u8]) -> mpsc::Receiver<FoundProvider> {
+        self.providers(multihash, Heed::Anybody).await
+    }
+
+    pub(crate) async fn providers(&self, multihash: &[u8], from: Heed) -> mpsc::Receiver<FoundProvider> {
         let (found, finding) = mpsc::channel(PROVIDERS_FOUND_MAX);
-        let ask = Ask::Providers { key: multihash.to_vec(), found };
+        let ask = Ask::Providers { key: multihash.to_vec(), from, found };
         // Where the network has stopped, nothing is found.
         let _ = self.commands.send(Command::Dht(ask)).await;
         finding
@@ -275,8 +281,12 @@ impl Net {
 
     /// The best record of a name that the DHT has, if any.
     pub async fn find_record(&self, name: &Name) -> Option<Record> {
+        self.record(name, Heed::Anybody).await
+    }
+
+    pub(crate) async fn record(&self, name: &Name, from: Heed) -> Option<Record> {
         let (answer, answered) = oneshot::channel();
-        let ask = Ask::Record { name: *name, answer };
+        let ask = Ask::Record { name: *name, from, answer };
         self.commands.send(Command::Dht(ask)).await.ok()?;
         answered.await.ok()?
     }
@@ -326,6 +336,11 @@ impl Net {
             }
         }
         addresses
+    }
+
+    /// Whether the node takes part in the DHT.
+    pub(crate) const fn has_dht(&self) -> bool {
+        self.has_dht
     }
 
     /// Takes down what was announced.

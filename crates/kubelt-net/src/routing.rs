@@ -3,20 +3,29 @@
 use cid::{Cid, multihash::Multihash};
 use kubelt_content::ipns::{Name, Record};
 use kubelt_node::{
-    Announced, ConnectedPeer, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError,
+    Announced, ConnectedPeer, Heard, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing,
+    RoutingError, StrangerError,
 };
 use libp2p::{Multiaddr, PeerId};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
-    kad::{FoundProvider, Provided},
-    limits::ANNOUNCED_ADDRESSES_MAX,
+    kad::{FoundProvider, Heed, Provided},
+    limits::{ANNOUNCED_ADDRESSES_MAX, HEARD_TIME},
     net::{Net, Peer},
+    stranger,
 };
 
 impl RecordRouting for Net {
     fn find_record<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
         Box::pin(self.find_record(name))
+    }
+
+    fn find_record_elsewhere<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
+        Box::pin(self.record(name, Heed::Others))
     }
 
     fn put_record<'a>(&'a self, name: &'a Name, record: Record) -> Routing<'a, Result<usize, RoutingError>> {
@@ -80,6 +89,33 @@ impl PeerNetwork for Net {
             let found = self.closest_peers(&id.to_bytes()).await;
             found.into_iter().find(|found| found.peer == id && !found.addresses.is_empty()).map(Into::into)
         })
+    }
+
+    fn heard_of<'a>(&'a self, cid: &'a Cid) -> Routing<'a, Heard> {
+        Box::pin(async move {
+            if !self.has_dht() {
+                return Heard::default();
+            }
+            let (mut found, own) = (self.providers(&cid.hash().to_bytes(), Heed::Others).await, self.id());
+            let mut providers = Vec::new();
+            let until = Instant::now() + HEARD_TIME;
+            while let Ok(Some(FoundProvider { peer, .. })) = timeout_at(until, found.recv()).await {
+                providers.push(peer.to_string());
+                // That is what was to be heard.
+                if peer == own {
+                    break;
+                }
+            }
+            Heard { peers: Some(self.figures().dht_peers), providers }
+        })
+    }
+
+    fn ask_as_stranger<'a>(
+        &'a self,
+        addresses: &'a [String],
+        cid: &'a Cid,
+    ) -> Routing<'a, Result<(), StrangerError>> {
+        Box::pin(stranger::ask(addresses, cid))
     }
 
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {

@@ -370,8 +370,8 @@ impl Task {
     fn heard_kad(&mut self, event: kad::Event) {
         let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
         match event {
-            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
-                for (peer, offence) in self.dht.progressed(id, result, step.last, kad) {
+            kad::Event::OutboundQueryProgressed { id, result, step, stats } => {
+                for (peer, offence) in self.dht.progressed(id, result, &stats, step.last, kad) {
                     self.blame(peer, offence);
                 }
             }

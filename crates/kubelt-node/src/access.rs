@@ -53,6 +53,16 @@ impl Access {
         Ok(Door::new(self.exposures.of(core)?, exit))
     }
 
+    /// The setting that closes an exit of the core for a path, where one does.
+    pub(crate) fn closed_by(
+        &self,
+        core: &CoreId,
+        path: &MapPath,
+        exit: Exit,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(self.exposures.of(core)?.closed_by(path, exit))
+    }
+
     /// How often the settings of any core have changed.
     pub(crate) fn changes(&self) -> u64 {
         self.exposures.changes()
@@ -72,10 +82,21 @@ impl Access {
             // It holds nothing but what is open there, and is named for as long as that is so.
             return Ok((exit == Exit::Ipfs).then_some(Visibility::Public));
         }
+        if visibility == Visibility::Public && self.door(core, exit)?.is_open(path) {
+            return Ok(Some(Visibility::Public));
+        }
+        self.sees_within(reader, core, path, visibility).await
+    }
+
+    /// By which visibility `reader` may see, as one of the core's own people, what lies at `path` with this visibility.
+    pub(crate) async fn sees_within(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        path: &MapPath,
+        visibility: Visibility,
+    ) -> Result<Option<Visibility>, LoadError> {
         let visibility = match visibility {
-            Visibility::Public if self.door(core, exit)?.is_open(path) => {
-                return Ok(Some(Visibility::Public));
-            }
             Visibility::Public | Visibility::Members => Visibility::Members,
             Visibility::Private => Visibility::Private,
         };

@@ -52,6 +52,7 @@ use crate::{
     cores::{Cores, LoadError},
     denylists::Denylists,
     limits::{UPLOADS_MAX, USAGE_SCANS_MAX},
+    names::Named,
 };
 
 /// First segment of the map's paths of content.
@@ -233,6 +234,18 @@ impl ContentError {
             other => Self::Malformed(Box::new(other)),
         }
     }
+}
+
+/// An entry of the map as its core's own people see it, and what a path leads to through it.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnEntry {
+    /// Where the entry stands.
+    pub(crate) path: MapPath,
+    pub(crate) named: Named,
+    /// What the path leads to.
+    pub(crate) cid: Cid,
+    /// Whether the operator serves it to nobody.
+    pub(crate) is_denied: bool,
 }
 
 /// An entry of the map that a reader may use.

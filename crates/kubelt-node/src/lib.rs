@@ -29,6 +29,7 @@ mod limits;
 mod names;
 mod node;
 mod pins;
+mod receipts;
 mod remote_pins;
 mod remotes;
 mod replicate;
@@ -65,6 +66,10 @@ pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use node::{CoreSummary, Node};
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
+pub use receipts::{
+    DoorAnswer, DoorError, FailingStep, Nearness, Open, PublicDoor, Published, ReceiptError, Receipts, Shut,
+    Way, WayKind,
+};
 pub use remote_pins::{
     Delivered, Delivery, DeliveryError, DeliveryState, PinningClient, RemoteCall, RemoteError, RemotePin,
     RemotePins, RemoteService,
@@ -77,8 +82,8 @@ pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
 };
 pub use routing::{
-    ConnectedPeer, PeerNetwork, Peers, Provider, ProviderRouting, Providers, RecordRouting, Routing,
-    RoutingError,
+    ConnectedPeer, Heard, PeerNetwork, Peers, Provider, ProviderRouting, Providers, RecordRouting, Routing,
+    RoutingError, StrangerError,
 };
 pub use rpc::{Followed, Rpc, RpcBlocks, RpcError, RpcPin, TreeNode, TreeUpload};
 pub use session::{Session, SessionInfo};

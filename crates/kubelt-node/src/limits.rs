@@ -323,3 +323,11 @@ pub(crate) const FETCH_PROVIDERS_MAX: usize = 4;
 pub(crate) const FETCH_PROVIDERS_TRIED_MAX: usize = 16;
 /// Addresses of one of them that are dialled.
 pub(crate) const FETCH_ADDRESSES_MAX: usize = 4;
+/// Receipts that are made at once.
+pub(crate) const RECEIPTS_MAX: usize = 8;
+/// How long one way out is tried for a receipt.
+pub(crate) const WAY_TIME_MAX: Duration = Duration::from_secs(20);
+/// Hosts of a core that are tried for a receipt.
+pub(crate) const RECEIPT_HOSTS_MAX: usize = 16;
+/// Addresses at which a stranger is sent to a peer.
+pub(crate) const STRANGER_ADDRESSES_MAX: usize = 4;

@@ -21,6 +21,7 @@ use crate::{
     ipns::{Ipns, Stale},
     names::is_open,
     pins::Pins,
+    receipts::Receipts,
     remote_pins::RemotePins,
     remotes::Remotes,
     replicate::Replication,
@@ -62,6 +63,8 @@ pub struct Node {
     pub replication: Replication,
     /// Other nodes that hold cores of this one.
     pub remotes: Remotes,
+    /// Whether strangers can fetch what is published.
+    pub receipts: Receipts,
     /// IPNS records and the names of cores.
     pub ipns: Ipns,
     /// DNSLinks.
@@ -111,6 +114,14 @@ impl Node {
         let denylists = content.denylists().clone();
         let announced = Announced::new(store.clone(), cores.clone(), exposures.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
+        let receipts = Receipts::new(
+            content.clone(),
+            Arc::clone(&access),
+            ipns.clone(),
+            peers.clone(),
+            remotes.clone(),
+            remote_pins.clone(),
+        );
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
@@ -137,6 +148,7 @@ impl Node {
             remote_pins,
             replication,
             remotes,
+            receipts,
             rpc,
             workers,
             ipns,

@@ -121,6 +121,19 @@ pub enum RemoteError {
     Failed(String),
 }
 
+/// What came of asking a service for a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AskedPin {
+    /// The node has no token for it.
+    NoToken,
+    /// It has not taken the pin yet.
+    Waiting,
+    /// What it says.
+    Answered(RemotePin),
+    /// It gave no good answer.
+    Failed(String),
+}
+
 /// A setting: where content is delivered, and which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -289,6 +302,26 @@ impl RemotePins {
             states.push(DeliveryState { name, delivery, has_token, pins });
         }
         Ok(states)
+    }
+
+    /// Asks a service now how the pin of a path is.
+    pub(crate) async fn ask(&self, core: &CoreId, name: &str, path: &str) -> Result<AskedPin, StoreError> {
+        let Some(delivery) = self.setting(core, name)? else { return Ok(AskedPin::Waiting) };
+        let secret = self.0.store.meta(SECRETS, &secret_key(core, name))?;
+        let Some(token) = secret.and_then(|secret| token_for(&secret, &delivery)) else {
+            return Ok(AskedPin::NoToken);
+        };
+        let row = self.rows(core, name)?.remove(path);
+        let (Some(id), Some(client)) = (row.and_then(|row| row.id), self.0.client.read().clone()) else {
+            return Ok(AskedPin::Waiting);
+        };
+        let service = RemoteService { endpoint: delivery.endpoint, token };
+        let called = tokio::task::spawn_blocking(move || client.call(&service, &RemoteCall::Status { id }));
+        Ok(match called.await {
+            Ok(Ok(pin)) => AskedPin::Answered(pin),
+            Ok(Err(error)) => AskedPin::Failed(error.to_string()),
+            Err(panicked) => AskedPin::Failed(panicked.to_string()),
+        })
     }
 
     async fn put(

@@ -28,6 +28,10 @@ pub struct RoutingError(
 pub trait RecordRouting: Send + Sync + fmt::Debug {
     /// The best valid record of a name that others have.
     fn find_record<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>>;
+    /// The best valid record of a name that others have, whatever this node keeps for them itself.
+    fn find_record_elsewhere<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
+        self.find_record(name)
+    }
     /// Gives a record to those where others look for it; answers how many took it.
     fn put_record<'a>(&'a self, name: &'a Name, record: Record) -> Routing<'a, Result<usize, RoutingError>>;
 }
@@ -50,6 +54,14 @@ pub trait PeerNetwork: Send + Sync + fmt::Debug {
     fn announced(&self) -> Provider;
     /// Where a peer is, as others say.
     fn find_peer<'a>(&'a self, peer: &'a str) -> Routing<'a, Option<Provider>>;
+    /// Who is told of by others, where they are asked who has something.
+    fn heard_of<'a>(&'a self, cid: &'a Cid) -> Routing<'a, Heard>;
+    /// Connects to a peer at one of these addresses as a stranger whom nobody knows, and asks it for a block.
+    fn ask_as_stranger<'a>(
+        &'a self,
+        addresses: &'a [String],
+        cid: &'a Cid,
+    ) -> Routing<'a, Result<(), StrangerError>>;
     /// What the network counts, by name and meaning.
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)>;
 }
@@ -61,6 +73,29 @@ pub struct Provider {
     pub peer: String,
     /// Where it is, as multiaddrs; may be empty.
     pub addresses: Vec<String>,
+}
+
+/// What others say about who has something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Peers that can be asked; none where the node takes no part in the DHT.
+    pub peers: Option<usize>,
+    /// Ids of those who are said to have it, by others than this node.
+    pub providers: Vec<String>,
+}
+
+/// Why a stranger got no block.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StrangerError {
+    /// No address is one at which peers are asked for blocks.
+    #[error("no address of it is known at which strangers can ask for blocks")]
+    NoAddress,
+    /// None of the addresses was reached.
+    #[error("it was not reached: {0}")]
+    NotReached(String),
+    /// It was reached, and gave no block that is the one asked for.
+    #[error("it was reached, and did not give the block")]
+    NotGiven,
 }
 
 /// A peer that is connected.

@@ -12,6 +12,7 @@ mod login;
 mod name;
 mod peers;
 mod publish;
+mod receipt;
 mod remote;
 mod remote_pin;
 mod session;
@@ -99,6 +100,8 @@ enum Command {
     Whoami,
     /// Upload a file or a whole directory and put it at a path
     Publish(publish::PublishArgs),
+    /// Say on which ways strangers can fetch what is published, and where a way fails
+    Receipt(receipt::ReceiptArgs),
     /// Put one file, or what comes from stdin, at a path
     Put(publish::PutArgs),
     /// Publish what CAR files hold
@@ -171,6 +174,7 @@ impl Command {
             Self::Token(command) => command.run(caller),
             Self::Whoami => login::whoami(caller),
             Self::Publish(args) => args.run(caller),
+            Self::Receipt(args) => args.run(caller),
             Self::Put(args) => args.run(caller),
             Self::Car(command) => command.run(caller),
             Self::Get(args) => args.run(caller),

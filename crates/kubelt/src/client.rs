@@ -18,7 +18,7 @@ use ureq::{Agent, Body, SendBody};
 pub(crate) use calls::{Link, Sending};
 pub(crate) use error::ClientError;
 pub(crate) use node_url::NodeUrl;
-pub(crate) use place::{CorePlace, gateway_path};
+pub(crate) use place::{CorePlace, encode as encode_segment, gateway_path};
 
 use crate::limits::{CONNECT_TIME_MAX, JSON_BYTES_MAX, PROBLEM_BYTES_MAX, SILENCE_TIME_MAX};
 

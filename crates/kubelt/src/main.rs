@@ -20,6 +20,7 @@ mod node_config;
 mod output;
 mod pinning_client;
 mod private_file;
+mod public_door;
 mod routers;
 mod serve;
 mod txt_lookup;

@@ -14,7 +14,7 @@ use kubelt_node::What;
 use kubelt_store::Quota;
 use serde::Deserialize;
 
-use crate::{routers::Router, txt_lookup::DnsServers};
+use crate::{client::NodeUrl, routers::Router, txt_lookup::DnsServers};
 
 /// Where a node listens unless told otherwise.
 pub(crate) const LISTEN: &str = "127.0.0.1:4747";
@@ -37,6 +37,9 @@ pub(crate) struct NodeArgs {
         value_delimiter = ','
     )]
     public_host: Vec<String>,
+    /// The URL under which strangers reach this node, `https://kubelt.example` [default: `https://` and the first public host]
+    #[arg(long, env = "KUBELT_PUBLIC_URL", hide_env_values = true, value_name = "URL")]
+    public_url: Option<NodeUrl>,
     /// Serve nothing that this file denies (compact denylist format); may be given several times
     #[arg(long, env = "KUBELT_DENYLIST", hide_env_values = true, value_name = "FILE", value_delimiter = ',')]
     denylist: Vec<PathBuf>,
@@ -91,6 +94,8 @@ struct File {
     listen: Option<SocketAddr>,
     /// Host names under which people may sign in.
     public_hosts: Vec<String>,
+    /// The URL under which strangers reach this node.
+    public_url: Option<String>,
     /// Files of what the node does not serve.
     denylists: Vec<PathBuf>,
     /// Hosts below which content has origins of its own.
@@ -320,6 +325,8 @@ pub(crate) struct NodeConfig {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) public_hosts: Vec<String>,
+    /// The URL under which strangers reach this node, where that is known.
+    pub(crate) public_url: Option<NodeUrl>,
     pub(crate) denylists: Vec<PathBuf>,
     pub(crate) quota: Quota,
     pub(crate) rates: RateLimits,
@@ -364,6 +371,7 @@ impl NodeConfig {
         let listen = args.listen.or(file.listen);
         let public_hosts = first_given(args.public_host, file.public_hosts);
         check_hosts(&public_hosts)?;
+        let public_url = public_url(args.public_url, file.public_url.as_deref(), &public_hosts)?;
         let gateway = GatewayHosts {
             subdomains: if args.gateway_host.is_empty() {
                 file.gateway_hosts.unwrap_or_else(|| GatewayHosts::default().subdomains)
@@ -391,6 +399,7 @@ impl NodeConfig {
             data_dir,
             listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
             public_hosts,
+            public_url,
             denylists: first_given(args.denylist, file.denylists),
             quota: Quota { ops, op_bytes, blocks, block_bytes },
             rates: RateLimits {
@@ -435,6 +444,21 @@ impl DnsFile {
 /// The flags' values, or those of the file where there is no flag.
 fn first_given<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
     if flags.is_empty() { file } else { flags }
+}
+
+/// Where strangers come in; proxies that end TLS have the port of https.
+fn public_url(
+    flag: Option<NodeUrl>,
+    file: Option<&str>,
+    hosts: &[String],
+) -> anyhow::Result<Option<NodeUrl>> {
+    if flag.is_some() {
+        return Ok(flag);
+    }
+    match file {
+        Some(url) => Ok(Some(url.parse().context("`public_url` of the settings is refused")?)),
+        None => Ok(hosts.first().and_then(|host| format!("https://{host}").parse().ok())),
+    }
 }
 
 fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {

@@ -126,26 +126,34 @@ pub(crate) struct AllOf {
     pub(crate) routers: Vec<Router>,
 }
 
+impl AllOf {
+    /// The best of what the network finds and what the routers answer.
+    async fn best_of(&self, name: &Name, in_network: Routing<'_, Option<Record>>) -> Option<Record> {
+        let mut asking = tokio::task::JoinSet::new();
+        for router in &self.routers {
+            let (router, name) = (router.clone(), *name);
+            asking.spawn_blocking(move || router.record(&name));
+        }
+        let mut best = in_network.await;
+        while let Some(found) = asking.join_next().await {
+            // An unchecked one must not push out a checked one: it is checked here, too.
+            let found = found.ok().flatten().filter(|record| record.validate(name, now()).is_ok());
+            let is_better = |record: &Record| best.as_ref().is_none_or(|best| record.compare(best).is_gt());
+            if let Some(found) = found.filter(is_better) {
+                best = Some(found);
+            }
+        }
+        best
+    }
+}
+
 impl RecordRouting for AllOf {
     fn find_record<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
-        Box::pin(async move {
-            let mut asking = tokio::task::JoinSet::new();
-            for router in &self.routers {
-                let (router, name) = (router.clone(), *name);
-                asking.spawn_blocking(move || router.record(&name));
-            }
-            let mut best = self.network.find_record(name).await;
-            while let Some(found) = asking.join_next().await {
-                // An unchecked one must not push out a checked one: it is checked here, too.
-                let found = found.ok().flatten().filter(|record| record.validate(name, now()).is_ok());
-                let is_better =
-                    |record: &Record| best.as_ref().is_none_or(|best| record.compare(best).is_gt());
-                if let Some(found) = found.filter(is_better) {
-                    best = Some(found);
-                }
-            }
-            best
-        })
+        Box::pin(self.best_of(name, self.network.find_record(name)))
+    }
+
+    fn find_record_elsewhere<'a>(&'a self, name: &'a Name) -> Routing<'a, Option<Record>> {
+        Box::pin(self.best_of(name, self.network.find_record_elsewhere(name)))
     }
 
     fn put_record<'a>(&'a self, name: &'a Name, record: Record) -> Routing<'a, Result<usize, RoutingError>> {

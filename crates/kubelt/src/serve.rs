@@ -16,6 +16,7 @@ use tokio::{
 use crate::gateways::HttpGateways;
 pub(crate) use crate::node_config::NodeArgs;
 use crate::pinning_client::HttpPinning;
+use crate::public_door::HttpDoor;
 use crate::routers::{AllOf, Router};
 use crate::{
     denylists::DenylistFiles,
@@ -53,6 +54,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         node.dnslinks.look_up_by(Arc::new(DnsLookup::new(servers)));
     }
     node.remote_pins.deliver_by(Arc::new(HttpPinning::new(config.pinning_allow_local)));
+    if let Some(url) = config.public_url {
+        node.receipts.come_in_by(Arc::new(HttpDoor::new(url)));
+    }
     let http = HttpConfig {
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,

@@ -109,19 +109,30 @@ impl Exposure {
     /// Whether strangers may reach `path`, if it is public, through `exit`: the rule of the longest path at or
     /// above it that says anything of this exit decides.
     pub fn is_open(&self, path: &MapPath, exit: Exit) -> bool {
-        if self.overflowed {
-            return false;
+        !self.overflowed && self.deciding(path, exit).is_none_or(|(_, open)| open)
+    }
+
+    /// The rule that closes `exit` to strangers for `path`: where it stands in the map.
+    pub fn closed_by(&self, path: &MapPath, exit: Exit) -> Option<String> {
+        match self.deciding(path, exit) {
+            Some((below, false)) if !below.is_empty() => Some(format!("{EXPOSURE}/{below}")),
+            Some((_, false)) => Some(EXPOSURE.to_owned()),
+            _ => self.overflowed.then(|| EXPOSURE.to_owned()),
         }
+    }
+
+    /// The rule that decides, by its path below `content/`, and what it says.
+    fn deciding<'a>(&self, path: &'a MapPath, exit: Exit) -> Option<(&'a str, bool)> {
         if self.rules.is_empty() {
-            return true;
+            return None;
         }
         let mut below = path.below("content").unwrap_or_default();
         loop {
             if let Some(open) = self.rules.get(below).and_then(|rule| rule.get(exit)) {
-                return open;
+                return Some((below, open));
             }
             if below.is_empty() {
-                return true;
+                return None;
             }
             below = below.rsplit_once('/').map_or("", |(above, _last)| above);
         }

@@ -18,6 +18,7 @@ mod naming_own;
 mod network;
 mod pins;
 mod privacy;
+mod receipts;
 mod routes;
 mod settings;
 mod sign_in;

@@ -14,8 +14,8 @@ use kubelt_content::{
     ipns::{Generations, Name, NewRecord, Record, SecretKey},
 };
 use kubelt_node::{
-    ConnectedPeer, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError, What,
-    worker::Step,
+    ConnectedPeer, Heard, PeerNetwork, Provider, ProviderRouting, RecordRouting, Routing, RoutingError,
+    StrangerError, What, worker::Step,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -63,6 +63,18 @@ impl PeerNetwork for OnePeer {
     fn find_peer<'a>(&'a self, peer: &'a str) -> Routing<'a, Option<Provider>> {
         let found = Provider { peer: peer.to_owned(), addresses: vec!["/ip4/192.0.2.2/tcp/1".to_owned()] };
         Box::pin(async { (found.peer == KNOWN).then_some(found) })
+    }
+
+    fn heard_of<'a>(&'a self, _cid: &'a Cid) -> Routing<'a, Heard> {
+        Box::pin(async { Heard { peers: Some(1), providers: Vec::new() } })
+    }
+
+    fn ask_as_stranger<'a>(
+        &'a self,
+        _addresses: &'a [String],
+        _cid: &'a Cid,
+    ) -> Routing<'a, Result<(), StrangerError>> {
+        Box::pin(async { Err(StrangerError::NotGiven) })
     }
 
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {

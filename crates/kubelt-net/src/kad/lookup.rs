@@ -11,7 +11,7 @@ use libp2p::{
     core::Endpoint,
     kad::{
         Behaviour, GetClosestPeersError, GetProvidersOk, GetRecordOk, PeerInfo, PeerRecord, PutRecordError,
-        QueryId, QueryResult, Quorum, Record, RecordKey,
+        QueryId, QueryResult, QueryStats, Quorum, Record, RecordKey,
     },
     swarm::{ConnectionId, NetworkBehaviour as _},
 };
@@ -40,13 +40,22 @@ pub struct FoundProvider {
 #[derive(Debug)]
 pub(crate) enum Ask {
     /// Who provides what has this multihash.
-    Providers { key: Vec<u8>, found: mpsc::Sender<FoundProvider> },
+    Providers { key: Vec<u8>, from: Heed, found: mpsc::Sender<FoundProvider> },
     /// The best record of a name.
-    Record { name: Name, answer: oneshot::Sender<Option<IpnsRecord>> },
+    Record { name: Name, from: Heed, answer: oneshot::Sender<Option<IpnsRecord>> },
     /// Puts a record to the peers closest to its name; answers how many took it.
     Put { name: Name, record: Box<IpnsRecord>, answer: oneshot::Sender<Result<usize, PutError>> },
     /// The peers closest to a key.
     Closest { key: Vec<u8>, answer: oneshot::Sender<Vec<PeerInfo>> },
+}
+
+/// Whose word counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heed {
+    /// What this node keeps as a part of the DHT, too.
+    Anybody,
+    /// What other peers answer alone.
+    Others,
 }
 
 /// Why a record did not reach the DHT.
@@ -91,11 +100,13 @@ pub(crate) struct Dht {
 #[derive(Debug)]
 enum Walk {
     Providers {
+        from: Heed,
         found: mpsc::Sender<FoundProvider>,
         seen: HashSet<PeerId>,
     },
     Record {
         name: Name,
+        from: Heed,
         search: Search,
         answer: oneshot::Sender<Option<IpnsRecord>>,
     },
@@ -140,14 +151,15 @@ impl Dht {
         }
         self.begun += 1;
         let (id, walk) = match ask {
-            Ask::Providers { key, found } => {
-                (kad.get_providers(RecordKey::from(key)), Walk::Providers { found, seen: HashSet::new() })
+            Ask::Providers { key, from, found } => {
+                let walk = Walk::Providers { from, found, seen: HashSet::new() };
+                (kad.get_providers(RecordKey::from(key)), walk)
             }
-            Ask::Record { name, answer } => {
+            Ask::Record { name, from, answer } => {
                 let until = Instant::now() + RECORD_TIMEOUT;
                 let search = Search { until, valid: 0, best: None, gave: Vec::new() };
                 let id = kad.get_record(RecordKey::from(name.routing_key()));
-                (id, Walk::Record { name, search, answer })
+                (id, Walk::Record { name, from, search, answer })
             }
             Ask::Put { name, record, answer } => {
                 let key = name.routing_key();
@@ -179,6 +191,7 @@ impl Dht {
         &mut self,
         id: QueryId,
         result: QueryResult,
+        stats: &QueryStats,
         is_last: bool,
         kad: &mut Behaviour<Records>,
     ) -> Blamed {
@@ -186,9 +199,13 @@ impl Dht {
         let mut is_enough = is_last;
         match (self.walks.get_mut(&id), result) {
             (
-                Some(Walk::Providers { found, seen }),
+                Some(Walk::Providers { from, found, seen }),
                 QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
             ) => {
+                // What this node keeps itself is told before anybody was asked.
+                if *from == Heed::Others && stats.num_requests() == 0 {
+                    return blamed;
+                }
                 for peer in providers.into_iter().filter(|peer| seen.insert(*peer)) {
                     let mut addresses = addresses_of(peer, kad);
                     // In the public DHT nobody makes this node dial into its own network.
@@ -197,9 +214,13 @@ impl Dht {
                 }
             }
             (
-                Some(Walk::Record { name, search, .. }),
+                Some(Walk::Record { name, from, search, .. }),
                 QueryResult::GetRecord(Ok(GetRecordOk::FoundRecord(found))),
             ) => {
+                // The same of records: who gave it is not said then.
+                if *from == Heed::Others && found.peer.is_none() {
+                    return blamed;
+                }
                 let forger = search.heard(name, &found);
                 blamed.extend(forger.map(|peer| (peer, Offence::ForgedRecord)));
                 is_enough |= search.valid >= RECORD_QUORUM;
@@ -262,7 +283,7 @@ impl Dht {
         if let Some(mut query) = kad.query_mut(&id) {
             query.finish();
         }
-        let Some(Walk::Record { name, search, answer }) = self.walks.remove(&id) else { return };
+        let Some(Walk::Record { name, search, answer, .. }) = self.walks.remove(&id) else { return };
         if let Some(best) = &search.best {
             let behind =
                 search.gave.iter().filter(|(_, gave)| gave.compare(best).is_lt()).map(|(peer, _)| *peer);

@@ -11,7 +11,7 @@ use kubelt_core::{
 };
 
 use super::{
-    Content, ContentError, Entry, File, Found, Reached, content_path, openings::Opening,
+    Content, ContentError, Entry, File, Found, OwnEntry, Reached, content_path, openings::Opening,
     upload::UNKNOWN_MEDIA_TYPE,
 };
 use crate::{
@@ -79,6 +79,45 @@ impl Content {
                 }
                 Err(error) => match ContentError::reading(error) {
                     ContentError::NotFound => {}
+                    other => return Err(other),
+                },
+            }
+        }
+        Err(ContentError::NotFound)
+    }
+
+    /// What stands at `segments` in a core, for one of its own people: the longest entry that leads there, whoever may
+    /// see it.
+    ///
+    /// # Errors
+    /// [`ContentError::NotFound`] alike for what is missing and for what the reader may not see as one of them.
+    pub(crate) async fn own_entry(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        segments: &[String],
+    ) -> Result<OwnEntry, ContentError> {
+        for taken in (1..=segments.len()).rev() {
+            let (head, rest) = segments.split_at(taken);
+            let path = content_path(head)?;
+            let Some(named) = named(&self.store, core, &path)? else { continue };
+            if self.access.sees_within(reader, core, &path, named.visibility).await?.is_none() {
+                continue;
+            }
+            let within = if named.partial { Within::partial(*core) } else { Within::WHOLE };
+            let denied =
+                |cid| self.permit(&named.root, rest).is_err() || self.denylists.now().denies_cid(cid);
+            match follow(&self.blocks(within), &named.root, rest) {
+                Ok(way) if way.remainder == 0 => {
+                    let is_denied = denied(&way.end);
+                    return Ok(OwnEntry { path, named, cid: way.end, is_denied });
+                }
+                Ok(_) => {}
+                Err(error) => match ContentError::reading(error) {
+                    ContentError::NotFound => {}
+                    ContentError::Denied => {
+                        return Ok(OwnEntry { path, named, cid: named.root, is_denied: true });
+                    }
                     other => return Err(other),
                 },
             }

@@ -268,6 +268,16 @@ impl Ipns {
         Ok(Target::Directory { root: built.root, blocks: built.blocks, partial })
     }
 
+    /// What follows the core's name on the way to `segments` of its content; none where the name leads elsewhere.
+    pub(crate) fn behind(
+        &self,
+        core: &CoreId,
+        segments: &[String],
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let base = self.setting(core)?.unwrap_or_default();
+        Ok(segments.strip_prefix(base.as_slice()).map(<[String]>::to_vec))
+    }
+
     /// The path that the core's setting names; none where it has none, or one that cannot be read.
     fn setting(&self, core: &CoreId) -> Result<Option<Vec<String>>, StoreError> {
         let path = MapPath::new(SETTING).expect("a constant path");

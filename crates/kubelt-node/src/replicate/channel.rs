@@ -55,6 +55,13 @@ pub struct Exchanged {
     pub incomplete_there: u64,
 }
 
+impl Exchanged {
+    /// Whether the peer has all of the core that is here.
+    pub fn is_all_there(&self) -> bool {
+        self.settled && self.equal && self.incomplete_there == 0
+    }
+}
+
 /// A core on a connection.
 struct Channel {
     replication: Replication,

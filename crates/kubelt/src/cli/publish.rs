@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kubelt_api::{ContentReceipt, Visibility};
+use kubelt_api::{ContentReceipt, Receipt, Visibility};
 use kubelt_content::unixfs::Profile;
 use serde::Serialize;
 
 use super::caller::Caller;
+use super::receipt;
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, Link, Sending, gateway_path};
 use crate::output::{bytes_text, count_text, rate_text};
@@ -29,6 +30,9 @@ pub(super) struct PublishArgs {
     /// How files are cut into blocks: unixfs-v1-2025, unixfs-v1-legacy or unixfs-v0-2015
     #[arg(long, value_name = "NAME", default_value = Profile::V1_2025.name())]
     profile: Profile,
+    /// Do not try at the end on which ways strangers can fetch it
+    #[arg(long)]
+    no_receipt: bool,
     /// Leave out files and directories whose names begin with a dot
     #[arg(long)]
     no_hidden: bool,
@@ -79,6 +83,9 @@ struct Published {
     blocks_known: u64,
     bytes_sent: u64,
     milliseconds: u64,
+    /// On which ways strangers can fetch it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reach: Option<Receipt>,
 }
 
 impl VisibilityArgs {
@@ -95,9 +102,11 @@ impl PublishArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         let hidden = if self.no_hidden { Hidden::LeftOut } else { Hidden::Taken };
         let tree = Tree::scan(&self.source, hidden)?;
-        let Self { source, to, visibility, profile, .. } = self;
-        let visibility = visibility.get();
-        Publishing { source: &source, to: &to, visibility, profile, media_type: None }.run(caller, &tree)
+        let Self { source, to, visibility, profile, no_receipt, .. } = self;
+        let (visibility, is_tried) = (visibility.get(), !no_receipt);
+        let publishing =
+            Publishing { source: &source, to: &to, visibility, profile, media_type: None, is_tried };
+        publishing.run(caller, &tree)
     }
 }
 
@@ -114,7 +123,8 @@ impl PutArgs {
         let Self { to, source, visibility, media_type } = &self;
         let (visibility, media_type) = (visibility.get(), media_type.as_deref());
         let profile = Profile::V1_2025;
-        Publishing { source, to, visibility, profile, media_type }.run(caller, &tree)
+        let is_tried = false;
+        Publishing { source, to, visibility, profile, media_type, is_tried }.run(caller, &tree)
     }
 
     /// What comes from a pipe cannot be read again, so it goes in one stream.
@@ -145,11 +155,13 @@ struct Publishing<'a> {
     visibility: Visibility,
     profile: Profile,
     media_type: Option<&'a str>,
+    /// Whether it is tried at the end on which ways strangers can fetch it.
+    is_tried: bool,
 }
 
 impl Publishing<'_> {
     fn run(self, caller: &Caller, tree: &Tree) -> Result<()> {
-        let Self { source, to, visibility, profile, media_type } = self;
+        let Self { source, to, visibility, profile, media_type, is_tried } = self;
         let path = path_for(to, (!tree.is_directory()).then_some(source))?;
         let (client, core) = caller.reach(to)?;
         // A session that is of no use should show before anything is sent.
@@ -169,8 +181,21 @@ impl Publishing<'_> {
             },
         )?;
         let time = started.elapsed();
-        let published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);
-        caller.out.result(&published, || published.in_words(time))?;
+        let mut published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);
+        let is_tried = is_tried && visibility == Visibility::Public;
+        if !caller.out.is_json() {
+            caller.out.result(&published, || published.in_words(time))?;
+        }
+        if is_tried {
+            // It is published in any case.
+            match receipt::watch(caller, &client, &core, &path) {
+                Ok(receipt) => published.reach = Some(receipt),
+                Err(error) => caller.out.remark(&format!("there is no receipt: {error:#}")),
+            }
+        }
+        if caller.out.is_json() {
+            caller.out.result(&published, String::new)?;
+        }
         Ok(())
     }
 }
@@ -199,6 +224,7 @@ impl Published {
             blocks_known: uploaded.blocks_known,
             bytes_sent: uploaded.bytes_sent,
             milliseconds: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            reach: None,
         }
     }
 

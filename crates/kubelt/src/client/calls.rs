@@ -1,13 +1,13 @@
 //! One method for each route that the command line uses.
 
-use std::io::Read;
+use std::io::{self, BufRead as _, BufReader, Read};
 
 use kubelt_api::{
     CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentRemoved, ContentVersions,
     CoreImport, CoreUsage, CoreView, EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt,
-    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, RemoteList, RemotePinList,
-    RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList, SessionRequest, StateEntry,
-    StatePage, Visibility,
+    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList,
+    SessionRequest, StateEntry, StatePage, Visibility, WayView,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -15,7 +15,7 @@ use ureq::http::{Method, header, request};
 
 use super::place::encode_query;
 use super::{Client, ClientError, CorePlace, Download, Watched};
-use crate::limits::PAGE_ENTRIES_MAX;
+use crate::limits::{JSON_BYTES_MAX, PAGE_ENTRIES_MAX};
 
 /// Long bodies are sent once the node wants them: a refusal should be heard before a gigabyte is on its way.
 const FIRST_ASK: &str = "100-continue";
@@ -184,6 +184,35 @@ impl Client {
     pub(crate) fn clear_state(&self, core: &CorePlace, path: &str) -> Result<OpReceipt, ClientError> {
         let response = self.send(self.request(Method::DELETE, &core.state(path)), SendBody::none())?;
         self.read_json(response)
+    }
+
+    /// Whether strangers can fetch what stands at a path.
+    pub(crate) fn receipt(&self, core: &CorePlace, path: &str) -> Result<Receipt, ClientError> {
+        self.get_json(&core.receipts(path))
+    }
+
+    /// The same, first what it is about, then each way as soon as it was tried.
+    pub(crate) fn receipt_in_lines(
+        &self,
+        core: &CorePlace,
+        path: &str,
+    ) -> Result<(ReceiptOf, impl Iterator<Item = Result<WayView, ClientError>>), ClientError> {
+        let request = self.request(Method::GET, &core.receipts(path));
+        let request = request.header(header::ACCEPT, "application/x-ndjson");
+        let body = self.send(request, SendBody::none())?.into_body().into_reader();
+        let mut lines = BufReader::new(body.take(JSON_BYTES_MAX)).lines();
+        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            let source = io::Error::other(error);
+            ClientError::Unreadable { node: self.node.clone(), source: Box::new(source.into()) }
+        };
+        let first =
+            lines.next().unwrap_or_else(|| Ok(String::new())).map_err(|error| unreadable(error.into()))?;
+        let of = serde_json::from_str(&first).map_err(|error| unreadable(error.into()))?;
+        let read = move |line: io::Result<String>| {
+            serde_json::from_str(&line.map_err(|error| unreadable(error.into()))?)
+                .map_err(|error| unreadable(error.into()))
+        };
+        Ok((of, lines.map(read)))
     }
 
     /// The other nodes that hold a core.

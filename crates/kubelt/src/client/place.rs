@@ -60,6 +60,11 @@ impl CorePlace {
         self.api(&format!("state/{}", encode(path)))
     }
 
+    /// The route of receipts.
+    pub(super) fn receipts(&self, path: &str) -> String {
+        self.api(&format!("receipts/{}", encode(path)))
+    }
+
     /// Where readers find what is published at `path`.
     pub(crate) fn published(&self, path: &str) -> String {
         if path.is_empty() { self.0.clone() } else { format!("{}/{}", self.0, encode(path)) }
@@ -83,7 +88,7 @@ pub(super) fn encode_query(value: &str) -> impl fmt::Display {
     utf8_percent_encode(value, QUERY)
 }
 
-fn encode(path: &str) -> String {
+pub(crate) fn encode(path: &str) -> String {
     const PATH: &AsciiSet = &SEGMENT.remove(b'/');
     utf8_percent_encode(path, PATH).to_string()
 }

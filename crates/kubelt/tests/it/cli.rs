@@ -66,6 +66,11 @@ impl Node {
         self.announced["replicate_addresses"][0].as_str().expect("it listens for others").to_owned()
     }
 
+    /// Where peers reach this one.
+    pub(crate) fn peer_address(&self) -> String {
+        self.announced["peer_addresses"][0].as_str().expect("it listens for peers").to_owned()
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }

@@ -5,6 +5,7 @@ mod cli;
 mod faults;
 mod network;
 mod proxy;
+mod receipts;
 mod resume;
 mod transcript;
 mod two_nodes;
