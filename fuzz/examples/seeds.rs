@@ -57,6 +57,7 @@ fn main() {
         ("contract", format!("eip155:10:{account}")),
         ("key", SessionKey::from_seed([1; 32]).public().to_string()),
         ("ability", "put content/site/**".to_owned()),
+        ("hosts", format!("core={} host=/dns/a.example/tcp/4749/tls", core_of_nobody())),
     ] {
         write("log_text", name, text.as_bytes());
     }

@@ -31,7 +31,7 @@ pub use pins::{
 };
 pub use problem::{Code, Problem};
 pub use receipts::{Receipt, ReceiptOf, WayView};
-pub use remotes::{RemoteList, RemoteRequest, RemoteView};
+pub use remotes::{CopiesView, RemoteList, RemoteRequest, RemoteView};
 pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
     SessionRequest, SessionView,

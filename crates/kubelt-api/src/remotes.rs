@@ -7,12 +7,17 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteRequest {
-    /// Where the other node is, as it prints it itself.
+    /// Where the other node is, as it prints it itself; or a DNS name whose TXT records at `_kubelt.NAME` name it, or `dht`
+    /// to ask the DHT who has the core.
     #[schema(example = "/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3KooW…")]
     pub address: String,
     /// Whether to name both nodes as hosts in the core's map, so that they go on without this session.
     #[serde(default = "yes")]
     pub hosts: bool,
+    /// Whether to name the other node as a spare host instead, which gets the core when copies are missing. Nothing is
+    /// exchanged then.
+    #[serde(default)]
+    pub spare: bool,
 }
 
 const fn yes() -> bool {
@@ -24,6 +29,20 @@ const fn yes() -> bool {
 pub struct RemoteList {
     /// Each of them.
     pub remotes: Vec<RemoteView>,
+    /// How many nodes hold all of the core.
+    pub copies: CopiesView,
+}
+
+/// How many nodes hold all of a core, and how many are to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CopiesView {
+    /// How many its map asks for (`config/copies`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<u16>,
+    /// How many there are, this node among them where it has all content itself.
+    pub held: u16,
+    /// Whether there are fewer than wanted.
+    pub under_replicated: bool,
 }
 
 /// Another node, and how far the core is with it.
@@ -37,6 +56,15 @@ pub struct RemoteView {
     pub addresses: Vec<String>,
     /// Whether the core's map names it as a host.
     pub host: bool,
+    /// Whether that names it as spare.
+    #[serde(default)]
+    pub spare: bool,
+    /// How much of the core it holds: `whole`, `behind`, `left` (it had all when it was connected, a moment ago), `away`
+    /// or `spare` (not needed).
+    pub holding: String,
+    /// For how long it has not had everything, in milliseconds, where it ever had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ms: Option<u64>,
     /// Whether somebody added it on this node.
     pub added: bool,
     /// Whether it is connected.

@@ -96,6 +96,12 @@ pub const CID_BYTES_MAX: usize = 160;
 pub const BLOCK_FRAME_BYTES_MAX: usize = 2 * 1_024 * 1_024 + CID_BYTES_MAX;
 /// How far the date of a proof may lie from the clock of who checks it.
 pub const PROOF_AGE_MS_MAX: u64 = 5 * 60 * 1_000;
+/// Copies that a core can ask for.
+pub const COPIES_MAX: u16 = 64;
+/// TXT records of a DNS name that are read for the hosts of a core.
+pub const HOST_RECORDS_READ_MAX: usize = 64;
+/// Hosts that they can name.
+pub const HOST_RECORDS_MAX: usize = 16;
 /// Addresses of one host in a core's map.
 pub const HOST_ADDRESSES_MAX: usize = 16;
 /// Longest of them, in bytes.

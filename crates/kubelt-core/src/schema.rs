@@ -7,6 +7,7 @@
 //! | `config/exposure`, `config/exposure/<path>` | [`ExposureRule`] |
 //! | `config/announce` | [`Announce`] |
 //! | `config/hosts/<name>` | [`Host`] |
+//! | `config/copies` | [`Copies`] |
 //! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
 //! | `cores/<name>` | [`ChildCore`] |
@@ -30,6 +31,7 @@ use crate::{
 
 mod announce;
 mod content;
+mod copies;
 mod exposure;
 mod fields;
 mod host;
@@ -38,6 +40,7 @@ mod settings;
 
 pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
+pub use copies::{COPIES, Copies};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
 pub use host::{HOSTS, Host};
@@ -154,6 +157,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         }
         "config" if path.as_str() == ANNOUNCE => {
             Announce::from_ipld(value)?;
+        }
+        "config" if path.as_str() == COPIES => {
+            Copies::from_ipld(value)?;
         }
         "config" if Host::is_host_path(path) => {
             Host::read(path, value)?;

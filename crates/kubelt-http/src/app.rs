@@ -75,7 +75,7 @@ struct Inner {
 /// The edge of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
-    let metrics = Metrics::new(node.status.clone(), node.peers.clone());
+    let metrics = Metrics::new(node.status.clone(), node.peers.clone(), node.remotes.clone());
     let sessions =
         SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
     let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
@@ -105,6 +105,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         identity: node.identity.clone(),
         remote_pins: node.remote_pins.clone(),
         remotes: node.remotes.clone(),
+        finder: node.finder.clone(),
         receipts: node.receipts.clone(),
         rates: rates.clone(),
     };

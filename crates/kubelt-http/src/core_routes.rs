@@ -15,7 +15,8 @@ use axum::{
 use kubelt_api::Code;
 use kubelt_core::CoreId;
 use kubelt_node::{
-    Content, Cores, Exchange, Identity, Ipns, Pins, Reader, Receipts, RemotePins, Remotes, Sessions,
+    Content, Cores, Exchange, HostFinder, Identity, Ipns, Pins, Reader, Receipts, RemotePins, Remotes,
+    Sessions,
 };
 
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) identity: Identity,
     pub(crate) remote_pins: RemotePins,
     pub(crate) remotes: Remotes,
+    pub(crate) finder: HostFinder,
     pub(crate) receipts: Receipts,
     pub(crate) rates: Rates,
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_node::{Peers, Status, worker::WorkerState};
+use kubelt_node::{Peers, Remotes, Status, worker::WorkerState};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -35,6 +35,7 @@ struct Inner {
     seconds: Histogram,
     status: Status,
     peers: Peers,
+    remotes: Remotes,
     of_peers: Mutex<HashMap<&'static str, Gauge>>,
     cores: Gauge,
     blocks: Gauge,
@@ -52,7 +53,7 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(status: Status, peers: Peers) -> Self {
+    pub(crate) fn new(status: Status, peers: Peers, remotes: Remotes) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
         let seconds = Histogram::new([
@@ -100,6 +101,7 @@ impl Metrics {
             seconds,
             status,
             peers,
+            remotes,
             of_peers: Mutex::default(),
         };
         Self(Arc::new(inner))
@@ -119,11 +121,11 @@ impl Metrics {
         self.0.kept.inc();
     }
 
-    /// Figures of the network, which is there only once it has begun.
+    /// Figures of replication, and of the network, which is there only once it has begun.
     fn set_of_peers(&self) {
-        let Some(network) = self.0.peers.network() else { return };
         let mut of_peers = self.0.of_peers.lock();
-        for (name, help, value) in network.figures() {
+        let network = self.0.peers.network().map(|network| network.figures()).unwrap_or_default();
+        for (name, help, value) in self.0.remotes.figures().into_iter().chain(network) {
             let gauge = of_peers.entry(name).or_insert_with(|| {
                 let gauge = Gauge::default();
                 self.0.registry.lock().register(name, help, gauge.clone());

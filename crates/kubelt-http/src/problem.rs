@@ -280,6 +280,7 @@ impl From<RemoteNodeError> for ApiError {
             RemoteNodeError::Address(_) | RemoteNodeError::Own => {
                 Self::new(Code::BadRequest, error.to_string())
             }
+            RemoteNodeError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
             RemoteNodeError::TooMany => Self::new(Code::Conflict, error.to_string()),
             RemoteNodeError::Alone => Self::new(Code::Unavailable, error.to_string()),
             RemoteNodeError::Failed(_) => Self::new(Code::Unreachable, error.to_string()),

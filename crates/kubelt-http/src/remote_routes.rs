@@ -6,9 +6,9 @@ use axum::{
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use kubelt_api::{Code, RemoteList, RemoteRequest, RemoteView};
+use kubelt_api::{Code, CopiesView, RemoteList, RemoteRequest, RemoteView};
 use kubelt_core::PublicKey;
-use kubelt_node::{NodeAddress, Remote, RemoteNodeError, peer_id, peer_key};
+use kubelt_node::{CopiesHeld, Place, Remote, RemoteNodeError, RemotesOfCore, peer_id, peer_key};
 
 use crate::{
     core_routes::{CoreRequest, CoreRoutes},
@@ -32,13 +32,22 @@ pub(crate) async fn serve(
     }
     match (request.method.clone(), request.path.as_slice()) {
         (Method::GET, []) => {
-            let remotes = remotes.list(&session, &core).await?.into_iter().map(view).collect();
-            Ok(Json(RemoteList { remotes }).into_response())
+            let RemotesOfCore { remotes, copies } = remotes.list(&session, &core).await?;
+            let (remotes, missing) = (remotes.into_iter().map(view).collect(), copies.missing());
+            let CopiesHeld { wanted, held } = copies;
+            let copies = CopiesView { wanted, held, under_replicated: missing > 0 };
+            Ok(Json(RemoteList { remotes, copies }).into_response())
         }
         (Method::POST, []) => {
-            let RemoteRequest { address, hosts } = json::read(body, ANONYMOUS_JSON_BYTES_MAX).await?;
-            let address: NodeAddress = address.parse().map_err(RemoteNodeError::from)?;
-            let added = remotes.add(&session, core, address, hosts).await?;
+            let RemoteRequest { address, hosts, spare } = json::read(body, ANONYMOUS_JSON_BYTES_MAX).await?;
+            let place: Place = address.parse().map_err(RemoteNodeError::from)?;
+            let added = match (spare, place) {
+                (true, Place::Address(address)) => remotes.add_spare(&session, core, address).await?,
+                (true, _) => {
+                    return Err(ApiError::new(Code::BadRequest, "a spare host is named by its address"));
+                }
+                (false, place) => routes.finder.add(&session, core, place, hosts).await?,
+            };
             Ok((StatusCode::CREATED, Json(view(added))).into_response())
         }
         (Method::DELETE, [peer]) => {
@@ -59,12 +68,15 @@ fn read_peer(text: &str) -> Result<PublicKey, ApiError> {
 }
 
 fn view(remote: Remote) -> RemoteView {
-    let Remote { peer, addresses, host, added, connected, exchanged, error } = remote;
+    let Remote { peer, addresses, host, spare, holding, lag_ms, added, connected, exchanged, error } = remote;
     RemoteView {
         peer: peer_id(&peer).unwrap_or_default(),
         key: peer.to_string(),
         addresses,
         host,
+        spare,
+        holding: holding.as_str().to_owned(),
+        lag_ms,
         added,
         connected,
         settled: connected && exchanged.settled,

@@ -3,6 +3,8 @@
 //! The node's own map comes first: for tests, and for places without a DNS. What is not in it is looked up
 //! through the port [`TxtLookup`], if the node has one, and the answer is kept as long as its TTL says, within
 //! bounds; that there is none is kept, too.
+//!
+//! The same map and the same port tell of hosts of cores, at `_kubelt.NAME` ([`DnsLinks::hosts`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use kubelt_core::HostRecord;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
@@ -21,6 +24,9 @@ use crate::{
     limits::{DNSLINK_TTL_MAX, DNSLINK_TTL_MIN, DNSLINK_TTL_NONE, DNSLINKS_CACHED_MAX, LOOKUPS_MAX},
     resolve::{ContentPath, ContentPathError, ResolveError},
 };
+
+/// Where a name tells of hosts of a core.
+const HOSTS_LABEL: &str = "_kubelt.";
 
 /// The TXT records of a DNS name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +54,9 @@ pub enum BadLink {
     /// Not a DNS name.
     #[error("`{0}` is no DNS name")]
     Name(String),
+    /// No hosts of a core.
+    #[error("`{0}` names neither a core nor hosts; write `core=bafy… host=/dns/…/p2p/12D3…`")]
+    Hosts(String),
     /// Not a content path.
     #[error("the DNSLink of `{name}` is no content path")]
     Path {
@@ -83,6 +92,8 @@ pub struct DnsLinks(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     map: RwLock<BTreeMap<String, String>>,
+    /// What is known of hosts without asking, by the name behind `_kubelt.`.
+    hosts: RwLock<BTreeMap<String, HostRecord>>,
     lookup: RwLock<Option<Arc<dyn TxtLookup>>>,
     clock: Arc<dyn Clock>,
     cache: Mutex<HashMap<String, Cached>>,
@@ -102,19 +113,27 @@ impl DnsLinks {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let looking = Semaphore::new(LOOKUPS_MAX);
         let (map, lookup, cache) = (RwLock::default(), RwLock::default(), Mutex::default());
-        Self(Arc::new(Inner { map, lookup, clock, cache, looking }))
+        Self(Arc::new(Inner { map, hosts: RwLock::default(), lookup, clock, cache, looking }))
     }
 
-    /// Gives DNS names a content path each, whatever the DNS says.
+    /// Gives DNS names a content path each, and names below `_kubelt.` hosts of a core, whatever the DNS says.
     ///
     /// # Errors
     /// The first name that is no DNS name, or the error of its path.
     pub fn set(&self, map: BTreeMap<String, String>) -> Result<(), BadLink> {
-        let mut checked = BTreeMap::new();
+        let (mut checked, mut hosts) = (BTreeMap::new(), BTreeMap::new());
         for (name, path) in map {
             let lower = name.to_ascii_lowercase();
             if !is_dns_name(&lower) {
                 return Err(BadLink::Name(name));
+            }
+            if let Some(of) = lower.strip_prefix(HOSTS_LABEL) {
+                let record = HostRecord::read([path.as_bytes()]);
+                if record.is_empty() {
+                    return Err(BadLink::Hosts(name));
+                }
+                hosts.insert(of.to_owned(), record);
+                continue;
             }
             if let Err(source) = ContentPath::parse(&path) {
                 return Err(BadLink::Path { name, source });
@@ -122,6 +141,7 @@ impl DnsLinks {
             checked.insert(lower, path);
         }
         *self.0.map.write() = checked;
+        *self.0.hosts.write() = hosts;
         Ok(())
     }
 
@@ -160,6 +180,19 @@ impl DnsLinks {
             Some(path) => Ok(Link { path, ttl: Some(left) }),
             None => Err(ResolveError::NoLink(name.to_owned())),
         }
+    }
+
+    /// What the DNS says of hosts at `_kubelt.{name}`, for a name in lower case.
+    pub(crate) async fn hosts(&self, name: &str) -> Result<HostRecord, ResolveError> {
+        if let Some(record) = self.0.hosts.read().get(name) {
+            return Ok(record.clone());
+        }
+        let lookup = self.0.lookup.read().clone();
+        let Some(lookup) = lookup else { return Err(ResolveError::NoLookup(format!("{HOSTS_LABEL}{name}"))) };
+        let _turn = self.0.looking.acquire().await.expect("the semaphore is never closed");
+        let answer = lookup.txt(&format!("{HOSTS_LABEL}{name}")).await;
+        let answer = answer.map_err(|source| ResolveError::Lookup { name: name.to_owned(), source })?;
+        Ok(HostRecord::read(answer.records.iter().map(Vec::as_slice)))
     }
 
     /// Asks at `_dnslink.{name}`, and only where nothing is there at the name itself.

@@ -75,7 +75,8 @@ pub use remote_pins::{
     RemotePins, RemoteService,
 };
 pub use remotes::{
-    AddressError, DialError, Dialer, Dialling, NodeAddress, PeerStream, Remote, RemoteNodeError, Remotes,
+    AddressError, CopiesHeld, DialError, Dialer, Dialling, Holding, HostFinder, NodeAddress, PeerStream,
+    Place, Remote, RemoteNodeError, Remotes, RemotesOfCore,
 };
 pub use replicate::{ChannelError, Exchanged, Link, LinkError, PeerFault, Replication, Side};
 pub use resolve::{

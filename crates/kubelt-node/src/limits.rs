@@ -236,6 +236,18 @@ pub(crate) const REMOTE_NODE_RETRY_MIN: Duration = Duration::from_millis(500);
 pub(crate) const REMOTE_NODE_RETRY_MAX: Duration = Duration::from_secs(5 * 60);
 /// How often the replicator looks whether it has missed something.
 pub(crate) const REPLICATOR_LOOK: Duration = Duration::from_secs(5 * 60);
+/// Addresses at which a core is looked for that a name or the DHT gave.
+pub(crate) const FIND_HOSTS_MAX: usize = 8;
+/// How long the DHT is asked who has a core.
+pub(crate) const FIND_TIME_MAX: Duration = Duration::from_secs(15);
+/// How often it looks whether there are as many copies as cores ask for, where any does.
+pub(crate) const COPIES_LOOK: Duration = Duration::from_secs(10);
+/// How long a node counts as a copy that had everything and is not connected any more, in milliseconds.
+pub(crate) const COPY_AWAY_MAX_MS: u64 = 2 * 60 * 1_000;
+/// Nodes that may bring cores to this one.
+pub(crate) const CARRIED_FOR_MAX: usize = 1_024;
+/// Cores that are being brought to this node at once.
+pub(crate) const CARRYING_MAX: usize = 64;
 /// Cores that it looks at in one step when the node starts.
 pub(crate) const REPLICATOR_PAGE: usize = 1_024;
 /// How often a DAG is walked while blocks of it are taken away.

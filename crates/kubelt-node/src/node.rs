@@ -23,7 +23,7 @@ use crate::{
     pins::Pins,
     receipts::Receipts,
     remote_pins::RemotePins,
-    remotes::Remotes,
+    remotes::{HostFinder, Remotes},
     replicate::Replication,
     resolve::Resolver,
     routing::{Peers, Providers},
@@ -63,6 +63,8 @@ pub struct Node {
     pub replication: Replication,
     /// Other nodes that hold cores of this one.
     pub remotes: Remotes,
+    /// Who holds a core, where no address is known.
+    pub finder: HostFinder,
     /// Whether strangers can fetch what is published.
     pub receipts: Receipts,
     /// IPNS records and the names of cores.
@@ -114,15 +116,9 @@ impl Node {
         let denylists = content.denylists().clone();
         let announced = Announced::new(store.clone(), cores.clone(), exposures.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
-        let receipts = Receipts::new(
-            content.clone(),
-            Arc::clone(&access),
-            ipns.clone(),
-            peers.clone(),
-            remotes.clone(),
-            remote_pins.clone(),
-        );
+        let receipts = Receipts::new(&content, &access, &ipns, &peers, &remotes, &remote_pins);
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
+        let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), providers.clone());
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
@@ -148,6 +144,7 @@ impl Node {
             remote_pins,
             replication,
             remotes,
+            finder,
             receipts,
             rpc,
             workers,

@@ -204,15 +204,23 @@ struct Trial {
 
 impl Receipts {
     pub(crate) fn new(
-        content: Content,
-        access: Arc<Access>,
-        ipns: Ipns,
-        peers: Peers,
-        remotes: Remotes,
-        remote_pins: RemotePins,
+        content: &Content,
+        access: &Arc<Access>,
+        ipns: &Ipns,
+        peers: &Peers,
+        remotes: &Remotes,
+        remote_pins: &RemotePins,
     ) -> Self {
-        let (door, making) = (RwLock::default(), Arc::new(Semaphore::new(RECEIPTS_MAX)));
-        Self(Arc::new(Inner { content, access, ipns, peers, remotes, remote_pins, door, making }))
+        Self(Arc::new(Inner {
+            content: content.clone(),
+            access: Arc::clone(access),
+            ipns: ipns.clone(),
+            peers: peers.clone(),
+            remotes: remotes.clone(),
+            remote_pins: remote_pins.clone(),
+            door: RwLock::default(),
+            making: Arc::new(Semaphore::new(RECEIPTS_MAX)),
+        }))
     }
 
     /// From now on strangers come in over HTTP by this door.

@@ -10,6 +10,8 @@
 //! without anybody's session.
 
 mod address;
+mod copies;
+mod find;
 mod keeper;
 mod table;
 
@@ -29,8 +31,13 @@ use tokio::{
 };
 
 pub use address::{AddressError, NodeAddress};
+pub use copies::{CopiesHeld, Holding};
+pub use find::{HostFinder, Place};
 
-use self::keeper::{Keeper, Kept};
+use self::{
+    copies::Repairs,
+    keeper::{Keeper, Kept},
+};
 use crate::{
     StoreError,
     access::{Access, Reader},
@@ -75,6 +82,12 @@ pub struct Remote {
     pub addresses: Vec<String>,
     /// Whether the core's own map names it.
     pub host: bool,
+    /// Whether that names it as spare.
+    pub spare: bool,
+    /// How much of the core it holds.
+    pub holding: Holding,
+    /// For how long it has not had everything, in milliseconds, where it ever had.
+    pub lag_ms: Option<u64>,
     /// Whether somebody added it on this node.
     pub added: bool,
     /// Whether it is connected now, for this core.
@@ -83,6 +96,15 @@ pub struct Remote {
     pub exchanged: Exchanged,
     /// Why it is not connected.
     pub error: Option<String>,
+}
+
+/// The remotes of a core, and its copies.
+#[derive(Debug, Clone)]
+pub struct RemotesOfCore {
+    /// Each remote.
+    pub remotes: Vec<Remote>,
+    /// How many nodes hold all of it, and how many are to.
+    pub copies: CopiesHeld,
 }
 
 /// Why a remote was not added, removed or listed.
@@ -100,6 +122,9 @@ pub enum RemoteNodeError {
     /// This very node.
     #[error("this is the address of this node itself")]
     Own,
+    /// The session may not write it into the core's map.
+    #[error("this session may not name hosts of the core")]
+    Forbidden,
     /// Too many of them.
     #[error("a core has {REMOTES_PER_CORE_MAX} remotes here at most; remove one first")]
     TooMany,
@@ -146,6 +171,7 @@ struct Inner {
     sessions: Mutex<HashMap<CoreId, Arc<Session>>>,
     kept: Mutex<HashMap<(CoreId, PublicKey), Kept>>,
     links: Mutex<HashMap<PublicKey, Arc<AsyncMutex<Option<Link>>>>>,
+    repairs: Mutex<Repairs>,
 }
 
 impl Remotes {
@@ -168,6 +194,7 @@ impl Remotes {
             sessions: Mutex::default(),
             kept: Mutex::default(),
             links: Mutex::default(),
+            repairs: Mutex::default(),
         }))
     }
 
@@ -233,6 +260,35 @@ impl Remotes {
         self.view(&core, &peer)?.ok_or(RemoteNodeError::Unknown)
     }
 
+    /// Names a node in the core's map as a spare host: the core is brought to it when fewer nodes hold it than the map
+    /// asks for. Nobody is connected to.
+    ///
+    /// # Errors
+    /// [`RemoteNodeError::Forbidden`] where the session may not write that.
+    pub async fn add_spare(
+        &self,
+        session: &Arc<Session>,
+        core: CoreId,
+        address: NodeAddress,
+    ) -> Result<Remote, RemoteNodeError> {
+        self.check(session, &core).await?;
+        let own = self.0.identity.key().await?.public();
+        let peer = address.peer;
+        if peer == own {
+            return Err(RemoteNodeError::Own);
+        }
+        let hosts = self.hosts(&core)?;
+        if !hosts.contains_key(&peer) && hosts.len() >= REMOTES_PER_CORE_MAX {
+            return Err(RemoteNodeError::TooMany);
+        }
+        let reached = self.0.dialer.read().as_ref().map(|dialer| dialer.reached_at()).unwrap_or_default();
+        // Who brings the core must be named, too.
+        self.write_host(session, core, own, reached, None).await?;
+        self.write_host(session, core, peer, vec![address.text], Some(true)).await?;
+        let is_spare = |view: &Remote| view.spare;
+        self.view(&core, &peer)?.filter(is_spare).ok_or(RemoteNodeError::Forbidden)
+    }
+
     /// Names both nodes as hosts in the core's map; gives whether that changed anything.
     async fn write_hosts(
         &self,
@@ -242,23 +298,28 @@ impl Remotes {
         remote: &NodeAddress,
     ) -> Result<bool, RemoteNodeError> {
         let reached = self.0.dialer.read().as_ref().map(|dialer| dialer.reached_at()).unwrap_or_default();
-        let this_one = self.write_host(session, core, *own, reached).await?;
-        let other = self.write_host(session, core, remote.peer, vec![remote.text.clone()]).await?;
+        let this_one = self.write_host(session, core, *own, reached, None).await?;
+        let other = vec![remote.text.clone()];
+        let other = self.write_host(session, core, remote.peer, other, Some(false)).await?;
         Ok(this_one || other)
     }
 
-    /// The remotes of a core.
+    /// The remotes of a core, and how many copies there are.
     ///
     /// # Errors
     /// [`RemoteNodeError::NotFound`] where the session may not replicate the core.
-    pub async fn list(&self, session: &Arc<Session>, core: &CoreId) -> Result<Vec<Remote>, RemoteNodeError> {
+    pub async fn list(
+        &self,
+        session: &Arc<Session>,
+        core: &CoreId,
+    ) -> Result<RemotesOfCore, RemoteNodeError> {
         self.check(session, core).await?;
         let own = self.0.identity.key().await?.public();
         let mut peers: BTreeSet<PublicKey> = self.rows(core)?.into_keys().collect();
         peers.extend(self.hosts(core)?.into_keys());
         peers.remove(&own);
         let views = peers.iter().filter_map(|peer| self.view(core, peer).transpose());
-        Ok(views.collect::<Result<_, _>>()?)
+        Ok(RemotesOfCore { remotes: views.collect::<Result<_, _>>()?, copies: self.held(core)? })
     }
 
     /// Exchanges a core with one of its remotes now.
@@ -327,11 +388,14 @@ impl Remotes {
         core: CoreId,
         peer: PublicKey,
         addresses: Vec<String>,
+        spare: Option<bool>,
     ) -> Result<bool, RemoteNodeError> {
         let path = Host::path(&peer);
-        let mut host = Host { peer, addresses: addresses.into_iter().collect() };
+        let addresses = addresses.into_iter().collect();
+        let mut host = Host { peer, addresses, spare: spare.unwrap_or_default() };
         if let Some(known) = self.hosts(&core)?.remove(&peer) {
-            if host.addresses.is_subset(&known.addresses) {
+            host.spare = spare.unwrap_or(known.spare);
+            if host.addresses.is_subset(&known.addresses) && host.spare == known.spare {
                 return Ok(false);
             }
             host.addresses.extend(known.addresses);
@@ -366,17 +430,25 @@ impl Remotes {
             return Ok(None);
         }
         let (added, is_host) = (row.is_some(), host.is_some());
+        let spare = host.as_ref().is_some_and(|host| host.spare);
         let mut addresses: BTreeSet<String> = row.into_iter().flatten().collect();
         addresses.extend(host.into_iter().flat_map(|host| host.addresses));
-        let kept = self.0.kept.lock().get(&(*core, *peer)).map(Kept::state).unwrap_or_default();
+        let seen = self.seen(core, peer)?;
+        let rests = spare && !seen.connected && seen.error.is_none();
+        let holding = seen.holding.unwrap_or(if rests { Holding::Spare } else { Holding::Away });
+        let now_ms = self.0.clock.now_ms();
+        let lag_ms = seen.exchanged.settled_ms.filter(|_| holding != Holding::Whole);
         Ok(Some(Remote {
+            spare,
+            holding,
+            lag_ms: lag_ms.map(|settled_ms| now_ms.saturating_sub(settled_ms)),
             peer: *peer,
             addresses: addresses.into_iter().collect(),
             host: is_host,
             added,
-            connected: kept.connected,
-            exchanged: kept.exchanged,
-            error: kept.error,
+            connected: seen.connected,
+            exchanged: seen.exchanged,
+            error: seen.error,
         }))
     }
 }

@@ -10,8 +10,10 @@
 //! Nobody fills this node with cores: a channel is answered only for a core that is here, and only what is asked for is
 //! taken.
 
+mod carry;
 mod changes;
 mod channel;
+mod exchanged;
 mod fetch;
 mod gate;
 mod holdings;
@@ -21,7 +23,10 @@ mod outbox;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use cid::Cid;
@@ -34,14 +39,14 @@ use kubelt_core::{
     sync::SyncError,
 };
 use kubelt_store::{CommitError, Store, TxError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 
-pub use channel::Exchanged;
+pub use exchanged::Exchanged;
 pub use link::{Link, Side};
 
 pub(crate) use changes::Changes;
@@ -80,6 +85,12 @@ struct Inner {
     links: Arc<Semaphore>,
     /// Those that peers have opened, the oldest first.
     accepted: Mutex<Vec<Link>>,
+    /// How far cores are over channels that hosts have opened.
+    answered: Mutex<HashMap<(CoreId, PublicKey), watch::Receiver<Exchanged>>>,
+    /// Who may bring cores here, and which are being brought.
+    carried_for: RwLock<HashSet<PublicKey>>,
+    carrying: Mutex<HashSet<CoreId>>,
+    faults: AtomicU64,
 }
 
 /// Faults of a peer, and until when it is not spoken with.
@@ -226,6 +237,10 @@ impl Replication {
             strikes,
             links,
             accepted: Mutex::default(),
+            answered: Mutex::default(),
+            carried_for: RwLock::default(),
+            carrying: Mutex::default(),
+            faults: AtomicU64::new(0),
         }))
     }
 
@@ -297,6 +312,7 @@ impl Replication {
     /// nobody's fault.
     pub(crate) fn strike(&self, peer: &PublicKey, fault: &PeerFault) {
         tracing::warn!(%peer, error = fault as &dyn std::error::Error, "a peer was dropped");
+        self.0.faults.fetch_add(1, Ordering::Relaxed);
         if matches!(fault, PeerFault::Silent | PeerFault::Stalled) {
             return;
         }
@@ -315,6 +331,22 @@ impl Replication {
         let now_ms = self.0.clock.now_ms();
         let struck = self.0.strikes.lock().get(peer).is_some_and(|strikes| now_ms < strikes.until_ms);
         if struck { Err(LinkError::Struck) } else { Ok(()) }
+    }
+
+    /// What is counted of connections, by name and meaning.
+    pub(crate) fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let now_ms = self.0.clock.now_ms();
+        let struck = self.0.strikes.lock().values().filter(|strikes| now_ms < strikes.until_ms).count();
+        let open = PEER_LINKS_MAX - self.0.links.available_permits();
+        vec![
+            (
+                "replication_peer_faults",
+                "Peers dropped, each as often as it was",
+                self.0.faults.load(Ordering::Relaxed),
+            ),
+            ("replication_peers_struck", "Peers that are left alone for what they did", struck as u64),
+            ("replication_links_accepted", "Connections for replication that peers have opened", open as u64),
+        ]
     }
 
     /// How many faults a peer has had.

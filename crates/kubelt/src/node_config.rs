@@ -8,9 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use kubelt_core::PublicKey;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
-use kubelt_node::What;
+use kubelt_node::{What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
@@ -148,6 +149,8 @@ struct NetworkFile {
     fetch: FetchFile,
     /// Address to listen on for other nodes that replicate cores.
     replicate_listen: Option<SocketAddr>,
+    /// Nodes that may bring cores here which name this node as a host, by their ids.
+    carry_for: Vec<String>,
     /// Where others reach that, where it is not the address itself: `/dns/node.example/tcp/4749/tls`.
     replicate_addresses: Vec<Multiaddr>,
 }
@@ -356,6 +359,8 @@ pub(crate) struct ReplicationConfig {
     pub(crate) listen: Option<SocketAddr>,
     /// Where they reach it.
     pub(crate) addresses: Vec<String>,
+    /// Who may bring cores here.
+    pub(crate) carry_for: Vec<PublicKey>,
 }
 
 impl NodeConfig {
@@ -418,6 +423,7 @@ impl NodeConfig {
             replication: ReplicationConfig {
                 listen: args.replicate_listen.or(file.network.replicate_listen),
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
+                carry_for: node_keys(&file.network.carry_for)?,
             },
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
@@ -466,6 +472,13 @@ fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {
         bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
     }
     Ok(())
+}
+
+fn node_keys(ids: &[String]) -> anyhow::Result<Vec<PublicKey>> {
+    let key = |id: &String| {
+        peer_key(id).with_context(|| format!("`{id}` of `carry_for` is no id of a node; write `12D3…`"))
+    };
+    ids.iter().map(key).collect()
 }
 
 fn check_gateways(urls: Vec<String>) -> anyhow::Result<Vec<String>> {

@@ -156,6 +156,7 @@ async fn replicate(node: &Node, config: ReplicationConfig, net: Option<&Net>) ->
         net.serve_replication(node.replication.clone());
         dialer = dialer.with_net(net.clone());
     }
+    node.replication.carry_for(config.carry_for);
     node.remotes.dial_by(Arc::new(dialer));
     Ok(listening)
 }

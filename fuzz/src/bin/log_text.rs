@@ -4,7 +4,9 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use kubelt_core::{Ability, Account, CoreId, MapPath, PathPattern, PublicKey};
+use kubelt_core::{
+    Ability, Account, CoreId, HostRecord, MapPath, PathPattern, PublicKey, limits::HOST_RECORDS_MAX,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -14,7 +16,18 @@ fuzz_target!(|text: &str| {
     check::<MapPath>(text);
     check::<PathPattern>(text);
     check::<PublicKey>(text);
+    hosts(text);
 });
+
+/// What TXT records say is said again by one record of it.
+fn hosts(text: &str) {
+    let read = HostRecord::read(text.split('\n').map(str::as_bytes));
+    assert!(read.hosts.len() <= HOST_RECORDS_MAX);
+    let core = read.core.map(|core| format!("core={core} ")).unwrap_or_default();
+    let hosts: Vec<String> = read.hosts.iter().map(|host| format!("host={host}")).collect();
+    let again = format!("{core}{}", hosts.join(" "));
+    assert_eq!(HostRecord::read([again.as_bytes()]), read);
+}
 
 fn check<T: FromStr<Err: Debug> + Display + Debug + PartialEq>(text: &str) {
     if let Ok(value) = text.parse::<T>() {

@@ -18,7 +18,8 @@ use crate::{
 pub const HOSTS: &str = "config/hosts";
 
 /// A node that may have all of the core: a map of `peer` (the `did:key` of its node key) and, where they are known,
-/// `addresses` (multiaddrs, with or without the peer's id at their end). No other fields. Each host is one path, so that
+/// `addresses` (multiaddrs, with or without the peer's id at their end), and `spare`, which is true where the core is
+/// brought to the node only when others are missing. No other fields. Each host is one path, so that
 /// two nodes that write themselves down at the same time do not lose each other. A name is the host's own key,
 /// the part of its `did:key` behind `did:key:`, so that none is there twice.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +28,8 @@ pub struct Host {
     pub peer: PublicKey,
     /// Where it can be reached.
     pub addresses: BTreeSet<String>,
+    /// Whether it gets the core only when fewer nodes hold it than the owner wants.
+    pub spare: bool,
 }
 
 impl Host {
@@ -48,7 +51,7 @@ impl Host {
     /// [`SchemaError`] when it is none.
     pub fn read(path: &MapPath, value: &Ipld) -> Result<Self, SchemaError> {
         let fields = Fields::of(value)?;
-        fields.only(&["peer", "addresses"])?;
+        fields.only(&["peer", "addresses", "spare"])?;
         let peer = fields.required("peer", "the `did:key` of a node, an Ed25519 key", |value| {
             let key = fields::text(value)?.parse::<PublicKey>().ok()?;
             matches!(key, PublicKey::Ed25519(_)).then_some(key)
@@ -61,6 +64,9 @@ impl Host {
             let sorted = listed.is_sorted_by(|a, b| a < b) && listed.len() <= HOST_ADDRESSES_MAX;
             sorted.then(|| listed.into_iter().collect())
         })?;
+        let spare = fields.optional("spare", "true, or left out", |value| {
+            matches!(value, Ipld::Bool(true)).then_some(true)
+        })?;
         let own = Self::path(&peer);
         if *path != own {
             return Err(SchemaError::Depth {
@@ -68,7 +74,7 @@ impl Host {
                 expected: "config/hosts/<the key of its `peer`, without `did:key:`>",
             });
         }
-        Ok(Self { peer, addresses: addresses.unwrap_or_default() })
+        Ok(Self { peer, addresses: addresses.unwrap_or_default(), spare: spare.unwrap_or_default() })
     }
 
     /// The value to put.
@@ -76,7 +82,9 @@ impl Host {
         let peer = ("peer".to_owned(), Ipld::String(self.peer.to_string()));
         let addresses = self.addresses.iter().map(|address| Ipld::String(address.clone())).collect();
         let addresses = ("addresses".to_owned(), Ipld::List(addresses));
-        Ipld::Map([peer].into_iter().chain((!self.addresses.is_empty()).then_some(addresses)).collect())
+        let spare = ("spare".to_owned(), Ipld::Bool(true));
+        let addresses = (!self.addresses.is_empty()).then_some(addresses);
+        Ipld::Map([peer].into_iter().chain(addresses).chain(self.spare.then_some(spare)).collect())
     }
 }
 
@@ -89,7 +97,7 @@ mod tests {
 
     fn host(addresses: &[&str]) -> Host {
         let peer = SessionKey::from_seed([4; 32]).public();
-        Host { peer, addresses: addresses.iter().map(|&text| text.to_owned()).collect() }
+        Host { peer, addresses: addresses.iter().map(|&text| text.to_owned()).collect(), spare: false }
     }
 
     #[test]
@@ -99,8 +107,10 @@ mod tests {
         {
             let host = host(addresses);
             let path = Host::path(&host.peer);
-            schema::check(&path, &host.to_ipld()).expect("fits");
-            assert_eq!(Host::read(&path, &host.to_ipld()).expect("is read"), host);
+            for host in [Host { spare: true, ..host.clone() }, host] {
+                schema::check(&path, &host.to_ipld()).expect("fits");
+                assert_eq!(Host::read(&path, &host.to_ipld()).expect("is read"), host);
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod network;
 mod pins;
 mod privacy;
 mod receipts;
+mod remotes;
 mod routes;
 mod settings;
 mod sign_in;

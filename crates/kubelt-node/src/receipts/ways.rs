@@ -218,18 +218,17 @@ impl Trial {
     /// Every host of the core, for who may replicate it.
     pub(super) async fn begin_hosts(&self) {
         let Ok(remotes) = self.inner.remotes.list(&self.session, &self.core).await else { return };
-        for remote in remotes.into_iter().filter(|remote| remote.host).take(RECEIPT_HOSTS_MAX) {
+        for remote in remotes.remotes.into_iter().filter(|remote| remote.host).take(RECEIPT_HOSTS_MAX) {
             let at = peer_id(&remote.peer);
             self.spawn(WayKind::Host, at, |trial| Box::pin(async move { (None, trial.host(&remote).await) }));
         }
     }
 
     async fn host(&self, remote: &Remote) -> Result<Open, Shut> {
-        let exchanged = &remote.exchanged;
         let holds = if !remote.connected {
             let why = remote.error.clone().unwrap_or_else(|| "it is not connected".to_owned());
             return Err(shut(FailingStep::Connection, why, Some("`kubelt remote ls` shows how it is")));
-        } else if exchanged.is_all_there() {
+        } else if remote.holding.counts() {
             "it has all of the core"
         } else {
             let why = "it does not have all of the core yet";

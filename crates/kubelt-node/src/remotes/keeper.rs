@@ -16,7 +16,8 @@ use tokio::{
 use super::{NodeAddress, RemoteNodeError, Remotes};
 use crate::{
     limits::{
-        REMOTE_DIAL_TIME, REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, REPLICATOR_LOOK, REPLICATOR_PAGE,
+        COPIES_LOOK, REMOTE_DIAL_TIME, REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, REPLICATOR_LOOK,
+        REPLICATOR_PAGE,
     },
     replicate::{ChannelError, Exchanged, Link},
     session::Session,
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub(super) connected: bool,
     pub(super) exchanged: Exchanged,
     pub(super) error: Option<String>,
+    /// When it was connected last, where it is not any more, in milliseconds since the Unix epoch.
+    pub(super) lost_ms: Option<u64>,
     /// Connections that ended, or were never made.
     failures: u64,
 }
@@ -108,8 +111,14 @@ impl Remotes {
         Ok(())
     }
 
+    /// Remotes, each as often as there are cores that it is one of, and those of them that are connected.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let kept = self.0.kept.lock();
+        (kept.len(), kept.values().filter(|kept| kept.state.borrow().connected).count())
+    }
+
     /// Starts what is missing of a core's tasks and ends what is over.
-    fn tend(&self, core: &CoreId) -> Result<(), RemoteNodeError> {
+    pub(super) fn tend(&self, core: &CoreId) -> Result<(), RemoteNodeError> {
         let wanted = self.wanted(core)?;
         let running: Vec<PublicKey> =
             self.0.kept.lock().keys().filter(|(of, _)| of == core).map(|(_, peer)| *peer).collect();
@@ -198,8 +207,11 @@ impl Task {
             }
             tracing::debug!(core = %self.core, peer = %self.peer, error, "a remote is not connected");
             self.exchanged.send_modify(|exchanged| exchanged.settled = false);
+            let now_ms = self.remotes.0.clock.now_ms();
             self.state.send_modify(|state| {
-                state.connected = false;
+                if std::mem::take(&mut state.connected) {
+                    state.lost_ms = Some(now_ms);
+                }
                 state.error = Some(error);
                 state.failures += 1;
             });
@@ -282,12 +294,11 @@ impl Work for Keeper {
             for core in cores {
                 self.remotes.tend(&core)?;
             }
-            let (all, connected) = {
-                let kept = inner.kept.lock();
-                (kept.len(), kept.values().filter(|kept| kept.state.borrow().connected).count())
-            };
+            let counted = self.remotes.repair()?;
+            let (all, connected) = self.remotes.counts();
             progress.say(format!("{connected} of {all} connected"));
-            Ok(if self.looking.is_some() { Step::More } else { Step::Idle(REPLICATOR_LOOK) })
+            let rest = if counted { COPIES_LOOK } else { REPLICATOR_LOOK };
+            Ok(if self.looking.is_some() { Step::More } else { Step::Idle(rest) })
         })
     }
 }

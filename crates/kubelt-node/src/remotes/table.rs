@@ -86,7 +86,11 @@ impl Remotes {
         let Some(own) = self.0.identity.known() else { return Ok(wanted) };
         let hosts = self.hosts(core)?;
         let named = hosts.contains_key(&own);
+        let own_host = hosts.get(&own).cloned();
         for (peer, host) in hosts {
+            if self.rests(core, &host, own_host.as_ref()) && !wanted.contains_key(&peer) {
+                continue;
+            }
             if named || wanted.contains_key(&peer) {
                 wanted.entry(peer).or_default().extend(host.addresses);
             }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    ChannelError, PeerFault, Replication,
+    ChannelError, Exchanged, PeerFault, Replication,
     fetch::Fetch,
     gate::{Gate, Standing},
     holdings::StoreHoldings,
@@ -31,36 +31,6 @@ use crate::{
     },
     session::Session,
 };
-
-/// How far a core is with a peer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exchanged {
-    /// Syncs that were done.
-    pub rounds: u64,
-    /// When both sides had everything last, in milliseconds since the Unix epoch.
-    pub settled_ms: Option<u64>,
-    /// Whether all that the last sync told of is here, and what this side told of is there.
-    pub settled: bool,
-    /// Whether both sides had the same heads after the last sync.
-    pub equal: bool,
-    /// Operations that came and were new.
-    pub ops: u64,
-    /// Blocks that came.
-    pub blocks: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Paths of content of which the peer lacks blocks that this node lacks.
-    pub incomplete: u64,
-    /// Paths of content of which the peer still lacks blocks.
-    pub incomplete_there: u64,
-}
-
-impl Exchanged {
-    /// Whether the peer has all of the core that is here.
-    pub fn is_all_there(&self) -> bool {
-        self.settled && self.equal && self.incomplete_there == 0
-    }
-}
 
 /// A core on a connection.
 struct Channel {
@@ -118,9 +88,26 @@ impl Link {
         live: bool,
         status: watch::Sender<Exchanged>,
     ) -> Result<(), ChannelError> {
+        let proof = session.and_then(|session| self.prove(replication, core, session));
+        self.exchange(replication, core, Wish { proof, live, all: false }, status).await
+    }
+
+    /// Takes a core in that the peer brings, until both have the same. It must let this node have all of it.
+    pub(super) async fn carry(&self, replication: &Replication, core: CoreId) -> Result<(), ChannelError> {
+        let wish = Wish { proof: None, live: false, all: true };
+        self.exchange(replication, core, wish, watch::Sender::default()).await
+    }
+
+    async fn exchange(
+        &self,
+        replication: &Replication,
+        core: CoreId,
+        wish: Wish,
+        status: watch::Sender<Exchanged>,
+    ) -> Result<(), ChannelError> {
+        let Wish { proof, live, all } = wish;
         let (id, incoming) = self.channel().ok_or(ChannelError::Closed)?;
         let _closing = Closing { link: self, id };
-        let proof = session.and_then(|session| self.prove(replication, core, session));
         self.out().say(id, Kind::Open, &Open { core, live, proof }.encode());
         let mut incoming = incoming;
         let answer = timeout(PEER_OPEN_TIME, incoming.recv()).await.map_err(|_late| PeerFault::Silent)?;
@@ -131,6 +118,9 @@ impl Link {
             other => return Err(PeerFault::Unexpected(other).into()),
         }
         let opened = Opened::decode(&payload).map_err(PeerFault::Message)?;
+        if all && !opened.full {
+            return Err(ChannelError::NotFound);
+        }
         replication.take_genesis(&core, &opened.genesis).await?;
         let mut channel = Channel::new(
             replication,
@@ -163,6 +153,14 @@ impl Link {
         };
         Some(Proof::sign(login.to_vec(), key, &statement))
     }
+}
+
+/// How a core is asked for.
+struct Wish {
+    proof: Option<Proof>,
+    live: bool,
+    /// Whether all of it is wanted or nothing.
+    all: bool,
 }
 
 /// Forgets a channel when its task ends, however it ends.
@@ -218,15 +216,22 @@ async fn answered(
     let Open { core, live, proof } = Open::decode(open).map_err(PeerFault::Message)?;
     let standing = replication.standing(core, link, proof.as_ref());
     let status = watch::Sender::new(Exchanged::default());
+    let watching = status.subscribe();
     let channel =
         Channel::new(replication, link, id, core, Role::Answerer, live, incoming, standing, status).await?;
     if !channel.gate.is_open() {
+        replication.take_what_is_brought(link, core);
         return Err(ChannelError::NotFound);
     }
     let genesis = replication.0.store.genesis(&core)?.ok_or(ChannelError::NotFound)?;
     let opened = Opened { genesis: ByteBuf::from(genesis.to_vec()), full: channel.gate.is_full() };
     link.out().say(id, Kind::Opened, &opened.encode());
-    channel.run().await
+    if channel.gate.is_full() {
+        replication.note_answered(core, link.peer(), watching.clone());
+    }
+    let ended = channel.run().await;
+    replication.forget_answered(core, link.peer(), &watching);
+    ended
 }
 
 impl Channel {
@@ -488,6 +493,7 @@ impl Channel {
             self.again |= self.role == Role::Opener;
             self.unequal.clone_from(&heads);
         }
+        let same: Option<Arc<[OpId]>> = equal.then(|| heads.as_slice().into());
         self.synced = if equal { heads } else { Vec::new() };
         self.plan_retry(equal);
         if std::mem::take(&mut self.late_content) {
@@ -503,6 +509,7 @@ impl Channel {
         self.status.send_modify(|status| {
             status.rounds += 1;
             status.equal = equal;
+            status.heads = same;
         });
         Ok(())
     }

@@ -165,7 +165,7 @@ async fn a_host_that_the_core_names_needs_no_sign_in() {
     let a = fleet.at("a").sign_in(&wallet(1)).await;
     let b = fleet.at("b").sign_in(&wallet(1)).await;
     let key = b.node.identity.key().await.expect("a key").public();
-    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default() };
+    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default(), spare: false };
     a.set(kubelt_core::schema::Host::path(&key).as_str(), host.to_ipld()).await;
     let link = fleet.connect("b", "a").await;
     b.pull_as(&link, a.session.core, None).await.expect("is exchanged");

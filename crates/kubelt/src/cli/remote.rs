@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use kubelt_api::{RemoteRequest, RemoteView};
+use kubelt_api::{CopiesView, RemoteList, RemoteRequest, RemoteView};
 
 use super::caller::Caller;
 use super::target::CoreTarget;
@@ -26,12 +26,16 @@ pub(super) struct AddArgs {
     /// The core
     #[arg(value_name = "@CORE")]
     target: CoreTarget,
-    /// Where the other node is, as it prints it itself: `/ip4/…/tcp/…/tls/p2p/12D3…`
+    /// Where the other node is, as it prints it itself: `/ip4/…/tcp/…/tls/p2p/12D3…`; or a DNS name that tells of it
+    /// (TXT records at `_kubelt.NAME`), or `dht` where the core's owner has it announced
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// Do not name the two nodes as hosts in the core's map; the exchange ends with this session then
     #[arg(long)]
     no_hosts: bool,
+    /// Name it as a spare host: the core is brought there when fewer nodes hold it than `config/copies` says
+    #[arg(long, conflicts_with = "no_hosts")]
+    spare: bool,
 }
 
 #[derive(Debug, Args)]
@@ -56,13 +60,20 @@ impl RemoteCommand {
         match self {
             Self::Add(args) => {
                 let (client, core) = caller.reach(&args.target)?;
-                let remote = add(caller, &client, &core, args.address, !args.no_hosts)?;
+                let AddArgs { address, no_hosts, spare, .. } = args;
+                if spare {
+                    let request = RemoteRequest { address, hosts: true, spare };
+                    let remote = client.add_remote(&core, &request)?;
+                    caller.out.result(&remote, || format!("{} is a spare host now", remote.peer))?;
+                    return Ok(());
+                }
+                let remote = add(caller, &client, &core, address, !no_hosts)?;
                 caller.out.result(&remote, || said(&remote))?;
             }
             Self::Ls(args) => {
                 let (client, core) = caller.reach(&args.target)?;
                 let list = client.remotes(&core)?;
-                caller.out.result(&list, || columns(&list.remotes.iter().map(row).collect::<Vec<_>>()))?;
+                caller.out.result(&list, || table(&list))?;
             }
             Self::Rm(args) => {
                 let (client, core) = caller.reach(&args.target)?;
@@ -90,7 +101,7 @@ pub(super) fn add(
     address: String,
     hosts: bool,
 ) -> Result<RemoteView> {
-    let remote = client.add_remote(core, &RemoteRequest { address, hosts })?;
+    let remote = client.add_remote(core, &RemoteRequest { address, hosts, spare: false })?;
     settled(caller, client, core, remote)
 }
 
@@ -129,17 +140,31 @@ pub(super) fn said(remote: &RemoteView) -> String {
     text
 }
 
-fn row(remote: &RemoteView) -> [String; 5] {
-    let state = match (remote.connected, remote.settled) {
-        (true, true) => "equal",
-        (true, false) => "exchanging",
-        _ => "not connected",
+fn table(list: &RemoteList) -> String {
+    let CopiesView { wanted, held, under_replicated } = list.copies;
+    let mut text = columns(&list.remotes.iter().map(row).collect::<Vec<_>>());
+    let nodes = if held == 1 { "node holds" } else { "nodes hold" };
+    text.push_str(&format!("{held} {nodes} all of it"));
+    if let Some(wanted) = wanted {
+        let state = if under_replicated { ": under-replicated" } else { "" };
+        text.push_str(&format!(", {wanted} wanted{state}"));
+    }
+    text
+}
+
+fn row(remote: &RemoteView) -> [String; 6] {
+    let kind = match (remote.spare, remote.host) {
+        (true, _) => "spare",
+        (false, true) => "host",
+        (false, false) => "remote",
     };
     let why = remote.error.clone().or_else(|| remote.settled_at.as_deref().map(short_time));
+    let lag = remote.lag_ms.map(|ms| format!("for {} s", ms / 1_000));
     [
         remote.peer.clone(),
-        if remote.host { "host" } else { "remote" }.to_owned(),
-        state.to_owned(),
+        kind.to_owned(),
+        remote.holding.clone(),
+        lag.unwrap_or_default(),
         remote.addresses.join(" "),
         why.unwrap_or_default(),
     ]

@@ -94,7 +94,7 @@ async fn world() -> (Fleet, Person) {
     let fleet = Fleet::new(&["a"]).await;
     let a = fleet.at("a").sign_in(&wallet(1)).await;
     let key = SessionKey::from_seed([7; 32]).public();
-    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default() };
+    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default(), spare: false };
     a.set(kubelt_core::schema::Host::path(&key).as_str(), host.to_ipld()).await;
     (fleet, a)
 }
@@ -278,6 +278,7 @@ async fn a_removed_host_gets_nothing_by_a_sync_that_it_holds_open() {
         let host = kubelt_core::schema::Host {
             peer: SessionKey::from_seed([7; 32]).public(),
             addresses: Default::default(),
+            spare: false,
         };
         a.set(path.as_str(), host.to_ipld()).await;
         let mut liar = opened(&a).await;

@@ -265,7 +265,7 @@ pub(super) struct Made {
 
 /// The act by which a core names a node as its host.
 pub(super) fn host(key: &PublicKey) -> Act {
-    let host = Host { peer: *key, addresses: [address(key)].into() };
+    let host = Host { peer: *key, addresses: [address(key)].into(), spare: false };
     Act::Put { path: Host::path(key), value: host.to_ipld() }
 }
 
