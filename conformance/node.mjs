@@ -21,6 +21,7 @@ const COMMAND_MS_MAX = 300_000
  * @param {object} [options]
  * @param {string} [options.settings] more of the settings file (TOML), without `[rates]` and `[dns]`
  * @param {object} [options.env] more of the environment
+ * @param {boolean} [options.person] whether somebody is signed in; without, the node has no `token`, `account` and `core`
  * @returns the node:
  *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`, `peers` (where peers reach it)
  *  - `token` (bearer token), `account` (`0x…`), `core` (the core's path, `/@0x…`)
@@ -30,7 +31,7 @@ const COMMAND_MS_MAX = 300_000
  *    gives the roots
  *  - `stop()` ends the process, by its id, and removes the directory
  */
-export async function startNode ({ settings = '', env = {} } = {}) {
+export async function startNode ({ settings = '', env = {}, person = true } = {}) {
   const kubelt = process.env.KUBELT
   if (!kubelt) {
     throw new Error('KUBELT names no binary; run `cargo xtask test`, or set it to the path of `kubelt`')
@@ -67,10 +68,13 @@ export async function startNode ({ settings = '', env = {} } = {}) {
       return (await running).stdout
     }
     const json = async (args, options) => JSON.parse(await run([...args, '--json'], options))
-    await run(['wallet', 'new', 'main', '--passphrase-file', passphrase])
-    const { account, path: core } = await json(['login', '--wallet', 'main', '--passphrase-file', passphrase])
-    const sessions = JSON.parse(await readFile(join(dir, 'config/sessions.json'), 'utf8'))
-    const { token } = sessions.sessions[url]
+    const signIn = async () => {
+      await run(['wallet', 'new', 'main', '--passphrase-file', passphrase])
+      const { account, path: core } = await json(['login', '--wallet', 'main', '--passphrase-file', passphrase])
+      const sessions = JSON.parse(await readFile(join(dir, 'config/sessions.json'), 'utf8'))
+      return { account, core, token: sessions.sessions[url].token }
+    }
+    const { account, core, token } = person ? await signIn() : {}
 
     const anonymous = (path, init = {}) => fetch(url + path, { redirect: 'manual', ...init })
     const asPerson = (path, init = {}) =>

@@ -62,4 +62,6 @@ pub use schema::{ContentEntry, SchemaError, Visibility};
 pub use session::{CheckedLogin, LoginError, Outcome};
 pub use sign::{EoaKey, SessionKey};
 pub use sign_in::{SignIn, SignInError};
-pub use signature::{ContractSignatures, ContractVerdict, SignatureError, Unchecked, Verdict};
+pub use signature::{
+    ContractQuestion, ContractSignatures, ContractVerdict, SignatureError, Unchecked, Verdict,
+};

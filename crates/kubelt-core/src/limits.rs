@@ -46,6 +46,8 @@ pub const CONTENT_LOGIN_LIFE_MS_MAX: u64 = 366 * DAY_MS;
 pub const LOGIN_GRACE_MS: u64 = DAY_MS;
 /// How far ahead of its own clock a node lets an operation be dated before it holds it, in milliseconds.
 pub const CLOCK_AHEAD_MS_MAX: u64 = 2 * 60 * 1_000;
+/// How far the block at which a contract wallet was asked may lie from the date of what it signed, in milliseconds.
+pub const BLOCK_DISTANCE_MS_MAX: u64 = DAY_MS;
 /// Deepest chain of grants.
 pub const GRANT_DEPTH_MAX: usize = 32;
 /// Shortest wait of an heir's grant in a private core, in milliseconds: 7 days.

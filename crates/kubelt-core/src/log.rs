@@ -22,8 +22,6 @@
 //! * Under a threshold, everybody may `put` and clear requests of their own ([`crate::schema::Request`]), alone and
 //!   whatever the authority allows. They cite no votes.
 //! * A `revoke` that names the grant's holder names the true one.
-//! * The block at which a contract wallet's signature was checked is not older than any block of that chain
-//!   named in the past.
 //! * A private core knows one kind of grant: the root's to an heir, with a wait. In a user core only its user
 //!   makes grants.
 //! * Under a grant with a wait W, anything but a seal, a logout or a resignation needs in its past two
@@ -246,7 +244,6 @@ impl Log {
             at: header.at,
             prev: placed.prev,
             past: placed.past,
-            pins: placed.pins,
             auth: placed.auth,
             by,
             login,

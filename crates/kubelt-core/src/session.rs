@@ -62,6 +62,13 @@ impl Outcome {
             Self::Pending(_) => None,
         }
     }
+
+    /// The login, for whoever kept it because its signature was found to be good: no chain is asked twice.
+    pub fn kept(self) -> CheckedLogin {
+        match self {
+            Self::Valid(login) | Self::Pending(login) => login,
+        }
+    }
 }
 
 /// Why a login is refused, for ever.
@@ -146,6 +153,7 @@ impl CheckedLogin {
             login.message.as_bytes(),
             &login.signature,
             login.block.as_ref(),
+            checked.issued_at_ms,
             contracts,
         )
         .map_err(LoginError::Signature)?;

@@ -23,7 +23,7 @@ use alloy_primitives::{Address, eip191_hash_message, keccak256};
 
 use crate::{
     account::{Account, PublicKey},
-    limits::SIGNATURE_BYTES_MAX,
+    limits::{BLOCK_DISTANCE_MS_MAX, SIGNATURE_BYTES_MAX},
     login::{BlockRef, Scheme},
     op::{Body, Signed},
     typed_data::{self, TypedDataError},
@@ -99,8 +99,18 @@ pub enum SignatureError {
         /// The block's chain.
         block: u64,
     },
+    /// The pinned block is of another time than what was signed.
+    #[error(
+        "the block lies {distance_ms} ms from the date of what was signed, over the {BLOCK_DISTANCE_MS_MAX} ms that it may"
+    )]
+    BlockDistance {
+        /// Milliseconds between the two.
+        distance_ms: u64,
+    },
     /// The contract said no.
-    #[error("the contract wallet `{0}` does not accept the signature")]
+    #[error(
+        "the contract wallet `{0}` does not accept the signature; what changed there a moment ago counts once its chain has made it final"
+    )]
     ContractRefused(Box<Account>),
     /// There are no words for what is signed, or the body that says it is not here.
     #[error(transparent)]
@@ -117,25 +127,34 @@ pub enum SignatureError {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ContractVerdict {
     /// The contract accepts it (ERC-1271 magic value).
-    Valid,
+    Valid {
+        /// The date of the block, in milliseconds since the Unix epoch.
+        block_ms: u64,
+    },
     /// The contract does not.
     Invalid,
     /// Not known yet.
     Pending,
 }
 
-/// The way to a chain. Answers must depend on the arguments alone: the block is pinned by its hash.
+/// What a contract wallet is asked.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ContractQuestion {
+    /// Where the contract lives or is to live, on the chain of `block`.
+    pub address: [u8; 20],
+    /// The EIP-191 hash of the message.
+    pub message_hash: [u8; 32],
+    /// Whether this is a signature of it.
+    pub signature: Vec<u8>,
+    /// When it is asked.
+    pub block: BlockRef,
+}
+
+/// The way to a chain. Answers must depend on the question alone: a block that the chain may still give up is
+/// pending, and so is one that it has given up.
 pub trait ContractSignatures {
-    /// Asks the contract at `address` of `chain`, at `block`, whether `signature` is one of
-    /// `message_hash` (the EIP-191 hash of the message).
-    fn check(
-        &self,
-        chain: u64,
-        address: &[u8; 20],
-        message_hash: &[u8; 32],
-        signature: &[u8],
-        block: &BlockRef,
-    ) -> ContractVerdict;
+    /// Asks the contract.
+    fn check(&self, question: &ContractQuestion) -> ContractVerdict;
 }
 
 /// A way to no chain: every answer is "pending".
@@ -143,7 +162,7 @@ pub trait ContractSignatures {
 pub struct Unchecked;
 
 impl ContractSignatures for Unchecked {
-    fn check(&self, _: u64, _: &[u8; 20], _: &[u8; 32], _: &[u8], _: &BlockRef) -> ContractVerdict {
+    fn check(&self, _: &ContractQuestion) -> ContractVerdict {
         ContractVerdict::Pending
     }
 }
@@ -171,7 +190,8 @@ pub fn verify(
 }
 
 /// Checks that `account` signed `message`; a contract wallet is asked through `contracts` at `block`,
-/// which such a signature must have and no other may.
+/// which such a signature must have and no other may. The block must be of the time of what was signed, `at_ms`
+/// milliseconds since the Unix epoch: a wallet changes hands, and who had it once must not sign for ever.
 ///
 /// # Errors
 /// [`SignatureError`] says what is wrong.
@@ -181,6 +201,7 @@ pub fn verify_pinned(
     message: &[u8],
     signature: &[u8],
     block: Option<&BlockRef>,
+    at_ms: u64,
     contracts: &dyn ContractSignatures,
 ) -> Result<Verdict, SignatureError> {
     let verdict = verify(account, scheme, message, signature)?;
@@ -191,8 +212,17 @@ pub fn verify_pinned(
     if block.chain != *chain {
         return Err(SignatureError::BlockChain { account: *chain, block: block.chain });
     }
-    match contracts.check(*chain, address, &eip191_hash(message), signature, block) {
-        ContractVerdict::Valid => Ok(Verdict::Valid),
+    let question = ContractQuestion {
+        address: *address,
+        message_hash: eip191_hash(message),
+        signature: signature.to_vec(),
+        block: block.clone(),
+    };
+    match contracts.check(&question) {
+        ContractVerdict::Valid { block_ms } => match block_ms.abs_diff(at_ms) {
+            0..=BLOCK_DISTANCE_MS_MAX => Ok(Verdict::Valid),
+            distance_ms => Err(SignatureError::BlockDistance { distance_ms }),
+        },
         ContractVerdict::Pending => Ok(Verdict::Pending),
         ContractVerdict::Invalid => Err(SignatureError::ContractRefused(Box::new(account.clone()))),
     }
@@ -224,6 +254,7 @@ pub fn verify_signed(
             text.as_bytes(),
             &signed.signature,
             signed.block.as_ref(),
+            signed.header.at.ms(),
             contracts,
         )
     };

@@ -340,7 +340,7 @@ impl From<CarError> for ApiError {
 impl From<ChallengeError> for ApiError {
     fn from(error: ChallengeError) -> Self {
         match error {
-            ChallengeError::Contract => Self::new(Code::NotImplemented, error.to_string()),
+            ChallengeError::Chain(_) => Self::new(Code::NotImplemented, error.to_string()),
             ChallengeError::Message(_) | ChallengeError::Refused(_) => {
                 Self::new(Code::BadRequest, chain(&error))
             }
@@ -352,7 +352,7 @@ impl From<SignInError> for ApiError {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::TooMany => Self::new(Code::Conflict, error.to_string()),
-            SignInError::Pending => Self::new(Code::NotImplemented, error.to_string()),
+            SignInError::Pending => Self::new(Code::Pending, error.to_string()),
             SignInError::Store(error) => error.into(),
             SignInError::Tx(error) => error.into(),
             SignInError::Commit(error) => error.into(),
@@ -368,6 +368,7 @@ impl From<EndError> for ApiError {
     fn from(error: EndError) -> Self {
         match error {
             EndError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            EndError::Pending => Self::new(Code::Pending, error.to_string()),
             EndError::Challenge | EndError::Signature(_) => Self::new(Code::BadSignIn, chain(&error)),
             EndError::Store(error) => error.into(),
             EndError::Write(error) => error.into(),

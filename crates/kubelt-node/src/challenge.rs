@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::{
     clock::random,
-    limits::{CHALLENGE_LIFE, CHALLENGES_MAX},
+    limits::{CHALLENGE_LIFE, CHALLENGES_MAX, CONTRACT_CHALLENGE_LIFE},
     session::Token,
 };
 
@@ -47,9 +47,13 @@ impl Challenges {
         hex::encode(random::<16>())
     }
 
-    /// When a challenge made now stops being good.
-    pub(crate) fn expiry(now_ms: u64) -> u64 {
-        now_ms + u64::try_from(CHALLENGE_LIFE.as_millis()).expect("minutes fit")
+    /// When a challenge made now for `account` stops being good.
+    pub(crate) fn expiry(account: &Account, now_ms: u64) -> u64 {
+        let life = match account {
+            Account::Contract { .. } => CONTRACT_CHALLENGE_LIFE,
+            _ => CHALLENGE_LIFE,
+        };
+        now_ms + u64::try_from(life.as_millis()).expect("minutes fit")
     }
 
     pub(crate) fn put(&self, nonce: String, pending: Pending, now_ms: u64) {

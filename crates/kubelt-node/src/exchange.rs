@@ -20,7 +20,7 @@ use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
 pub use check::CheckError;
-pub(crate) use check::Checker;
+pub(crate) use check::{Checker, FoundLogin};
 pub use export::{CoreExport, ExportError};
 pub use import::{CoreImport, ImportError, Imported};
 pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};
@@ -28,7 +28,7 @@ pub use ops::{LogPage, LoggedOp, OpsError, PostedOp, StatePage, StateRow};
 pub use read::CoreFileError;
 pub use verify::{VerifyError, VerifyReport, verify};
 
-use crate::{access::Access, content::Content, cores::Cores, limits::IMPORTS_KIB_MAX};
+use crate::{access::Access, chains::Chains, content::Content, cores::Cores, limits::IMPORTS_KIB_MAX};
 
 /// What readers may have of cores' logs, and whole cores in and out; cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,13 +37,20 @@ pub struct Exchange {
     pub(crate) cores: Cores,
     pub(crate) content: Content,
     pub(crate) access: Arc<Access>,
+    pub(crate) chains: Chains,
     /// KiB of logs that imports may still hold in memory.
     pub(crate) import_kib: Arc<Semaphore>,
 }
 
 impl Exchange {
-    pub(crate) fn new(store: Store, cores: Cores, content: Content, access: Arc<Access>) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        cores: Cores,
+        content: Content,
+        access: Arc<Access>,
+        chains: Chains,
+    ) -> Self {
         let import_kib = Arc::new(Semaphore::new(IMPORTS_KIB_MAX));
-        Self { store, cores, content, access, import_kib }
+        Self { store, cores, content, access, chains, import_kib }
     }
 }

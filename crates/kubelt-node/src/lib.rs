@@ -12,6 +12,7 @@
 mod access;
 mod announced;
 mod blocks;
+mod chains;
 mod challenge;
 mod clock;
 mod collect;
@@ -46,6 +47,7 @@ mod write;
 pub use access::Reader;
 pub use announced::{Announced, AnnouncedPage, What};
 pub use blocks::{BlockError, ReachedBlocks, Within};
+pub use chains::{Asking, ChainPort, Chains};
 pub use clock::{Clock, SystemClock};
 pub use collect::{Leaks, SweepError};
 pub use content::{

@@ -6,6 +6,10 @@ use kubelt_content::car::CarLimits;
 
 /// How long a challenge may be answered.
 pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
+/// How long a contract wallet's may be: its owners may be several people.
+pub(crate) const CONTRACT_CHALLENGE_LIFE: Duration = Duration::from_secs(60 * 60);
+/// How long all chains together may take to answer what one request asks of contract wallets.
+pub(crate) const CONTRACT_ANSWERS_TIME_MAX: Duration = Duration::from_secs(20);
 /// Challenges that wait for an answer; the oldest give way.
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sessions of one account that stand at once.

@@ -8,6 +8,7 @@ use kubelt_store::Store;
 use crate::{
     access::{Access, Reader},
     announced::Announced,
+    chains::Chains,
     clock::Clock,
     collect::{Collector, Stamps},
     content::Content,
@@ -43,6 +44,8 @@ pub struct Node {
     pub identity: Identity,
     /// Sign-in and sessions.
     pub sessions: Sessions,
+    /// The chains that the node can ask.
+    pub chains: Chains,
     /// Cores, and writes to them.
     pub cores: Cores,
     /// Content.
@@ -104,13 +107,12 @@ impl Node {
             Denylists::default(),
             stamps.clone(),
         );
-        let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access));
+        let chains = Chains::default();
+        let exchange =
+            Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access), chains.clone());
         let (providers, peers) = (Providers::default(), Peers::default());
         let fetcher = Fetcher::new(store.clone(), content.clone(), providers.clone(), peers.clone());
-        let pins =
-            Pins::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock), fetcher.clone());
-        let remote_pins =
-            RemotePins::new(store.clone(), cores.clone(), content.clone(), access.clone(), clock.clone());
+        let (pins, remote_pins) = pinning(&store, &cores, &content, &access, &clock, &fetcher);
         let (identity, replication, remotes) =
             replicating(&store, &cores, &content, &exchange, &access, &clock);
         let denylists = content.denylists().clone();
@@ -121,21 +123,20 @@ impl Node {
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), providers.clone());
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
-        let sessions = Sessions::new(store.clone(), cores.clone(), clock, table);
-        let (leases, waker) = (content.leases.clone(), Waker::default());
-        let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
+        let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
             ipns.worker(),
             ipns.spreader(),
             remote_pins.worker(),
             remotes.worker(),
-            Worker::new("collector", &waker, collector),
+            collecting(&store, &cores, &content, stamps),
         ]);
         let status = Status::new(store, workers.clone());
         Self {
             status,
             identity,
             sessions,
+            chains,
             cores,
             content,
             exchange,
@@ -156,6 +157,29 @@ impl Node {
             peers,
         }
     }
+}
+
+/// What frees the space of what nothing needs.
+fn collecting(store: &Store, cores: &Cores, content: &Content, stamps: Stamps) -> Worker {
+    let leases = content.leases.clone();
+    let collector = Collector::new(store.clone(), cores.clone(), content.clone(), stamps, leases);
+    Worker::new("collector", &Waker::default(), collector)
+}
+
+/// Pins here, and at the services of others.
+fn pinning(
+    store: &Store,
+    cores: &Cores,
+    content: &Content,
+    access: &Arc<Access>,
+    clock: &Arc<dyn Clock>,
+    fetcher: &Fetcher,
+) -> (Pins, RemotePins) {
+    let (here, there) = (store.clone(), store.clone());
+    let pins = Pins::new(here, cores.clone(), content.clone(), Arc::clone(clock), fetcher.clone());
+    let remote_pins =
+        RemotePins::new(there, cores.clone(), content.clone(), Arc::clone(access), Arc::clone(clock));
+    (pins, remote_pins)
 }
 
 /// How cores travel between nodes.

@@ -79,7 +79,8 @@ impl SessionTable {
     fn login(&self, core: &CoreId, id: &LoginId) -> Result<Option<CheckedLogin>, StoreError> {
         let Some(bytes) = self.store.login(core, id)? else { return Ok(None) };
         let login = Login::decode(&bytes).ok();
-        Ok(login.and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid()))
+        // Its signature was judged when it was stored.
+        Ok(login.and_then(|login| Some(CheckedLogin::check(&login, &Unchecked).ok()?.kept())))
     }
 
     /// What the sign-in of a session handed it in its account's core.

@@ -10,8 +10,9 @@ use std::{
 };
 
 use kubelt_core::{
-    Ability, Account, Act, Body, CheckedLogin, Genesis, Header, Login, LoginError, LoginId, OpId, PublicKey,
-    SignIn, SignInError as MessageError, SignatureError, Signed, Unchecked, Verb,
+    Ability, Account, Act, Body, CheckedLogin, ContractSignatures, Genesis, Header, Login, LoginError,
+    LoginId, OpId, PublicKey, Scheme, SignIn, SignInError as MessageError, SignatureError, Signed, Verb,
+    Verdict,
     limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
     session::life_ms_max,
     signature::{scheme_of, verify_signed},
@@ -22,6 +23,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     StoreError,
+    chains::Chains,
     challenge::{Challenges, Pending, Purpose},
     clock::{Clock, random},
     cores::Cores,
@@ -36,6 +38,7 @@ use crate::{
 pub struct Sessions {
     store: Store,
     cores: Cores,
+    chains: Chains,
     clock: Arc<dyn Clock>,
     table: SessionTable,
     challenges: Arc<Challenges>,
@@ -92,9 +95,11 @@ pub enum ChallengeError {
     /// The message would be refused when it comes back.
     #[error(transparent)]
     Refused(#[from] LoginError),
-    /// An account that this node cannot check.
-    #[error("contract accounts cannot sign in to this node yet: it has no way to ask their chain")]
-    Contract,
+    /// A contract account of a chain that this node asks nobody about.
+    #[error(
+        "this node asks nobody about chain {0}, so contract accounts of it cannot sign in; its operator names upstreams under `[chains.{0}]`"
+    )]
+    Chain(u64),
 }
 
 /// Why a sign-in is refused.
@@ -112,8 +117,10 @@ pub enum SignInError {
     /// The login breaks a rule or its signature is wrong.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// A contract wallet's signature that cannot be checked here yet.
-    #[error("the signature of a contract account cannot be checked here yet")]
+    /// A contract wallet's signature that cannot be checked now.
+    #[error(
+        "the contract's chain gives no answer at the moment; the message stays good, so send the same signature again in a while"
+    )]
     Pending,
     /// Too many sessions.
     #[error("the account has {SESSIONS_PER_ACCOUNT_MAX} sessions on this node; end one of them first")]
@@ -138,6 +145,11 @@ pub enum EndError {
     /// The challenge is not one, has been used, or is too old.
     #[error("this challenge was not given out here, has been used, or is too old; ask for a new one")]
     Challenge,
+    /// A contract wallet's signature that cannot be checked now.
+    #[error(
+        "the contract's chain gives no answer at the moment; the message stays good, so send the same signature again in a while"
+    )]
+    Pending,
     /// The signature is wrong.
     #[error("the signature is refused")]
     Signature(#[from] SignatureError),
@@ -158,10 +170,17 @@ fn all_abilities() -> Vec<Ability> {
 }
 
 impl Sessions {
-    pub(crate) fn new(store: Store, cores: Cores, clock: Arc<dyn Clock>, table: SessionTable) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        cores: Cores,
+        chains: Chains,
+        clock: Arc<dyn Clock>,
+        table: SessionTable,
+    ) -> Self {
         Self {
             store,
             cores,
+            chains,
             clock,
             table,
             challenges: Arc::default(),
@@ -174,8 +193,10 @@ impl Sessions {
     /// # Errors
     /// [`ChallengeError`] when what is asked for cannot be granted to any session.
     pub fn challenge(&self, origin: &str, ask: Ask) -> Result<MadeChallenge, ChallengeError> {
-        if matches!(ask.account, Account::Contract { .. }) {
-            return Err(ChallengeError::Contract);
+        if let Account::Contract { chain, .. } = ask.account
+            && !self.chains.knows(chain)
+        {
+            return Err(ChallengeError::Chain(chain));
         }
         let now_ms = self.clock.now_ms();
         let core = Genesis::Private { root: ask.account.clone() }.id();
@@ -231,7 +252,7 @@ impl Sessions {
         purpose: Purpose,
         now_ms: u64,
     ) -> MadeChallenge {
-        let expires_ms = Challenges::expiry(now_ms);
+        let expires_ms = Challenges::expiry(&account, now_ms);
         let pending =
             Pending { account, origin: origin.to_owned(), message: digest(&message), expires_ms, purpose };
         self.challenges.put(nonce.clone(), pending, now_ms);
@@ -242,7 +263,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SignInError`] when the message is not the one given out, or its signature is wrong. The
-    /// challenge is used up either way.
+    /// challenge is used up then, unless the signature is [`SignInError::Pending`].
     pub async fn open(
         &self,
         origin: &str,
@@ -252,15 +273,25 @@ impl Sessions {
         let nonce = kubelt_core::siwe::Message::parse(message).map_err(LoginError::Message)?.nonce.to_owned();
         let now_ms = self.clock.now_ms();
         let pending = self.challenges.take(&nonce, now_ms).ok_or(SignInError::Challenge)?;
-        let Purpose::SignIn { token, held } = pending.purpose else { return Err(SignInError::Challenge) };
+        let Purpose::SignIn { token, held } = &pending.purpose else { return Err(SignInError::Challenge) };
+        let (token, held) = (token.clone(), *held);
         if pending.message != digest(message) {
             return Err(SignInError::Altered);
         }
         if pending.origin != origin {
             return Err(SignInError::Origin(pending.origin));
         }
-        let login = Login::new(message.to_owned(), scheme_of(&pending.account), signature.to_vec(), None);
-        let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(SignInError::Pending)?;
+        let block = self.chains.block_for(&pending.account).await;
+        if block.is_none() && matches!(pending.account, Account::Contract { .. }) {
+            self.challenges.put(nonce, pending, now_ms);
+            return Err(SignInError::Pending);
+        }
+        let login = Login::new(message.to_owned(), scheme_of(&pending.account), signature.to_vec(), block);
+        let outcome = self.chains.settle(|contracts| CheckedLogin::check(&login, contracts)).await?;
+        let Some(checked) = outcome.valid() else {
+            self.challenges.put(nonce, pending, now_ms);
+            return Err(SignInError::Pending);
+        };
         let genesis = Genesis::Private { root: checked.account.clone() };
         let core = genesis.id();
         let counting = self.opening[usize::from(core.digest()[0]) % OPENING_LOCKS].lock().await;
@@ -389,14 +420,23 @@ impl Sessions {
     /// # Errors
     /// [`EndError`] when the challenge is used up or the signature is wrong.
     pub async fn end_signed(&self, origin: &str, nonce: &str, signature: &[u8]) -> Result<(), EndError> {
-        let pending = self.challenges.take(nonce, self.clock.now_ms()).ok_or(EndError::Challenge)?;
-        let Purpose::End { session, header, body } = pending.purpose else { return Err(EndError::Challenge) };
+        let now_ms = self.clock.now_ms();
+        let pending = self.challenges.take(nonce, now_ms).ok_or(EndError::Challenge)?;
+        let Purpose::End { session, header, body } = pending.purpose.clone() else {
+            return Err(EndError::Challenge);
+        };
         if pending.origin != origin {
             return Err(EndError::Challenge);
         }
         let scheme = scheme_of(&pending.account);
-        let signed = Signed { header: *header, scheme, signature: signature.to_vec(), block: None };
-        verify_signed(&signed, Some(&body), None, &Unchecked)?;
+        let mut signed = Signed { header: *header, scheme, signature: signature.to_vec(), block: None };
+        self.chains.pin(&mut signed).await;
+        let is_pinned = signed.block.is_some() || scheme != Scheme::Eip1271;
+        let judge = |contracts: &dyn ContractSignatures| verify_signed(&signed, Some(&body), None, contracts);
+        if !is_pinned || self.chains.settle(judge).await? == Verdict::Pending {
+            self.challenges.put(nonce.to_owned(), pending, now_ms);
+            return Err(EndError::Pending);
+        }
         let known = self.table.of(&pending.account)?.iter().any(|(_, record)| record.login == session);
         if !known {
             return Err(EndError::NotFound);

@@ -6,6 +6,7 @@
 //! [`cli`] for the commands, one file for each group; [`client`] speaks HTTP, [`upload`] and [`download`] are
 //! what `publish` and `get` do with files.
 
+mod chain_config;
 mod cli;
 mod client;
 mod config_dir;

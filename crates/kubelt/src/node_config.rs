@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use kubelt_chain::Upstreams;
 use kubelt_core::PublicKey;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
@@ -15,7 +16,12 @@ use kubelt_node::{What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
-use crate::{client::NodeUrl, routers::Router, txt_lookup::DnsServers};
+use crate::{
+    chain_config::{ChainFile, upstreams},
+    client::NodeUrl,
+    routers::Router,
+    txt_lookup::DnsServers,
+};
 
 /// Where a node listens unless told otherwise.
 pub(crate) const LISTEN: &str = "127.0.0.1:4747";
@@ -111,6 +117,8 @@ struct File {
     pinning: PinningFile,
     /// How the node takes part in the network of peers.
     network: NetworkFile,
+    /// Who is asked about which chain, by EIP-155 id; nobody unless named.
+    chains: BTreeMap<String, ChainFile>,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
@@ -350,6 +358,8 @@ pub(crate) struct NodeConfig {
     /// Delegated routers to ask, too.
     pub(crate) routers: Vec<Router>,
     pub(crate) replication: ReplicationConfig,
+    /// Who is asked about which chain.
+    pub(crate) chains: Upstreams,
 }
 
 /// How a node replicates cores with others.
@@ -425,6 +435,7 @@ impl NodeConfig {
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
                 carry_for: node_keys(&file.network.carry_for)?,
             },
+            chains: upstreams(file.chains)?,
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
             network: file.network.resolve(args.p2p_listen, args.bootstrap),

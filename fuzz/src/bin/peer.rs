@@ -45,6 +45,6 @@ fn open(bytes: &[u8]) {
     let (from, to) = (SessionKey::from_seed([1; 32]).public(), SessionKey::from_seed([2; 32]).public());
     let elsewhere = Genesis::Private { root: SessionKey::from_seed([3; 32]).account() }.id();
     // Nobody has signed anything for these nodes and this nonce.
-    assert!(proof.check(open.core, &from, &to, &[0x5a; 32], proof.at_ms).is_err());
-    assert!(proof.check(elsewhere, &from, &to, &[0x5a; 32], proof.at_ms).is_err());
+    assert!(proof.check(open.core, &from, &to, &[0x5a; 32], proof.at_ms, &kubelt_core::Unchecked).is_err());
+    assert!(proof.check(elsewhere, &from, &to, &[0x5a; 32], proof.at_ms, &kubelt_core::Unchecked).is_err());
 }

@@ -7,7 +7,6 @@ use crate::{
     account::Account,
     id::{BodyId, CoreId, LoginId, OpId},
     limits::BODY_BYTES_MAX,
-    login::BlockRef,
     op::{Act, Body, Header, Signed},
     session::CheckedLogin,
     signature::{ContractSignatures, SignatureError, Verdict, verify_signed},
@@ -92,7 +91,6 @@ pub struct Entry {
     header: Header,
     body: Option<Body>,
     login: Option<Arc<LoginFacts>>,
-    block: Option<(u64, u64)>,
 }
 
 impl Entry {
@@ -110,7 +108,7 @@ impl Entry {
         let session = login.map(|login| &login.session);
         let verdict = verify_signed(signed, body.as_ref(), session, contracts)?;
         let facts = login.map(|login| Arc::new(LoginFacts::of(login, &signed.header.core)));
-        let entry = Self::new(signed.header.clone(), body, facts)?.pinned(signed.block.as_ref());
+        let entry = Self::new(signed.header.clone(), body, facts)?;
         Ok((verdict == Verdict::Valid).then_some(entry))
     }
 
@@ -130,7 +128,7 @@ impl Entry {
         if header.login != login.as_ref().map(|login| login.id) {
             return Err(EntryError::Login);
         }
-        Ok(Self { id: header.id(), header, body, login, block: None })
+        Ok(Self { id: header.id(), header, body, login })
     }
 
     /// An operation that went through [`Entry::new`] before it was stored; nothing is hashed again.
@@ -140,19 +138,7 @@ impl Entry {
         body: Option<Body>,
         login: Option<Arc<LoginFacts>>,
     ) -> Self {
-        Self { id, header, body, login, block: None }
-    }
-
-    /// The block at which its contract wallet's signature was checked.
-    #[must_use]
-    pub fn pinned(mut self, block: Option<&BlockRef>) -> Self {
-        self.block = block.map(|block| (block.chain, block.number));
-        self
-    }
-
-    /// The chain and number of that block.
-    pub const fn block(&self) -> Option<(u64, u64)> {
-        self.block
+        Self { id, header, body, login }
     }
 
     /// The operation's id.

@@ -1,9 +1,6 @@
 //! The graph of operations: compact nodes in the order they came, each after everything it follows.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{ability::Verb, hlc::Hlc, id::OpId, log::past::Past};
 
@@ -13,9 +10,6 @@ pub(super) type Ix = u32;
 /// As an `auth`: the genesis. As a login or an authority number: none.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The latest block of each chain that operations up to some point name; shared between them.
-pub(super) type Pins = Arc<BTreeMap<u64, u64>>;
-
 /// One operation, without what only its body says.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -23,7 +17,6 @@ pub(super) struct Node {
     pub(super) at: Hlc,
     /// The authority operations in its past, and itself when it is one.
     pub(super) after: Past,
-    pins: Option<Pins>,
     /// The grant or rotation it acts by; [`NONE`] for the genesis.
     pub(super) auth: Ix,
     /// Index of its account.
@@ -44,7 +37,6 @@ pub(super) struct NewNode {
     pub(super) at: Hlc,
     pub(super) prev: Vec<Ix>,
     pub(super) past: Past,
-    pub(super) pins: Option<Pins>,
     pub(super) auth: Ix,
     pub(super) by: u32,
     pub(super) login: u32,
@@ -108,23 +100,6 @@ impl Graph {
         nodes.fold(first, |past, after| past.union(after))
     }
 
-    /// The latest blocks named in the past of an operation that follows `prev`.
-    pub(super) fn pins_of(&self, prev: &[Ix]) -> Option<Pins> {
-        let mut all = prev.iter().filter_map(|ix| self.node(*ix).pins.as_ref());
-        let mut pins = Arc::clone(all.next()?);
-        for other in all {
-            if *other == pins {
-                continue;
-            }
-            let latest = Arc::make_mut(&mut pins);
-            for (chain, number) in other.iter() {
-                let known = latest.entry(*chain).or_default();
-                *known = (*known).max(*number);
-            }
-        }
-        Some(pins)
-    }
-
     /// Whether authority operation `ix` lies in the past of `of`.
     pub(super) fn authority_in_past(&self, ix: Ix, of: Ix) -> bool {
         ix != of && self.node(of).after.contains(self.node(ix).seq)
@@ -145,7 +120,6 @@ impl Graph {
             id: new.id,
             at: new.at,
             after,
-            pins: new.pins,
             auth: new.auth,
             by: new.by,
             login: new.login,

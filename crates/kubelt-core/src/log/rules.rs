@@ -1,7 +1,5 @@
 //! Well-formed: what one operation and its past alone decide, for ever and alike on every peer.
 
-use std::{cmp::Ordering, sync::Arc};
-
 use crate::{
     ability::{Ability, Verb},
     account::{Account, Principal},
@@ -13,7 +11,7 @@ use crate::{
         Log,
         authority::{Claims, Deed, Grant},
         entry::{Entry, LoginFacts},
-        graph::{Ix, NONE, Pins},
+        graph::{Ix, NONE},
         past::Past,
     },
     op::{Act, Header, Holder},
@@ -126,14 +124,6 @@ pub enum Refusal {
     /// The grant's wait is not over.
     #[error("the wait of grant `{0}` is not over; seal, wait, and seal again")]
     Wait(OpId),
-    /// A contract wallet's signature was checked at an older block than one in the operation's past.
-    #[error("the signature was checked at block {number}, before block {known} in the past of the operation")]
-    Block {
-        /// The block named.
-        number: u64,
-        /// The latest block of that chain in the past.
-        known: u64,
-    },
     /// The core holds as many authority operations as it may.
     #[error("the core holds {AUTHORITY_OPS_MAX} authority operations, as many as it may")]
     Full,
@@ -144,7 +134,6 @@ pub(super) struct Placed {
     pub(super) prev: Vec<Ix>,
     pub(super) past: Past,
     pub(super) auth: Ix,
-    pub(super) pins: Option<Pins>,
     /// The votes it counts, where its authority has a threshold.
     pub(super) votes: Option<Vec<Ix>>,
 }
@@ -191,7 +180,6 @@ impl Log {
         if let Some(login) = entry.login() {
             check_login(header, entry.body().map(|body| &body.act), login)?;
         }
-        let pins = self.pins_after(&prev, entry)?;
         if header.verb != Verb::Put && self.tables.deeds().len() >= AUTHORITY_OPS_MAX {
             return Err(Refusal::Full);
         }
@@ -205,23 +193,7 @@ impl Log {
                 return Err(Refusal::Wait(header.auth));
             }
         }
-        Ok(Placed { prev, past, auth, votes, pins })
-    }
-
-    /// The latest blocks named up to `entry`, which must not go back behind them.
-    fn pins_after(&self, prev: &[Ix], entry: &Entry) -> Result<Option<Pins>, Refusal> {
-        let pins = self.graph.pins_of(prev);
-        let Some((chain, number)) = entry.block() else { return Ok(pins) };
-        let known = pins.as_ref().and_then(|pins| pins.get(&chain)).copied().unwrap_or(0);
-        match number.cmp(&known) {
-            Ordering::Less => Err(Refusal::Block { number, known }),
-            Ordering::Equal if pins.is_some() => Ok(pins),
-            _ => {
-                let mut pins = pins.unwrap_or_default();
-                Arc::make_mut(&mut pins).insert(chain, number);
-                Ok(Some(pins))
-            }
-        }
+        Ok(Placed { prev, past, auth, votes })
     }
 
     /// Who acts by an authority; `None` where it is none.

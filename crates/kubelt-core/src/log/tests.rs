@@ -410,25 +410,6 @@ fn a_draft_follows_what_it_needs_where_there_are_too_many_heads() {
 }
 
 #[test]
-fn a_contract_wallets_blocks_never_run_backwards() {
-    let root = account(1);
-    let mut world = World::private(&root);
-    let genesis = world.log.core().as_root();
-    let block = |number| crate::BlockRef { chain: 10, number, hash: [0; 32] };
-    let mut pinned = |prev: &[OpId], at_ms, number| {
-        let entry = world.fork(Intent::new(root.clone(), None, put("a")), genesis, prev, at_ms);
-        entry.pinned(Some(&block(number)))
-    };
-    let first = pinned(&[], START_MS, 100);
-    let (older, same) = (pinned(&[first.id()], START_MS + 1, 99), pinned(&[first.id()], START_MS + 1, 100));
-    let beside = pinned(&[], START_MS, 7);
-    world.add(&first);
-    assert_eq!(world.log.check(&older), Err(Refusal::Block { number: 99, known: 100 }));
-    world.add(&same);
-    world.add(&beside);
-}
-
-#[test]
 fn those_that_wait_are_bounded() {
     let root = account(1);
     let mut world = World::private(&root);

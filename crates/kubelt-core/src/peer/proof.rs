@@ -12,7 +12,7 @@ use crate::{
     login::Login,
     session::{CheckedLogin, LoginError},
     sign::SessionKey,
-    signature::{SignatureError, Unchecked, Verdict, scheme_of, verify},
+    signature::{ContractSignatures, SignatureError, Verdict, scheme_of, verify},
 };
 
 /// A sign-in that may replicate a core, and its session key's word that a node asks for it.
@@ -55,7 +55,7 @@ pub enum ProofError {
     #[error("the login is not good")]
     Login(#[from] LoginError),
     /// Its signature cannot be checked here.
-    #[error("the login of a contract account cannot be checked here yet")]
+    #[error("the login of a contract account cannot be checked at the moment")]
     Pending,
     /// It does not count now, or was signed too long ago, or in the future.
     #[error("the proof is not of this time")]
@@ -102,9 +102,10 @@ impl Proof {
         to: &PublicKey,
         nonce: &[u8; 32],
         now_ms: u64,
+        contracts: &dyn ContractSignatures,
     ) -> Result<CheckedLogin, ProofError> {
         let login = Login::decode(&self.login)?;
-        let login = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(ProofError::Pending)?;
+        let login = CheckedLogin::check(&login, contracts)?.valid().ok_or(ProofError::Pending)?;
         if !login.valid_at(now_ms) || now_ms.abs_diff(self.at_ms) > PROOF_AGE_MS_MAX {
             return Err(ProofError::Date);
         }

@@ -4,7 +4,7 @@ use cid::Cid;
 
 use super::{FRAME_HEAD_BYTES, FrameError, FrameHead, Hello, Kind, Open, Proof, ProofError, Statement, Want};
 use crate::{
-    Ability, CoreId, EoaKey, Genesis, Login, Scheme, SessionKey, SignIn, Verb,
+    Ability, CoreId, EoaKey, Genesis, Login, Scheme, SessionKey, SignIn, Unchecked, Verb,
     limits::{PROOF_AGE_MS_MAX, WANTS_MAX},
 };
 
@@ -56,7 +56,7 @@ impl World {
 
     fn check(&self, proof: &Proof, now_ms: u64) -> Result<(), ProofError> {
         let (from, to) = (self.from.public(), self.to.public());
-        proof.check(self.core, &from, &to, &self.nonce, now_ms).map(drop)
+        proof.check(self.core, &from, &to, &self.nonce, now_ms, &Unchecked).map(drop)
     }
 }
 
@@ -75,12 +75,15 @@ fn a_proof_is_good_for_one_connection_one_core_and_a_short_while() {
     let (from, to) = (world.from.public(), world.to.public());
     let other = CoreId::of(b"another");
     let elsewhere = [
-        proof.check(world.core, &to, &from, &world.nonce, NOW_MS),
-        proof.check(world.core, &from, &from, &world.nonce, NOW_MS),
-        proof.check(world.core, &from, &to, &[8; 32], NOW_MS),
+        proof.check(world.core, &to, &from, &world.nonce, NOW_MS, &Unchecked),
+        proof.check(world.core, &from, &from, &world.nonce, NOW_MS, &Unchecked),
+        proof.check(world.core, &from, &to, &[8; 32], NOW_MS, &Unchecked),
     ];
     assert!(elsewhere.iter().all(|result| matches!(result, Err(ProofError::Signature(_)))));
-    assert!(matches!(proof.check(other, &from, &to, &world.nonce, NOW_MS), Err(ProofError::Ability)));
+    assert!(matches!(
+        proof.check(other, &from, &to, &world.nonce, NOW_MS, &Unchecked),
+        Err(ProofError::Ability)
+    ));
     let redated = Proof { at_ms: NOW_MS + 1, ..proof.clone() };
     assert!(matches!(world.check(&redated, NOW_MS), Err(ProofError::Signature(_))));
     let mut forged = proof;

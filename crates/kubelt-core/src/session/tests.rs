@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{CheckedLogin, LoginError, Outcome};
 use crate::{
-    Ability, Account, ContractSignatures, ContractVerdict, CoreId, EoaKey, Genesis, Login, MapPath, OpId,
-    Scheme, SessionKey, SignIn, SignatureError, Unchecked, Verb,
-    limits::{CONTENT_LOGIN_LIFE_MS_MAX, HELD_LOGIN_LIFE_MS_MAX, LOGIN_LIFE_MS_MAX},
+    Ability, Account, ContractQuestion, ContractSignatures, ContractVerdict, CoreId, EoaKey, Genesis, Login,
+    MapPath, OpId, Scheme, SessionKey, SignIn, SignatureError, Unchecked, Verb,
+    limits::{BLOCK_DISTANCE_MS_MAX, CONTENT_LOGIN_LIFE_MS_MAX, HELD_LOGIN_LIFE_MS_MAX, LOGIN_LIFE_MS_MAX},
     login::BlockRef,
 };
 
@@ -199,16 +199,12 @@ fn keys_and_solana_accounts_sign_in_too() {
 struct Chain;
 
 impl ContractSignatures for Chain {
-    fn check(
-        &self,
-        chain: u64,
-        _: &[u8; 20],
-        _: &[u8; 32],
-        signature: &[u8],
-        _: &BlockRef,
-    ) -> ContractVerdict {
-        assert_eq!(chain, 10);
-        if signature == b"yes" { ContractVerdict::Valid } else { ContractVerdict::Invalid }
+    fn check(&self, asked: &ContractQuestion) -> ContractVerdict {
+        assert_eq!(asked.block.chain, 10);
+        match &asked.signature[..] {
+            b"yes" => ContractVerdict::Valid { block_ms: asked.block.number },
+            _ => ContractVerdict::Invalid,
+        }
     }
 }
 
@@ -216,7 +212,9 @@ impl ContractSignatures for Chain {
 fn a_contract_wallet_waits_for_the_chain() {
     let account = Account::Contract { chain: 10, address: wallet().address() };
     let text = sign_in(account.clone()).message().expect("a message");
-    let block = |chain| Some(BlockRef { chain, number: 5, hash: [5; 32] });
+    // The chain's blocks have their date for a number.
+    let at = |chain, number| Some(BlockRef { chain, number, hash: [5; 32] });
+    let block = |chain| at(chain, NOW_MS);
     let login =
         |signature: &[u8], block| Login::new(text.clone(), Scheme::Eip1271, signature.to_vec(), block);
     let waiting = CheckedLogin::check(&login(b"yes", block(10)), &Unchecked).expect("taken");
@@ -228,5 +226,12 @@ fn a_contract_wallet_waits_for_the_chain() {
     };
     refused(login(b"no", block(10)), SignatureError::ContractRefused(Box::new(account)));
     refused(login(b"yes", None), SignatureError::BlockMissing);
+    for edge in [NOW_MS - BLOCK_DISTANCE_MS_MAX, NOW_MS + BLOCK_DISTANCE_MS_MAX] {
+        assert!(CheckedLogin::check(&login(b"yes", at(10, edge)), &Chain).expect("taken").valid().is_some());
+    }
+    let distance_ms = BLOCK_DISTANCE_MS_MAX + 1;
+    for beyond in [NOW_MS - distance_ms, NOW_MS + distance_ms] {
+        refused(login(b"yes", at(10, beyond)), SignatureError::BlockDistance { distance_ms });
+    }
     refused(login(b"yes", block(1)), SignatureError::BlockChain { account: 10, block: 1 });
 }

@@ -3,8 +3,8 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Account, ContractSignatures, ContractVerdict, SignatureError, Unchecked, Verdict, address_of,
-    eip191_hash, recover, verify, verify_pinned, verify_signed,
+    Account, ContractQuestion, ContractSignatures, ContractVerdict, SignatureError, Unchecked, Verdict,
+    address_of, eip191_hash, recover, verify, verify_pinned, verify_signed,
 };
 use crate::{
     Act, Body, EoaKey, Genesis, Header, Hlc, LoginId, PublicKey, Scheme, SessionKey, Signed, login::BlockRef,
@@ -206,14 +206,14 @@ fn a_key_of_small_order_signs_nothing() {
 fn blocks_belong_to_contracts_alone() {
     struct Never;
     impl ContractSignatures for Never {
-        fn check(&self, _: u64, _: &[u8; 20], _: &[u8; 32], _: &[u8], _: &BlockRef) -> ContractVerdict {
+        fn check(&self, _: &ContractQuestion) -> ContractVerdict {
             panic!("nobody is asked about a plain key, even where it has code")
         }
     }
     let block = BlockRef { chain: 1, number: 1, hash: [0; 32] };
     let account = secret(7).account();
     let signature = secret(7).sign(b"text");
-    let check = |block| verify_pinned(&account, Scheme::Eip191, b"text", &signature, block, &Never);
+    let check = |block| verify_pinned(&account, Scheme::Eip191, b"text", &signature, block, 1, &Never);
     assert_eq!(check(None), Ok(Verdict::Valid));
     assert_eq!(check(Some(&block)), Err(SignatureError::BlockUnexpected));
 }

@@ -57,7 +57,9 @@ pub(super) fn read_log(store: &Store, core: CoreId, genesis: Genesis) -> Result<
 /// The facts of a login that the store holds.
 fn read_login(store: &Store, core: &CoreId, id: &LoginId) -> Result<Option<Arc<LoginFacts>>, StoreError> {
     let Some(bytes) = store.login(core, id)? else { return Ok(None) };
-    let checked =
-        Login::decode(&bytes).ok().and_then(|login| CheckedLogin::check(&login, &Unchecked).ok()?.valid());
+    // Its signature was judged when it was stored.
+    let checked = Login::decode(&bytes)
+        .ok()
+        .and_then(|login| Some(CheckedLogin::check(&login, &Unchecked).ok()?.kept()));
     Ok(checked.map(|login| Arc::new(LoginFacts::of(&login, core))))
 }

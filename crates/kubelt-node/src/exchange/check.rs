@@ -6,11 +6,15 @@ use std::{
 };
 
 use kubelt_core::{
-    Body, CheckedLogin, CoreId, DecodeError, Login, LoginError, LoginId, SignatureError, Signed, Unchecked,
-    Verdict, log::LoginFacts, signature::verify_signed,
+    Body, CheckedLogin, CoreId, DecodeError, Login, LoginError, LoginId, Scheme, SignatureError, Signed,
+    Unchecked, Verdict, log::LoginFacts, signature::verify_signed,
 };
 
-use crate::{StoreError, write::SignedOp};
+use crate::{
+    StoreError,
+    chains::{Answers, Chains, Questions},
+    write::SignedOp,
+};
 
 /// Why an operation from outside is refused before the log is asked.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +34,10 @@ pub enum CheckError {
     /// The signature is wrong.
     #[error("the signature is refused")]
     Signature(#[from] SignatureError),
-    /// The signature cannot be checked without a chain.
-    #[error("signatures of contract accounts cannot be checked here yet")]
+    /// A contract wallet's signature that its chain does not answer for now.
+    #[error(
+        "the contract's chain gives no answer at the moment, or has not made the block final; send it again in a while"
+    )]
     Pending,
     /// The store failed.
     #[error("the store cannot be read")]
@@ -46,16 +52,32 @@ struct Known {
     login: Login,
 }
 
+/// A login that an operation names.
+#[derive(Debug)]
+pub(crate) enum FoundLogin {
+    /// The store has it: it was checked before.
+    Kept(Login),
+    /// It came with the operation.
+    Brought(Login),
+}
+
 /// Checks operations of one core; each login is checked once.
 #[derive(Debug)]
 pub(crate) struct Checker {
     core: CoreId,
     logins: HashMap<LoginId, Known>,
+    /// What contract wallets said of signatures; those that were not asked are pending.
+    answers: Answers,
 }
 
 impl Checker {
     pub(crate) fn new(core: CoreId) -> Self {
-        Self { core, logins: HashMap::new() }
+        Self { core, logins: HashMap::new(), answers: Answers::default() }
+    }
+
+    /// Asks contract wallets about their signatures in these operations, and in the logins that came with them.
+    pub(crate) async fn ask(&mut self, chains: &Chains, questions: Questions) {
+        self.answers.add(chains.answer(questions).await);
     }
 
     /// Checks an operation; `find` brings the login that it names.
@@ -63,7 +85,7 @@ impl Checker {
         &mut self,
         signed: Signed,
         body: Option<Body>,
-        find: impl FnOnce(&LoginId) -> Result<Option<Login>, CheckError>,
+        find: impl FnOnce(&LoginId) -> Result<Option<FoundLogin>, CheckError>,
     ) -> Result<SignedOp, CheckError> {
         if let Some(id) = signed.header.login {
             self.know(&id, || find(&id))?;
@@ -75,11 +97,22 @@ impl Checker {
     pub(crate) fn know(
         &mut self,
         id: &LoginId,
-        find: impl FnOnce() -> Result<Option<Login>, CheckError>,
+        find: impl FnOnce() -> Result<Option<FoundLogin>, CheckError>,
     ) -> Result<(), CheckError> {
         if let Slot::Vacant(slot) = self.logins.entry(*id) {
-            let login = find()?.filter(|login| login.id() == *id).ok_or(CheckError::UnknownLogin(*id))?;
-            let checked = CheckedLogin::check(&login, &Unchecked)?.valid().ok_or(CheckError::Pending)?;
+            let (login, checked) = match find()?.ok_or(CheckError::UnknownLogin(*id))? {
+                FoundLogin::Kept(login) => {
+                    let checked = CheckedLogin::check(&login, &Unchecked)?.kept();
+                    (login, checked)
+                }
+                FoundLogin::Brought(login) => {
+                    let outcome = CheckedLogin::check(&login, &self.answers)?;
+                    (login, outcome.valid().ok_or(CheckError::Pending)?)
+                }
+            };
+            if checked.id != *id {
+                return Err(CheckError::UnknownLogin(*id));
+            }
             let facts = Arc::new(LoginFacts::of(&checked, &self.core));
             slot.insert(Known { checked, facts, login });
         }
@@ -95,11 +128,25 @@ impl Checker {
             None => None,
             Some(id) => Some(self.logins.get(&id).ok_or(CheckError::UnknownLogin(id))?),
         };
-        match verify_signed(&signed, body.as_ref(), known.map(|known| &known.checked.session), &Unchecked)? {
+        let session = known.map(|known| &known.checked.session);
+        match verify_signed(&signed, body.as_ref(), session, &self.answers)? {
             Verdict::Valid => {}
             Verdict::Pending => return Err(CheckError::Pending),
         }
         let facts = known.map(|known| Arc::clone(&known.facts));
         Ok(SignedOp::verified(signed, body, facts, known.map(|known| known.login.clone())))
+    }
+}
+
+impl Questions {
+    /// Notes what an operation, and a login that came with it, ask of contract wallets. What is wrong with them is said
+    /// when they are checked.
+    pub(crate) fn of(&self, signed: &Signed, body: Option<&Body>, brought: Option<&Login>) {
+        if signed.scheme == Scheme::Eip1271 {
+            let _ = verify_signed(signed, body, None, self);
+        }
+        if let Some(login) = brought.filter(|login| login.scheme == Scheme::Eip1271) {
+            let _ = CheckedLogin::check(login, self);
+        }
     }
 }

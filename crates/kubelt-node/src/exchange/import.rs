@@ -10,11 +10,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Exchange,
-    check::{CheckError, Checker},
+    check::{CheckError, Checker, FoundLogin},
     read::{CoreFile, CoreFileError, CoreLog},
 };
 use crate::{
     StoreError,
+    chains::Questions,
     content::{BlockSink, UploadError},
     cores::LoadError,
     session::Session,
@@ -175,8 +176,12 @@ impl CoreImport {
             sink.flush().await?;
         }
         let file = self.file;
-        let checked = tokio::task::spawn_blocking(move || check(file)).await;
-        let (genesis, ops, summary) = checked.expect("checking a file does not panic")?;
+        let read = tokio::task::spawn_blocking(move || read(file)).await;
+        let (log, questions, summary) = read.expect("reading a file does not panic")?;
+        let mut checker = Checker::new(log.manifest.core);
+        checker.ask(&self.exchange.chains, questions).await;
+        let checked = tokio::task::spawn_blocking(move || check(log, checker)).await;
+        let (genesis, ops) = checked.expect("checking a file does not panic")?;
         let core = genesis.id();
         let account = genesis.is_private().then(|| genesis.root().accounts().first().cloned()).flatten();
         let known = self.exchange.store.genesis(&core)?.is_some();
@@ -202,18 +207,27 @@ impl CoreImport {
     }
 }
 
-/// Ends a file and checks every signature in it; operations come out in the order of (`at`, id).
-fn check(file: CoreFile) -> Result<(Genesis, Vec<SignedOp>, CarSummary), ImportError> {
-    let (CoreLog { manifest, genesis, logins, ops }, summary) = file.finish()?;
-    let mut checker = Checker::new(manifest.core);
+/// Ends a file; gives what is to be asked of contract wallets, too.
+fn read(file: CoreFile) -> Result<(CoreLog, Questions, CarSummary), ImportError> {
+    let (log, summary) = file.finish()?;
+    let questions = Questions::default();
+    for (signed, body) in &log.ops {
+        questions.of(signed, body.as_ref(), signed.header.login.and_then(|login| log.logins.get(&login)));
+    }
+    Ok((log, questions, summary))
+}
+
+/// Checks every signature of a log; operations come out in the order of (`at`, id).
+fn check(log: CoreLog, mut checker: Checker) -> Result<(Genesis, Vec<SignedOp>), ImportError> {
+    let CoreLog { genesis, logins, ops, .. } = log;
     let mut checked = Vec::with_capacity(ops.len());
     for (signed, body) in ops {
         let id = signed.id();
-        let op = checker.check(signed, body, |login| Ok(logins.get(login).cloned()));
+        let op = checker.check(signed, body, |login| Ok(logins.get(login).cloned().map(FoundLogin::Brought)));
         checked.push(op.map_err(|source| ImportError::Check { id: Box::new(id), source })?);
     }
     checked.sort_by_key(SignedOp::at);
-    Ok((genesis, checked, summary))
+    Ok((genesis, checked))
 }
 
 #[cfg(test)]

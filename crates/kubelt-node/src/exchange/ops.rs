@@ -1,16 +1,18 @@
 //! The log and the state, page by page, and operations posted by clients.
 
 use bytes::Bytes;
-use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Signed, schema::Exit};
+use kubelt_core::signature::scheme_of;
+use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Scheme, Signed, schema::Exit};
 use kubelt_store::{OpRecord, OpsOrder, StateEntry};
 
 use super::{
     Exchange,
-    check::{CheckError, Checker},
+    check::{CheckError, Checker, FoundLogin},
 };
 use crate::{
     StoreError,
     access::Reader,
+    chains::Questions,
     cores::LoadError,
     disclosure::{Disclosure, Shown},
     names::public,
@@ -243,7 +245,9 @@ impl Exchange {
         };
         let mut checker = Checker::new(*core);
         let mut checked = Vec::with_capacity(posted.len());
-        for op in posted {
+        let mut decoded: Vec<_> = posted.iter().map(DecodedOp::decode).collect();
+        self.ask_contracts(core, insider, &mut decoded, &mut checker).await;
+        for op in decoded {
             checked.push(self.admit(core, op, insider, &mut checker).await.map(Some));
         }
         let mut order: Vec<usize> = (0..posted.len()).filter(|index| checked[*index].is_ok()).collect();
@@ -268,11 +272,11 @@ impl Exchange {
     async fn admit(
         &self,
         core: &CoreId,
-        posted: &PostedOp,
+        posted: Result<DecodedOp, CheckError>,
         insider: bool,
         checker: &mut Checker,
     ) -> Result<SignedOp, OpsError> {
-        match self.check(core, posted, checker) {
+        match posted.and_then(|op| self.check(core, op, checker)) {
             Ok(op) if insider || self.cores.has_part(core, op.by()).await? => {
                 op.check_new()?;
                 Ok(op)
@@ -282,11 +286,49 @@ impl Exchange {
         }
     }
 
-    fn check(&self, core: &CoreId, posted: &PostedOp, checker: &mut Checker) -> Result<SignedOp, CheckError> {
-        let (signed, body) = (Signed::decode(&posted.signed)?, Body::decode(&posted.body)?);
-        checker.check(signed, Some(body), |id| {
-            let stored = self.store.login(core, id)?;
-            Ok(stored.as_ref().or(posted.login.as_ref()).map(|bytes| Login::decode(bytes)).transpose()?)
+    fn check(&self, core: &CoreId, op: DecodedOp, checker: &mut Checker) -> Result<SignedOp, CheckError> {
+        let DecodedOp { signed, body, login } = op;
+        checker.check(signed, Some(body), |id| match self.store.login(core, id)? {
+            Some(stored) => Ok(Some(FoundLogin::Kept(Login::decode(&stored)?))),
+            None => Ok(login.map(FoundLogin::Brought)),
+        })
+    }
+
+    /// Asks contract wallets about the signatures of those among these whose maker has a part in the core: chains are
+    /// asked for nobody else. Where no block is named, it is the last final one.
+    async fn ask_contracts(
+        &self,
+        core: &CoreId,
+        insider: bool,
+        ops: &mut [Result<DecodedOp, CheckError>],
+        checker: &mut Checker,
+    ) {
+        let questions = Questions::default();
+        for op in ops.iter_mut().filter_map(|op| op.as_mut().ok()) {
+            let by_contract = scheme_of(&op.signed.header.by) == Scheme::Eip1271;
+            let by = &op.signed.header.by;
+            if by_contract && (insider || self.cores.has_part(core, by).await.unwrap_or(false)) {
+                self.chains.pin(&mut op.signed).await;
+                questions.of(&op.signed, Some(&op.body), op.login.as_ref());
+            }
+        }
+        checker.ask(&self.chains, questions).await;
+    }
+}
+
+/// A posted operation, decoded.
+struct DecodedOp {
+    signed: Signed,
+    body: Body,
+    login: Option<Login>,
+}
+
+impl DecodedOp {
+    fn decode(posted: &PostedOp) -> Result<Self, CheckError> {
+        Ok(Self {
+            signed: Signed::decode(&posted.signed)?,
+            body: Body::decode(&posted.body)?,
+            login: posted.login.as_ref().map(|login| Login::decode(login)).transpose()?,
         })
     }
 }

@@ -214,7 +214,7 @@ async fn answered(
     open: &[u8],
 ) -> Result<(), ChannelError> {
     let Open { core, live, proof } = Open::decode(open).map_err(PeerFault::Message)?;
-    let standing = replication.standing(core, link, proof.as_ref());
+    let standing = replication.standing(core, link, proof.as_ref()).await;
     let status = watch::Sender::new(Exchanged::default());
     let watching = status.subscribe();
     let channel =

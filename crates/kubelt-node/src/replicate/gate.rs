@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_core::{
-    CheckedLogin, CoreId, OpId, PublicKey, Verb,
+    CheckedLogin, ContractSignatures, CoreId, OpId, PublicKey, Verb,
     log::LoginFacts,
     peer::Proof,
     schema::{Exit, Host, Visibility},
@@ -66,10 +66,13 @@ impl Replication {
     }
 
     /// How a peer stands that came with this proof. A proof that is none is passed over: its bearer is a stranger.
-    pub(super) fn standing(&self, core: CoreId, link: &Link, proof: Option<&Proof>) -> Standing {
+    pub(super) async fn standing(&self, core: CoreId, link: &Link, proof: Option<&Proof>) -> Standing {
         let Some(proof) = proof else { return Standing::Stranger };
         let peer = link.peer();
-        match proof.check(core, peer, link.own(), link.own_nonce(), self.0.clock.now_ms()) {
+        let (own, nonce, now_ms) = (link.own(), link.own_nonce(), self.0.clock.now_ms());
+        let check =
+            |contracts: &dyn ContractSignatures| proof.check(core, peer, own, nonce, now_ms, contracts);
+        match self.0.exchange.chains.settle(check).await {
             Ok(login) => Standing::Login(Arc::new(login)),
             Err(error) => {
                 tracing::debug!(%core, %peer, error = &error as &dyn std::error::Error, "a proof was refused");

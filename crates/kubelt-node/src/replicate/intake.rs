@@ -6,7 +6,8 @@ use kubelt_core::{CoreId, Login, Verb, log::Refusal, sync::Received};
 
 use super::{ChannelError, PeerFault, Replication};
 use crate::{
-    exchange::{CheckError, Checker},
+    chains::Questions,
+    exchange::{CheckError, Checker, FoundLogin},
     limits::INTAKE_THREADS_MAX,
     write::{SignedOp, Write, WriteError},
 };
@@ -43,6 +44,9 @@ impl Intake {
         }
         // A check that panicked leaves none.
         let mut checker = self.checker.take().unwrap_or_else(|| Checker::new(self.core));
+        let questions = Questions::default();
+        unknown.iter().for_each(|op| questions.of(&op.signed, op.body.as_ref(), op.login.as_deref()));
+        checker.ask(&inner.exchange.chains, questions).await;
         let (store, core) = (inner.store.clone(), self.core);
         let checked = tokio::task::spawn_blocking(move || {
             let result = check(&mut checker, &store, &core, unknown);
@@ -90,8 +94,11 @@ fn check(
     for op in &received {
         let Some(id) = op.signed.header.login else { continue };
         let find = || match &op.login {
-            Some(login) => Ok(Some(Login::clone(login))),
-            None => Ok(store.login(core, &id)?.map(|block| Login::decode(&block)).transpose()?),
+            Some(login) => Ok(Some(FoundLogin::Brought(Login::clone(login)))),
+            None => match store.login(core, &id)? {
+                Some(block) => Ok(Some(FoundLogin::Kept(Login::decode(&block)?))),
+                None => Ok(None),
+            },
         };
         match checker.know(&id, find) {
             Ok(()) => {}

@@ -1,0 +1,130 @@
+//! A port to chains: what contract wallets say of signatures, and the blocks at which they are asked.
+//!
+//! A check of a signature is a pure function (`kubelt_core::signature`) and asks nobody. So it is run twice where a
+//! contract has signed: once to learn its questions, and once with the answers. One that has no questions, which is
+//! any of a plain key, is run once and costs no call.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
+
+use kubelt_core::{Account, BlockRef, ContractQuestion, ContractSignatures, ContractVerdict, Scheme, Signed};
+use parking_lot::{Mutex, RwLock};
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::limits::CONTRACT_ANSWERS_TIME_MAX;
+
+/// What a port answers, when it is done.
+pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Asks chains.
+pub trait ChainPort: Send + Sync + fmt::Debug {
+    /// Whether there is anybody to ask about a chain (EIP-155 id).
+    fn knows(&self, chain: u64) -> bool;
+    /// The newest block that the chain will not give up; none where nobody answers.
+    fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>>;
+    /// What a contract answers. [`ContractVerdict::Pending`] where nobody answers, and while the block is not final.
+    fn judge<'a>(&'a self, question: &'a ContractQuestion) -> Asking<'a, ContractVerdict>;
+}
+
+/// The chains that a node can ask, if any; cheap to clone, and all clones see a change.
+#[derive(Debug, Clone, Default)]
+pub struct Chains(Arc<RwLock<Option<Arc<dyn ChainPort>>>>);
+
+/// What a check asks of contracts; it is told that everything is pending.
+#[derive(Debug, Default)]
+pub(crate) struct Questions(Mutex<HashSet<ContractQuestion>>);
+
+/// What contracts answered; pending where they did not.
+#[derive(Debug, Default)]
+pub(crate) struct Answers(HashMap<ContractQuestion, ContractVerdict>);
+
+impl ContractSignatures for Questions {
+    fn check(&self, question: &ContractQuestion) -> ContractVerdict {
+        self.0.lock().insert(question.clone());
+        ContractVerdict::Pending
+    }
+}
+
+impl ContractSignatures for Answers {
+    fn check(&self, question: &ContractQuestion) -> ContractVerdict {
+        self.0.get(question).copied().unwrap_or(ContractVerdict::Pending)
+    }
+}
+
+impl Answers {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+}
+
+impl Chains {
+    /// From now on this one asks the chains.
+    pub fn ask_by(&self, port: Arc<dyn ChainPort>) {
+        *self.0.write() = Some(port);
+    }
+
+    /// Whether there is anybody to ask about a chain.
+    pub(crate) fn knows(&self, chain: u64) -> bool {
+        self.port().is_some_and(|port| port.knows(chain))
+    }
+
+    /// The block at which a contract wallet that signs now is asked; none for other accounts, and where nobody answers.
+    pub(crate) async fn block_for(&self, account: &Account) -> Option<BlockRef> {
+        let Account::Contract { chain, .. } = account else { return None };
+        let port = self.port()?;
+        port.final_block(*chain).await
+    }
+
+    /// Names the block at which a contract wallet's operation is judged, where it names none.
+    pub(crate) async fn pin(&self, signed: &mut Signed) {
+        if signed.scheme == Scheme::Eip1271 && signed.block.is_none() {
+            signed.block = self.block_for(&signed.header.by).await;
+        }
+    }
+
+    /// Runs a check; where it asks contracts, it is run again with their answers.
+    pub(crate) async fn settle<T>(&self, check: impl Fn(&dyn ContractSignatures) -> T) -> T {
+        let questions = Questions::default();
+        {
+            let answer = check(&questions);
+            if questions.0.lock().is_empty() {
+                return answer;
+            }
+        }
+        let answers = self.answer(questions).await;
+        check(&answers)
+    }
+
+    /// Asks contracts, all at once and not for ever.
+    pub(crate) async fn answer(&self, questions: Questions) -> Answers {
+        let mut answers = Answers::default();
+        let questions = questions.0.into_inner();
+        let Some(port) = self.port().filter(|_| !questions.is_empty()) else { return answers };
+        let until = Instant::now() + CONTRACT_ANSWERS_TIME_MAX;
+        let mut asking = JoinSet::new();
+        for question in questions {
+            let port = Arc::clone(&port);
+            asking.spawn(async move {
+                let verdict = port.judge(&question).await;
+                (question, verdict)
+            });
+        }
+        while let Ok(Some(answered)) = tokio::time::timeout_at(until, asking.join_next()).await {
+            // One that panicked has no answer.
+            answers.0.extend(answered);
+        }
+        answers
+    }
+
+    fn port(&self) -> Option<Arc<dyn ChainPort>> {
+        self.0.read().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;
