@@ -77,6 +77,8 @@ pub(super) struct Seen {
 /// What the replicator remembers of repairs.
 #[derive(Debug, Default)]
 pub(super) struct Repairs {
+    /// Cores of this node that ask for copies.
+    watched: BTreeSet<CoreId>,
     /// Spares that were brought in.
     drawn: HashSet<(CoreId, PublicKey)>,
     /// Copies that were missing at the last look, by core.
@@ -141,15 +143,24 @@ impl Remotes {
         host.spare && !own_is_spare && !self.0.repairs.lock().drawn.contains(&(*core, host.peer))
     }
 
-    /// Looks whether the cores that are exchanged with others have as many copies as their maps ask for, and sees to it
-    /// where they do not. Gives whether any asks for copies.
+    /// Counts the copies of a core from now on, if its map asks for some.
+    pub(super) fn watch_copies(&self, core: CoreId) -> Result<(), StoreError> {
+        let wanted = self.copies_wanted(&core)?;
+        let mut repairs = self.0.repairs.lock();
+        match wanted {
+            Some(_) => repairs.watched.insert(core),
+            None => repairs.watched.remove(&core),
+        };
+        Ok(())
+    }
+
+    /// Looks whether there are as many copies as cores ask for, and sees to it where there are not. Gives whether any asks
+    /// for copies.
     pub(super) fn repair(&self) -> Result<bool, RemoteNodeError> {
-        let mut cores: BTreeSet<CoreId> = self.0.kept.lock().keys().map(|(core, _)| *core).collect();
-        cores.extend(self.0.repairs.lock().missing.keys());
-        let (mut counted, mut missing) = (false, BTreeMap::new());
+        let cores = self.0.repairs.lock().watched.clone();
+        let (counted, mut missing) = (!cores.is_empty(), BTreeMap::new());
         for core in cores {
             let held = self.held(&core)?;
-            counted |= held.wanted.is_some();
             if held.missing() > 0 {
                 missing.insert(core, held.missing());
                 self.repair_core(&core, held)?;

@@ -286,13 +286,15 @@ impl Work for Keeper {
                     inner.store.cores(after.as_ref()).take(REPLICATOR_PAGE).collect::<Result<_, _>>()?;
                 self.looking = page.last().copied().map(Some);
                 for core in page {
-                    if inner.replication.is_host(&core, &own)? {
+                    if inner.replication.is_host(&core, &own)? || self.remotes.copies_wanted(&core)?.is_some()
+                    {
                         cores.insert(core);
                     }
                 }
             }
             for core in cores {
                 self.remotes.tend(&core)?;
+                self.remotes.watch_copies(core)?;
             }
             let counted = self.remotes.repair()?;
             let (all, connected) = self.remotes.counts();

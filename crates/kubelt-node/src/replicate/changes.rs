@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use kubelt_core::{CoreId, MapPath, schema::Host};
+use kubelt_core::{
+    CoreId, MapPath,
+    schema::{COPIES, Host},
+};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -47,9 +50,9 @@ impl Changes {
         }
     }
 
-    /// Whether a change at `path` changes a core's hosts.
+    /// Whether a change at `path` changes a core's hosts, or how many it wants.
     pub(crate) fn concerns_hosts(path: &MapPath) -> bool {
-        Host::is_host_path(path)
+        Host::is_host_path(path) || path.as_str() == COPIES
     }
 
     /// The core's hosts have changed.

@@ -99,6 +99,62 @@ fn who_is_not_there_or_is_somebody_else_is_not_added() {
     assert_eq!(ann.json(&["remote", "ls"])["remotes"].as_array().map(Vec::len), Some(0));
 }
 
+#[test]
+fn a_core_is_found_by_a_name_and_in_the_dht() {
+    let peers = "listen = ['/ip4/127.0.0.1/tcp/0']\ndht = 'server'\ndht_scope = 'lan'\n";
+    let old = Node::start_with(&format!("{LISTENS}{peers}"));
+    let ann = Person::signed_in(&old.url);
+    ann.write("secret.txt", "nobody's business");
+    ann.run(&["put", "@me/secret.txt", "secret.txt"]);
+    let core = ann.json(&["whoami"])["core"]["core"].as_str().expect("it has an id").to_owned();
+    let links = format!("[dnslink]\n'_kubelt.ann.example' = 'core={core} host={}'\n", old.replicates());
+    let login = ["login", "--wallet", "main", "--passphrase-file", "right", "--from"];
+
+    let by_name = Node::start_with(&links);
+    let ann = ann.moved_to(&by_name.url);
+    let retrieved = ann.json(&[&login[..], &["@ann.example"]].concat());
+    assert_eq!(retrieved["retrieved"]["settled"], true, "{retrieved}");
+    ann.run(&["get", "@me/secret.txt", "-o", "copy.txt"]);
+    assert_eq!(ann.read("copy.txt"), b"nobody's business");
+
+    // Nobody tells of it before its owner wants that.
+    let in_dht = Node::start_with(&format!("[network]\n{peers}bootstrap = ['{}']\n", old.peer_address()));
+    let ann = ann.moved_to(&in_dht.url);
+    let said = ann.fails(&[&login[..], &["dht"]].concat());
+    assert!(said.contains("`dht` names no node that holds the core"), "{said}");
+    let ann = ann.moved_to(&old.url);
+    ann.run(&["config", "@me", "announce", r#"{"dht": true}"#]);
+    let ann = ann.moved_to(&in_dht.url);
+    let retrieved = ann.json(&[&login[..], &["dht"]].concat());
+    assert_eq!(retrieved["retrieved"]["settled"], true, "{retrieved}");
+    ann.run(&["get", "@me/secret.txt", "-o", "copy.txt"]);
+    assert_eq!(ann.read("copy.txt"), b"nobody's business");
+}
+
+#[test]
+fn a_spare_host_steps_in_for_a_node_that_is_missing() {
+    let node = Node::start_with(LISTENS);
+    let (_, own) = socket_of(&node.replicates());
+    let spare = Node::start_with(&format!("{LISTENS}carry_for = ['{own}']\n"));
+    let ann = Person::signed_in(&node.url);
+    ann.write("site/index.html", "<p>hello");
+    let published = ann.json(&["publish", "site", "--to", "@me/site", "--public"]);
+    ann.run(&["remote", "add", "@me", &spare.replicates(), "--spare"]);
+    let before = ann.run(&["remote", "ls"]);
+    assert!(before.contains("  spare") && before.contains("1 node holds all of it\n"), "{before}");
+    ann.run(&["config", "@me", "copies", r#"{"wanted": 2}"#]);
+    loop {
+        let copies = &ann.json(&["remote", "ls"])["copies"];
+        if copies["under_replicated"] == false {
+            assert_eq!((&copies["wanted"], &copies["held"]), (&2.into(), &2.into()));
+            break;
+        }
+    }
+    let core = published["url"].as_str().and_then(|url| url.split('/').nth(3)).expect("it names the core");
+    assert_eq!(spare.fetch(&format!("/{core}/site/index.html")), (200, "<p>hello".to_owned()));
+    assert!(ann.run(&["remote", "ls"]).ends_with("2 nodes hold all of it, 2 wanted\n"));
+}
+
 /// The socket, and the id of the node, in an address.
 fn socket_of(address: &str) -> (String, String) {
     let parts: Vec<&str> = address.split('/').collect();
