@@ -230,6 +230,8 @@ pub(crate) const FETCH_SETTLES_MAX: usize = 32;
 pub(crate) const REMOTES_PER_CORE_MAX: usize = 64;
 /// Largest row of a remote, in bytes.
 pub(crate) const REMOTE_NODE_BYTES_MAX: usize = 16 * 1_024;
+/// Sign-ins that are remembered as having added one remote.
+pub(crate) const REMOTE_LOGINS_MAX: usize = 8;
 /// How long a connection to a remote may take.
 pub(crate) const REMOTE_DIAL_TIME: Duration = Duration::from_secs(20);
 /// How long somebody waits for an exchange that they asked for; it goes on behind their back.

@@ -6,7 +6,8 @@
 //! the same core.
 //!
 //! A connection proves this node to the other by its name among the core's hosts or by the sign-in of whoever
-//! added the remote, for as long as that stands. Adding writes both nodes into the core's map, so that it stays so
+//! added the remote. By that sign-in the other node may have the core, too; when it ends, the exchange does, unless
+//! the core's map names the other node. Adding writes both nodes into the core's map, so that it stays so
 //! without anybody's session.
 
 mod address;
@@ -237,8 +238,7 @@ impl Remotes {
         if session.key.is_some() {
             self.0.sessions.lock().insert(core, Arc::clone(session));
         }
-        self.set_row(&core, &peer, Some(&address)).await?;
-        self.0.replication.trust(core, peer, true);
+        self.vouch(session, core, peer, Some(&address)).await?;
         let kept = self.keep(core, peer, BTreeSet::from([address.text.clone()]));
         let (this, session) = (self.clone(), Arc::clone(session));
         let as_host = as_host && session.key.is_some();
@@ -336,6 +336,9 @@ impl Remotes {
         if session.key.is_some() {
             self.0.sessions.lock().insert(core, Arc::clone(session));
         }
+        if self.row(&core, peer)?.is_some() {
+            self.vouch(session, core, *peer, None).await?;
+        }
         let addresses = self.wanted(&core)?.remove(peer).ok_or(RemoteNodeError::Unknown)?;
         let kept = self.keep(core, *peer, addresses);
         kept.kick();
@@ -371,6 +374,20 @@ impl Remotes {
     #[cfg(test)]
     pub(crate) fn keep_for_test(&self, core: CoreId, peer: PublicKey, address: String) {
         drop(self.keep(core, peer, BTreeSet::from([address])));
+    }
+
+    /// Keeps the word of a session for a remote: a row of it, at one more address, and all of the core for the remote
+    /// while the sign-in stands.
+    async fn vouch(
+        &self,
+        session: &Session,
+        core: CoreId,
+        peer: PublicKey,
+        address: Option<&NodeAddress>,
+    ) -> Result<(), RemoteNodeError> {
+        self.add_row(&core, &peer, address, session).await?;
+        self.0.replication.trust(core, peer, Arc::clone(&session.login));
+        Ok(())
     }
 
     async fn check(&self, session: &Arc<Session>, core: &CoreId) -> Result<(), RemoteNodeError> {

@@ -4,7 +4,7 @@
 //! equal by the steps of `kubelt_core::sync`, as often as either side has news, and then brings the content that a
 //! side lacks (`fetch.rs`). What a peer may have is decided for each channel and again whenever the core changes
 //! (`gate.rs`): everything for a node that the core's own map names as a host, for one that its people here have added
-//! as a remote, and for whoever shows a sign-in that may replicate it; what strangers may read otherwise. What a peer
+//! as a remote, while their sign-in stands, and for whoever shows a sign-in that may replicate it; what strangers may read otherwise. What a peer
 //! sends is checked as if it came from an enemy (`intake.rs`, `fetch.rs`).
 //!
 //! Nobody fills this node with cores: a channel is answered only for a core that is here, and only what is asked for is
@@ -32,7 +32,7 @@ use std::{
 use cid::Cid;
 use kubelt_content::Ipld;
 use kubelt_core::{
-    CoreId, DecodeError, MapPath, PublicKey, codec,
+    CheckedLogin, CoreId, DecodeError, MapPath, PublicKey, codec,
     limits::VALUE_BYTES_MAX,
     peer::{FrameError, Kind},
     schema::Host,
@@ -61,7 +61,7 @@ use crate::{
     identity::{Identity, IdentityError},
     limits::{
         PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME, PEER_STRIKE_MAX_MS, PEER_STRIKE_MS,
-        PEER_STRIKES_REMEMBERED_MAX,
+        PEER_STRIKES_REMEMBERED_MAX, REMOTE_LOGINS_MAX,
     },
     write::WriteError,
 };
@@ -79,8 +79,9 @@ struct Inner {
     access: Arc<Access>,
     identity: Identity,
     clock: Arc<dyn Clock>,
-    /// Peers that people of this node have added as remotes of their cores.
-    trusted: Mutex<HashSet<(CoreId, PublicKey)>>,
+    /// Peers that people of this node have added as remotes of their cores, and the sign-ins by which they did, the
+    /// newest last. Each counts for as long as it stands.
+    trusted: Mutex<HashMap<(CoreId, PublicKey), Words>>,
     strikes: Mutex<HashMap<PublicKey, Strikes>>,
     links: Arc<Semaphore>,
     /// Those that peers have opened, the oldest first.
@@ -92,6 +93,9 @@ struct Inner {
     carrying: Mutex<HashSet<CoreId>>,
     faults: AtomicU64,
 }
+
+/// Sign-ins by which a peer has a core.
+type Words = Vec<Arc<CheckedLogin>>;
 
 /// Faults of a peer, and until when it is not spoken with.
 #[derive(Debug, Clone, Copy)]
@@ -354,14 +358,19 @@ impl Replication {
         self.0.strikes.lock().get(peer).map_or(0, |strikes| strikes.count)
     }
 
-    /// Lets a peer have all of a core, by the word of somebody who may replicate it; or takes that back.
-    pub(crate) fn trust(&self, core: CoreId, peer: PublicKey, trusted: bool) {
+    /// Lets a peer have all of a core for as long as this sign-in stands and may replicate it.
+    pub(crate) fn trust(&self, core: CoreId, peer: PublicKey, login: Arc<CheckedLogin>) {
         let mut all = self.0.trusted.lock();
-        if trusted {
-            all.insert((core, peer));
-        } else {
-            all.remove(&(core, peer));
-        }
+        let logins = all.entry((core, peer)).or_default();
+        logins.retain(|known| known.id != login.id);
+        logins.push(login);
+        let over = logins.len().saturating_sub(REMOTE_LOGINS_MAX);
+        logins.drain(..over);
+    }
+
+    /// Takes back what [`Replication::trust`] gave.
+    pub(crate) fn distrust(&self, core: CoreId, peer: PublicKey) {
+        self.0.trusted.lock().remove(&(core, peer));
     }
 }
 

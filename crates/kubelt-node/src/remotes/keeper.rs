@@ -105,8 +105,8 @@ impl Remotes {
 
     /// Forgets a remote that was added.
     pub(super) async fn forget(&self, core: &CoreId, peer: &PublicKey) -> Result<(), RemoteNodeError> {
-        self.0.replication.trust(*core, *peer, false);
-        self.set_row(core, peer, None).await?;
+        self.0.replication.distrust(*core, *peer);
+        self.remove_row(core, peer).await?;
         self.drop_kept(core, peer);
         Ok(())
     }
@@ -185,6 +185,9 @@ impl Remotes {
     }
 }
 
+/// Why a remote is not connected to any more.
+const ENDED: &str = "the sign-in that added it has ended; sign in and run `kubelt remote sync`";
+
 /// The task of one remote and one core.
 struct Task {
     remotes: Remotes,
@@ -225,6 +228,12 @@ impl Task {
 
     /// Exchanges the core until that ends; gives why.
     async fn exchange(&self) -> String {
+        let replication = &self.remotes.0.replication;
+        match replication.gives_all(&self.core, &self.peer).await {
+            Ok(true) => {}
+            Ok(false) => return ENDED.to_owned(),
+            Err(error) => return chain(&error),
+        }
         let addresses = self.addresses.lock().clone();
         let link = match self.remotes.link(&self.peer, &addresses).await {
             Ok(link) => link,
@@ -235,7 +244,6 @@ impl Task {
             state.connected = true;
             state.error = None;
         });
-        let replication = &self.remotes.0.replication;
         let ended =
             link.replicate(replication, self.core, session.as_deref(), true, self.exchanged.clone()).await;
         match ended {
@@ -272,9 +280,7 @@ impl Work for Keeper {
             let inner = &self.remotes.0;
             let own = inner.identity.key().await?.public();
             if !std::mem::replace(&mut self.trusted, true) {
-                for (core, peer) in self.remotes.all_rows()? {
-                    inner.replication.trust(core, peer, true);
-                }
+                self.remotes.trust_rows()?;
             }
             if inner.dialer.read().is_none() {
                 return Ok(Step::Idle(REPLICATOR_LOOK));

@@ -8,11 +8,12 @@ use std::sync::{
 };
 
 use kubelt_content::Ipld;
-use kubelt_core::{Act, EoaKey, OpId, PublicKey};
+use kubelt_core::{Ability, Act, CoreId, EoaKey, OpId, PublicKey};
 use kubelt_store::{Options, Store};
+use tokio::sync::watch;
 
 use super::{DialError, Dialer, Dialling, NodeAddress, PeerStream, RemoteNodeError};
-use crate::{Ask, Node, Replication, Session, SystemClock, Write, peer_id};
+use crate::{Ask, ChannelError, Node, Replication, Session, SystemClock, Write, peer_id};
 
 /// The way from one node to another.
 #[derive(Debug)]
@@ -41,13 +42,23 @@ impl Dialer for Cable {
 }
 
 /// A session of the one wallet of these tests.
-async fn sign_in(node: &Node) -> Arc<Session> {
+async fn sign_in(node: &Node, abilities: Option<Vec<Ability>>) -> Arc<Session> {
     let wallet = EoaKey::from_secret(&[1; 32]).expect("a secret key");
-    let account = wallet.account();
-    let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask =
+        Ask { account: wallet.account(), abilities, session_key: None, heads: Vec::new(), life_ms: None };
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let signature = wallet.sign(made.message.as_bytes());
     node.sessions.open("localhost", &made.message, &signature).await.expect("a session").session
+}
+
+/// What a node whose key is known says to it when that asks for a core without a proof.
+async fn asks(who: &Side, whom: &Node, core: CoreId) -> Result<(), ChannelError> {
+    let (here, there) = tokio::io::duplex(64 * 1_024);
+    let (accepting, from) = (whom.replication.clone(), who.key);
+    tokio::spawn(async move { accepting.accept(there, from).await });
+    let key = whom.identity.key().await.expect("a key").public();
+    let link = who.node.replication.connect(here, key).await.expect("they greet each other");
+    link.replicate(&who.node.replication, core, None, false, watch::Sender::default()).await
 }
 
 struct Side {
@@ -61,7 +72,7 @@ impl Side {
     async fn new() -> Self {
         let store = Store::memory(Options::default());
         let node = Node::new(store.clone(), Arc::new(SystemClock));
-        let session = sign_in(&node).await;
+        let session = sign_in(&node, None).await;
         let key = node.identity.key().await.expect("a key").public();
         Self { node, store, session, key }
     }
@@ -119,6 +130,32 @@ async fn work_goes_on_by_itself_after_the_cable_was_out() {
     }
     let path = "profile/there".parse().expect("a path");
     assert!(a.store.state(&core, &path).expect("reads").is_some());
+}
+
+#[tokio::test]
+async fn a_remote_has_a_core_for_as_long_as_the_sign_in_that_added_it() {
+    let (a, b, _cable, address) = world().await;
+    let core = b.session.core;
+    let narrow = sign_in(&b.node, Some(vec!["replicate **".parse().expect("one")])).await;
+    let added = b.node.remotes.add(&narrow, core, address, true).await.expect("is added");
+    assert!(added.added && !added.host, "it may not write the map: {added:?}");
+    let restarted = || async {
+        let node = Node::new(b.store.clone(), Arc::new(SystemClock));
+        node.workers.get("replicator").expect("there is one").step().await.expect("works");
+        node
+    };
+    asks(&a, &b.node, core).await.expect("it has the core");
+    asks(&a, &restarted().await, core).await.expect("it has the core after a restart, too");
+
+    b.node.sessions.end(&b.session, narrow.id()).await.expect("is ended");
+    for node in [&b.node, &restarted().await] {
+        let ended = asks(&a, node, core).await;
+        assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+    }
+    // Another sign-in may ask for the same remote.
+    b.node.remotes.sync(&b.session, core, &a.key).await.expect("goes on");
+    asks(&a, &b.node, core).await.expect("it has the core again");
+    asks(&a, &restarted().await, core).await.expect("and after a restart");
 }
 
 #[tokio::test]

@@ -353,7 +353,7 @@ impl Channel {
         };
         match self.role {
             Role::Answerer if is_less => Err(ChannelError::NotFound),
-            Role::Opener if is_less && self.sync.is_some() => Err(ChannelError::Withdrawn),
+            Role::Opener if is_less => Err(ChannelError::Withdrawn),
             Role::Answerer | Role::Opener => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_core::{
-    CheckedLogin, ContractSignatures, CoreId, OpId, PublicKey, Verb,
+    CheckedLogin, ContractSignatures, CoreId, Genesis, Log, OpId, PublicKey, Verb,
     log::LoginFacts,
     peer::Proof,
     schema::{Exit, Host, Visibility},
@@ -54,13 +54,16 @@ impl Replication {
             Err(LoadError::Unknown) => return Ok(gate(Allowed::Nothing, u64::MAX)),
             Err(error) => return Err(error),
         }
-        if self.is_host(&core, peer)? || self.0.trusted.lock().contains(&(core, *peer)) {
+        if self.is_host(&core, peer)? {
             return Ok(gate(Allowed::Full, u64::MAX));
         }
         if let Standing::Login(login) = standing
             && self.login_stands(&core, login).await?
         {
             return Ok(gate(Allowed::Full, login.expires_ms));
+        }
+        if let Some(until_ms) = self.trusted_until(&core, peer).await? {
+            return Ok(gate(Allowed::Full, until_ms));
         }
         Ok(gate(self.public_part(&core).await?, u64::MAX))
     }
@@ -87,19 +90,43 @@ impl Replication {
         Ok(entry.is_some_and(|entry| super::read_host(&Host::path(peer), &entry.value).is_some()))
     }
 
+    /// Whether this node gives all of the core to the peer without being shown anything.
+    pub(crate) async fn gives_all(&self, core: &CoreId, peer: &PublicKey) -> Result<bool, LoadError> {
+        Ok(self.is_host(core, peer)? || self.trusted_until(core, peer).await?.is_some())
+    }
+
+    /// Until when the peer has the core by the word of somebody who has added it here.
+    async fn trusted_until(&self, core: &CoreId, peer: &PublicKey) -> Result<Option<u64>, LoadError> {
+        let logins = self.0.trusted.lock().get(&(*core, *peer)).cloned().unwrap_or_default();
+        let mut until_ms = None;
+        for login in logins {
+            if until_ms < Some(login.expires_ms) && self.login_stands(core, &login).await? {
+                until_ms = Some(login.expires_ms);
+            }
+        }
+        Ok(until_ms)
+    }
+
     /// Whether the sign-in counts now, was not ended, and its account may replicate the core.
     async fn login_stands(&self, core: &CoreId, login: &CheckedLogin) -> Result<bool, LoadError> {
         if !login.valid_at(self.0.clock.now_ms()) || !login.covers(core, Verb::Replicate, None) {
             return Ok(false);
         }
         let facts = LoginFacts::of(login, core);
-        self.0
-            .cores
-            .with_log(core, |log| {
-                log.login_stands(&facts, &login.account)
-                    && log.may(&login.account, Verb::Replicate, None).is_some()
-            })
-            .await
+        let stands = |log: &Log| {
+            log.login_stands(&facts, &login.account)
+                && log.may(&login.account, Verb::Replicate, None).is_some()
+        };
+        if !self.0.cores.with_log(core, stands).await? {
+            return Ok(false);
+        }
+        // A logout stands in the account's own core, which may be another one.
+        let own = Genesis::Private { root: login.account.clone() }.id();
+        let facts = LoginFacts::of(login, &own);
+        match self.0.cores.with_log(&own, |log| log.login_stands(&facts, &login.account)).await {
+            Err(LoadError::Unknown) => Ok(true),
+            stands => stands,
+        }
     }
 
     /// What strangers may have: of a shared core its headers, its authority and the bodies of public puts. What a

@@ -1,7 +1,7 @@
 //! How many nodes hold a core, and what is done when these are too few.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,10 +16,10 @@ use kubelt_core::{
 use kubelt_store::{Options, Store};
 use parking_lot::Mutex;
 
-use super::{Side, sign_in};
+use super::{Side, asks, sign_in};
 use crate::{
-    Clock, CopiesHeld, DialError, Dialer, Dialling, Holding, Node, NodeAddress, PeerStream, Remote,
-    Replication, peer_id,
+    ChannelError, Clock, CopiesHeld, DialError, Dialer, Dialling, Holding, Node, NodeAddress, PeerStream,
+    Remote, Replication, peer_id,
 };
 
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl World {
 
     async fn side(&self) -> Side {
         let (node, store, key) = self.node().await;
-        let session = sign_in(&node).await;
+        let session = sign_in(&node, None).await;
         Side { node, store, session, key }
     }
 }
@@ -180,10 +180,9 @@ async fn a_spare_host_is_brought_the_core_when_a_copy_is_gone() {
 }
 
 /// Waits until a node has tried to bring a core to another, and was told that it is not there.
-async fn refused(a: &Side, peer: &PublicKey, core: CoreId) {
-    let kept = a.node.remotes.keep(core, *peer, BTreeSet::from([at(peer).text]));
-    let failed = kept.reach(|exchanged| exchanged.rounds > 0).await;
-    assert!(failed.expect_err("it is refused").contains("no such core"));
+async fn refused(a: &Side, node: &Node, core: CoreId) {
+    let told = asks(a, node, core).await;
+    assert!(matches!(told, Err(ChannelError::NotFound)), "{told:?}");
 }
 
 #[tokio::test]
@@ -192,13 +191,13 @@ async fn nobody_brings_a_core_who_was_not_asked_to() {
     let a = world.side().await;
     let core = a.session.core;
     a.set("profile/here").await;
-    let (_c, c_store, c_key) = world.node().await;
-    refused(&a, &c_key, core).await;
+    let (c, c_store, _) = world.node().await;
+    refused(&a, &c, core).await;
     assert_eq!(c_store.genesis(&core).expect("reads"), None, "the operator lets nobody");
     // Who may bring cores cannot leave one here that does not name this node.
-    let (d, d_store, d_key) = world.node().await;
+    let (d, d_store, _) = world.node().await;
     d.replication.carry_for([a.key]);
-    refused(&a, &d_key, core).await;
+    refused(&a, &d, core).await;
     while !d.replication.is_carrying_nothing() {
         tokio::task::yield_now().await;
     }

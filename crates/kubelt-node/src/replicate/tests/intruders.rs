@@ -1,10 +1,10 @@
 //! Strangers who want a private core, by every message there is; and floods.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use kubelt_content::{Block, Codec, Ipld};
 use kubelt_core::{
-    CoreId, EoaKey, Genesis, Login, Principal, PublicKey, SessionKey, SignIn,
+    CoreId, Genesis, Principal, PublicKey, SessionKey,
     peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Statement, Want, read_block},
     schema::Visibility,
     sync::Message,
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     liars::{Liar, ask_for_all, hold_open},
-    world::{Fleet, Person, body, wallet},
+    world::{Fleet, Person, body, self_made, wallet, word},
 };
 use crate::{
     Ask, PeerFault, Session,
@@ -195,27 +195,6 @@ async fn what_is_not_yours_is_answered_as_late_as_what_is_not_here() {
     assert!(took[0] >= 100 && took[0].abs_diff(took[1]) <= 1, "{took:?}");
 }
 
-/// A good sign-in of somebody to a core in which nobody gave them anything.
-fn self_made(wallet: &EoaKey, core: CoreId) -> (Login, SessionKey) {
-    let key = SessionKey::from_seed([77; 32]);
-    let message = SignIn {
-        scheme: None,
-        domain: "localhost".to_owned(),
-        account: wallet.account(),
-        chain_id: 1,
-        session: key.public(),
-        nonce: "abcdefgh1".to_owned(),
-        issued_at_ms: 1_800_000_000_000 - 1_000,
-        expires_ms: 1_800_000_000_000 + 3_600_000,
-        abilities: BTreeMap::from([(core, vec!["replicate **".parse().expect("one")])]),
-        heads: BTreeMap::new(),
-        held_by_node: true,
-    };
-    let message = message.message().expect("a message");
-    let signature = wallet.sign(message.as_bytes()).to_vec();
-    (Login::new(message, kubelt_core::Scheme::Eip191, signature, None), key)
-}
-
 /// A shared core with something public in it, at the node where `a` is.
 async fn public_core(a: &Person) -> CoreId {
     let root = Principal::One(wallet(5).account());
@@ -268,11 +247,32 @@ async fn blocks_of_a_private_core_are_not_had_over_a_public_one() {
         assert_eq!((head.kind, read_block(&payload).expect("names a block").0), (kind, cid));
     }
     // Nor on the channel of a core of which the stranger may have everything.
-    a.node.replication.trust(core, own(50), true);
+    a.node.replication.trust(core, own(50), word(&wallet(5), core));
     let (kind, opened) = answer(&mut liar, 3, core, None).await;
     assert!(kind == Kind::Opened && Opened::decode(&opened).expect("an answer").full);
     liar.send(3, Kind::Want, &Want { cids: vec![secret] }.encode()).await;
     assert_eq!(liar.hear().await.0.kind, Kind::NotHere);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_was_ended_in_its_own_core_opens_no_other() {
+    let (fleet, a, _b) = world().await;
+    let core = public_core(&a).await;
+    let owner = fleet.at("a").sign_in(&wallet(5)).await;
+    let (login, key) = self_made(&wallet(5), core);
+    let (mut liar, nonce) = greeted(&a, 50).await;
+    let (from, to, at_ms) =
+        (own(50), a.node.identity.key().await.expect("a key").public(), 1_800_000_000_500);
+    let statement = Statement { from: &from, to: &to, nonce: &nonce, core, login: login.id(), at_ms };
+    let proof = Proof::sign(login.encode(), &key, &statement);
+    for (channel, full) in [(1, true), (3, false)] {
+        let (kind, opened) = answer(&mut liar, channel, core, Some(proof.clone())).await;
+        assert_eq!(kind, Kind::Opened);
+        assert_eq!(Opened::decode(&opened).expect("an answer").full, full);
+        let act = kubelt_core::Act::Logout { login: login.id() };
+        let write = crate::Write::Act { session: Arc::clone(&owner.session), act };
+        a.node.cores.write(owner.session.core, write).await.expect("is written");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use kubelt_content::Ipld;
-use kubelt_core::{Act, CoreId, EoaKey, MapPath, codec, schema::Visibility};
+use kubelt_core::{
+    Act, CheckedLogin, CoreId, EoaKey, Login, MapPath, SessionKey, SignIn, Unchecked, codec,
+    schema::Visibility,
+};
 use kubelt_store::{Options, Quota, Store};
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -145,6 +148,34 @@ impl Place {
     }
 }
 
+/// A sign-in of somebody that lets a session replicate a core, if its account may.
+pub(super) fn self_made(wallet: &EoaKey, core: CoreId) -> (Login, SessionKey) {
+    let key = SessionKey::from_seed([77; 32]);
+    let message = SignIn {
+        scheme: None,
+        domain: "localhost".to_owned(),
+        account: wallet.account(),
+        chain_id: 1,
+        session: key.public(),
+        nonce: "abcdefgh1".to_owned(),
+        issued_at_ms: 1_800_000_000_000 - 1_000,
+        expires_ms: 1_800_000_000_000 + 3_600_000,
+        abilities: BTreeMap::from([(core, vec!["replicate **".parse().expect("one")])]),
+        heads: BTreeMap::new(),
+        held_by_node: true,
+    };
+    let message = message.message().expect("a message");
+    let signature = wallet.sign(message.as_bytes()).to_vec();
+    (Login::new(message, kubelt_core::Scheme::Eip191, signature, None), key)
+}
+
+/// The same, as it is shown when a remote is added.
+pub(super) fn word(wallet: &EoaKey, core: CoreId) -> Arc<CheckedLogin> {
+    let (login, _) = self_made(wallet, core);
+    let outcome = CheckedLogin::check(&login, &Unchecked).expect("a good signature");
+    Arc::new(outcome.valid().expect("of a wallet with a key"))
+}
+
 impl Person {
     pub(super) async fn set(&self, path: &str, value: Ipld) {
         let act = Act::Put { path: path.parse().expect("a path"), value };
@@ -197,7 +228,7 @@ impl Person {
 
     /// The person gives all of the core to whoever is at the other end, as people do who add a remote.
     fn trust(&self, link: &Link) {
-        self.node.replication.trust(self.session.core, *link.peer(), true);
+        self.node.replication.trust(self.session.core, *link.peer(), Arc::clone(&self.session.login));
     }
 
     /// Exchanges this person's core over a connection, once.

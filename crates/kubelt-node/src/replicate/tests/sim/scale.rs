@@ -7,7 +7,7 @@ use super::{
     dice::Dice,
     machines::{self, Sim, host, path},
 };
-use crate::replicate::tests::world::wallet;
+use crate::replicate::tests::world::{wallet, word};
 
 /// Other nodes that each node connects to.
 const DEGREE: usize = 3;
@@ -48,8 +48,8 @@ async fn cost(nodes: usize, seed: u64) -> Cost {
         machine.post(&first).await.expect("is taken");
         for other in others.into_iter().filter(|other| *other != keys[n]) {
             let there = sim.machines.iter().find(|there| there.key == other).expect("is one of them");
-            there.node.replication.trust(core, keys[n], true);
-            machine.node.replication.trust(core, other, true);
+            there.node.replication.trust(core, keys[n], word(&wallet(1), core));
+            machine.node.replication.trust(core, other, word(&wallet(1), core));
             machine.node.remotes.keep_for_test(core, other, machines::address(&other));
         }
     }
