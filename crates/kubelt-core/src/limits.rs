@@ -56,6 +56,9 @@ pub const HEIR_WAIT_MS_MIN: u64 = 7 * DAY_MS;
 pub const WAITING_OPS_MAX: usize = 4_096;
 /// Greatest number of authority operations (grants, revocations, votes, seals, …) in one core.
 pub const AUTHORITY_OPS_MAX: usize = 262_144;
+/// So many of them only the root's own accounts may still make, without a session: whoever filled the rest can be
+/// stopped.
+pub const AUTHORITY_OPS_RESERVED: usize = 4_096;
 /// Largest value of a path, in bytes of dag-cbor.
 pub const VALUE_BYTES_MAX: usize = 32 * 1_024;
 /// Deepest nesting of lists and maps in a value, in levels.

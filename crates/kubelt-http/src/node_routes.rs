@@ -88,7 +88,7 @@ async fn metrics(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if !Hosts::is_local(peer.ip(), &uri, &headers) {
+    if !Hosts::is_operators(peer.ip(), &uri, &headers) {
         return Err(ApiError::not_found());
     }
     let text = routes.metrics.text()?;
@@ -108,7 +108,7 @@ pub(crate) async fn info(
     uri: Uri,
     headers: HeaderMap,
 ) -> Json<NodeInfo> {
-    let workers = match Hosts::is_local(peer.ip(), &uri, &headers) {
+    let workers = match Hosts::is_operators(peer.ip(), &uri, &headers) {
         true => routes.status.workers().into_iter().map(worker_info).collect(),
         false => Vec::new(),
     };

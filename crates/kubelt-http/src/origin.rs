@@ -21,11 +21,16 @@ pub struct Hosts {
 
 impl Hosts {
     /// Whether the request comes from this machine, under one of its own names, and was not passed on.
-    pub(crate) fn is_local(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
+    fn is_local(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
         let passed_on = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
         peer.to_canonical().is_loopback()
             && authority(uri, headers).is_some_and(|authority| is_loopback(&authority))
             && passed_on.iter().all(|name| !headers.contains_key(*name))
+    }
+
+    /// Whether the request comes from who runs this machine, and from no other site's page in a browser of theirs.
+    pub(crate) fn is_operators(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
+        Self::is_local(peer, uri, headers) && Self::is_own_page(uri, headers)
     }
 
     /// Whether the request may come from a page of this very host, or from no page at all.

@@ -47,8 +47,8 @@ pub(crate) async fn connect(
 fn for_operator(request: &Request) -> Result<(), ApiError> {
     let (uri, headers) = (request.uri(), request.headers());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let is_local = peer.is_some_and(|ConnectInfo(peer)| Hosts::is_local(peer.ip(), uri, headers));
-    if is_local && Hosts::is_own_page(uri, headers) { Ok(()) } else { Err(ApiError::not_found()) }
+    let allowed = peer.is_some_and(|ConnectInfo(peer)| Hosts::is_operators(peer.ip(), uri, headers));
+    if allowed { Ok(()) } else { Err(ApiError::not_found()) }
 }
 
 fn alone() -> ApiError {

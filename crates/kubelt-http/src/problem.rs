@@ -197,6 +197,7 @@ impl From<WriteError> for ApiError {
             },
             WriteError::Entry(_) | WriteError::Schema(_) => Self::new(Code::BadOperation, text),
             WriteError::Refused(refusal) => refused(&refusal),
+            WriteError::Forked(_) => Self::new(Code::Conflict, text),
             WriteError::Tx(error) => match Arc::try_unwrap(error) {
                 Ok(error) => error.into(),
                 Err(shared) => Self::internal(&*shared),

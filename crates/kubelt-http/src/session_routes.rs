@@ -171,7 +171,7 @@ pub(crate) async fn end_challenge(
         .account
         .parse::<Account>()
         .map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
-    let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?).await?;
+    let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?)?;
     Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
 }
 

@@ -8,7 +8,7 @@ use cid::{Cid, multihash::Multihash};
 use kubelt_core::{
     CoreId, Genesis, MapPath, codec,
     limits::VALUE_BYTES_MAX,
-    schema::{ANNOUNCE, Announce, Exit, Visibility},
+    schema::{ANNOUNCE, Announce, Exit},
 };
 use kubelt_store::{LinkCursor, Store};
 
@@ -17,9 +17,8 @@ use crate::{
     cores::{Cores, LoadError},
     denylists::Denylists,
     exposures::Exposures,
-    ipns::OWN_ROOT,
-    limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
-    names,
+    limits::ROOTS_PER_BLOCK_MAX,
+    names::{self, Door, OpenName, open_name},
 };
 
 /// Codecs under which content with a multihash is looked for: dag-pb, raw, dag-cbor.
@@ -205,18 +204,10 @@ impl Announced {
         if rules.denies_cid(root) || block.is_some_and(|block| rules.denies_cid(block)) {
             return Ok(false);
         }
-        for named in self.store.names_of_root(root).take(NAMES_PER_ROOT_MAX) {
-            let (core, path, byte) = named?;
-            let Some((Visibility::Public, partial)) = names::read_byte(byte) else { continue };
-            let is_own = path.as_str() == OWN_ROOT;
-            if !is_own && !self.exposures.of(&core)?.is_open(&path, Exit::Ipfs) {
-                continue;
-            }
-            if !partial || self.store.possesses(&core, block.unwrap_or(root))? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let door = |core: &CoreId| Ok(Door::new(self.exposures.of(core)?, Exit::Ipfs));
+        let has =
+            |name: &OpenName| Ok(!name.partial || self.store.possesses(&name.core, block.unwrap_or(root))?);
+        Ok(open_name(&self.store, root, door, has)?.found.is_some())
     }
 
     /// Whether anybody may have a block by its CID: it is a root, or some root that is open reaches it.

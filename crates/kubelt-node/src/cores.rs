@@ -9,21 +9,21 @@ mod ask;
 mod load;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use kubelt_core::{CoreId, Log, MapPath};
+use kubelt_core::{CoreId, Log, MapPath, OpId};
 use kubelt_store::{CommitError, Store, Tx};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 pub use load::LoadError;
 
-use self::load::read_log;
+use self::load::{effects_owed, read_log};
 use crate::{
     clock::Clock,
     exposures::Exposures,
@@ -32,7 +32,7 @@ use crate::{
     replicate::Changes,
     session_table::SessionTable,
     worker::WorkError,
-    write::{Batch, Finished, Write, WriteError, Written},
+    write::{Batch, EFFECTS_OWED, Finished, Write, WriteError, Written},
 };
 
 /// The cores of a node; cheap to clone.
@@ -61,8 +61,10 @@ struct Cell {
 #[derive(Debug)]
 struct Job {
     write: Write,
-    answer: oneshot::Sender<Result<Written, WriteError>>,
+    answer: oneshot::Sender<WriteResult>,
 }
+
+type WriteResult = Result<Written, WriteError>;
 
 /// A log in memory.
 #[derive(Debug)]
@@ -70,6 +72,15 @@ pub(crate) struct Loaded {
     pub(crate) log: Log,
     /// The store's generation when it was loaded: after a failed commit it may know what the store does not.
     generation: u64,
+}
+
+/// What became of the jobs of a batch.
+struct Judged {
+    loaded: Loaded,
+    finished: Result<Finished, WriteError>,
+    answers: Vec<(oneshot::Sender<WriteResult>, WriteResult)>,
+    /// Those that are for the next one.
+    left: VecDeque<Job>,
 }
 
 impl Cores {
@@ -120,11 +131,7 @@ impl Cores {
     }
 
     /// Writes to a core one after the other, in few transactions. What is written is durable when it returns.
-    pub(crate) async fn write_all(
-        &self,
-        core: CoreId,
-        writes: Vec<Write>,
-    ) -> Vec<Result<Written, WriteError>> {
+    pub(crate) async fn write_all(&self, core: CoreId, writes: Vec<Write>) -> Vec<WriteResult> {
         let cell = self.cell(core);
         let mut answers = Vec::with_capacity(writes.len());
         {
@@ -219,51 +226,30 @@ impl Cores {
     }
 
     async fn commit(&self, cell: &Cell, slot: &mut Option<Loaded>, jobs: Vec<Job>) {
-        if let Err(error) = self.load(cell, slot).await {
-            let error = WriteError::Load(Arc::new(error));
+        if let Err(error) = self.settled(cell, slot).await {
             return jobs.into_iter().for_each(|job| reply(job.answer, Err(error.clone())));
         }
         // Out of its slot until it is committed: whatever goes wrong, a panic among it, the next writer reads
         // the log from the store again.
-        let mut loaded = slot.take().expect("loaded just now");
-        let mut batch = Batch::new(&self.store, cell.core, &mut loaded, self.clock.now_ms());
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut broken = None;
-        let mut jobs = VecDeque::from(jobs);
-        while batch.size_bytes() < BATCH_BYTES_MAX
-            && let Some(job) = jobs.pop_front()
-        {
-            let result = batch.apply(job.write, &self.sessions);
-            if let Err(error @ WriteError::Tx(_)) = &result {
-                // The log may hold what the transaction does not: give the whole batch up.
-                broken = Some(error.clone());
-            }
-            answers.push((job.answer, result));
-        }
+        let loaded = slot.take().expect("loaded just now");
+        let judged = self.judge(cell.core, loaded, VecDeque::from(jobs)).await;
         // What one transaction does not hold goes into the next, ahead of what came later.
-        jobs.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
-        let committed = match (broken, batch.finish()) {
-            (Some(error), _) | (None, Err(error)) => Err(error),
-            (None, Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed })) => tx
-                .commit()
-                .await
-                .map(|()| (ended, exposure_changed, root_changed, hosts_changed))
-                .map_err(WriteError::Commit),
+        judged.left.into_iter().rev().for_each(|job| cell.queue.lock().push_front(job));
+        let answers = judged.answers;
+        let committed = match judged.finished {
+            Err(error) => Err(error),
+            Ok(finished) => self.carry_out(cell, finished).await,
         };
         match committed {
-            Ok((ended, exposure_changed, root_changed, hosts_changed)) => {
-                ended.iter().for_each(|login| self.sessions.evict(login));
-                if exposure_changed {
-                    self.exposures.changed(&cell.core);
-                }
-                if root_changed {
-                    self.stale.mark(cell.core);
-                }
-                cell.ops.store(loaded.log.len(), Ordering::Relaxed);
-                *slot = Some(loaded);
-                self.changes.mark_ops(&cell.core);
-                if hosts_changed {
-                    self.changes.mark_hosts(cell.core);
+            Ok(owed) => {
+                cell.ops.store(judged.loaded.log.len(), Ordering::Relaxed);
+                match self.pay(cell, judged.loaded, owed).await {
+                    Ok(loaded) => *slot = Some(loaded),
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        core = %cell.core,
+                        "the state does not show all that the log says; it will at the next write, or start"
+                    ),
                 }
                 answers.into_iter().for_each(|(answer, result)| reply(answer, result));
             }
@@ -271,6 +257,108 @@ impl Cores {
                 answers.into_iter().for_each(|(answer, result)| reply(answer, result.and(Err(error.clone()))))
             }
         }
+    }
+
+    /// Has the log judge what waits, away from the threads that serve everybody: one logout can make it judge all of a
+    /// long log again.
+    async fn judge(&self, core: CoreId, mut loaded: Loaded, mut jobs: VecDeque<Job>) -> Judged {
+        let (store, sessions, now_ms) = (self.store.clone(), self.sessions.clone(), self.clock.now_ms());
+        let judging = tokio::task::spawn_blocking(move || {
+            let mut batch = Batch::new(&store, core, &mut loaded, now_ms);
+            let mut answers = Vec::with_capacity(jobs.len());
+            let mut broken = None;
+            let is_relief = jobs.front().is_some_and(|job| job.write.is_relief());
+            // What no quota stops must not fail together with what one does.
+            while batch.size_bytes() < BATCH_BYTES_MAX
+                && let Some(job) = jobs.pop_front_if(|job| job.write.is_relief() == is_relief)
+            {
+                let result = batch.apply(job.write, &sessions);
+                if let Err(error @ WriteError::Tx(_)) = &result {
+                    // The log may hold what the transaction does not: give the whole batch up.
+                    broken = Some(error.clone());
+                }
+                answers.push((job.answer, result));
+            }
+            let finished = match (broken, batch.finish()) {
+                (Some(error), _) | (None, Err(error)) => Err(error),
+                (None, Ok(finished)) => Ok(finished),
+            };
+            Judged { loaded, finished, answers, left: jobs }
+        });
+        judging.await.expect("judging does not panic")
+    }
+
+    /// Commits a batch and tells who must know. Gives what it owes.
+    async fn carry_out(&self, cell: &Cell, finished: Finished) -> Result<BTreeMap<OpId, bool>, WriteError> {
+        let Finished { tx, ended, exposure_changed, root_changed, hosts_changed, owed } = finished;
+        tx.commit().await.map_err(WriteError::Commit)?;
+        ended.iter().for_each(|login| self.sessions.evict(login));
+        if exposure_changed {
+            self.exposures.changed(&cell.core);
+        }
+        if root_changed {
+            self.stale.mark(cell.core);
+        }
+        self.changes.mark_ops(&cell.core);
+        if hosts_changed {
+            self.changes.mark_hosts(cell.core);
+        }
+        Ok(owed)
+    }
+
+    /// Brings into the state what one transaction had no room for.
+    async fn pay(
+        &self,
+        cell: &Cell,
+        mut loaded: Loaded,
+        mut owed: BTreeMap<OpId, bool>,
+    ) -> Result<Loaded, WriteError> {
+        while !owed.is_empty() {
+            let (store, core, now_ms) = (self.store.clone(), cell.core, self.clock.now_ms());
+            let paying = tokio::task::spawn_blocking(move || {
+                let mut batch = Batch::new(&store, core, &mut loaded, now_ms);
+                batch.owe(owed);
+                (batch.finish(), loaded)
+            });
+            let (finished, back) = paying.await.expect("taking up effects does not panic");
+            loaded = back;
+            owed = self.carry_out(cell, finished?).await?;
+        }
+        Ok(loaded)
+    }
+
+    /// Loads the log, and sees to it that the state shows all that it says.
+    async fn settled(&self, cell: &Cell, slot: &mut Option<Loaded>) -> Result<(), WriteError> {
+        let load = |error| WriteError::Load(Arc::new(error));
+        let was_loaded = slot.is_some();
+        self.load(cell, slot).await.map_err(load)?;
+        if was_loaded || self.store.meta(EFFECTS_OWED, cell.core.digest())?.is_none() {
+            return Ok(());
+        }
+        let loaded = slot.take().expect("loaded just now");
+        let (store, core) = (self.store.clone(), cell.core);
+        let comparing = tokio::task::spawn_blocking(move || {
+            let owed = effects_owed(&store, &core, &loaded.log);
+            (owed, loaded)
+        });
+        let (owed, loaded) = comparing.await.expect("reading a log does not panic");
+        *slot = Some(self.pay(cell, loaded, owed?).await?);
+        Ok(())
+    }
+
+    /// Brings into the state of every core what a kill has left. Call it once, before anybody is served.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the store fails.
+    pub async fn settle(&self) -> Result<(), WriteError> {
+        let owing: Vec<_> = self.store.meta_scan(EFFECTS_OWED, &[], None).collect::<Result<_, _>>()?;
+        for core in owing.iter().filter_map(|(key, _)| key.as_ref().try_into().ok()) {
+            let cell = self.cell(CoreId::from_digest(core));
+            let mut slot = cell.log.lock().await;
+            *slot = None;
+            self.settled(&cell, &mut slot).await?;
+        }
+        Ok(())
     }
 
     /// The log in memory, read from the store where it is not there or may be ahead of the store.

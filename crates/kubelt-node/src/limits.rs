@@ -22,9 +22,13 @@ pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) const HELD_SESSION_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Operations that one transaction takes in together.
 pub(crate) const BATCH_OPS_MAX: usize = 1_024;
-/// Bytes at which a transaction of operations takes in no more of them; one more operation, with all that it
-/// makes effective or void, fits into a transaction of the store then.
+/// Bytes at which a transaction of operations takes in no more of them, and of what they make effective or void; one
+/// more of each fits into a transaction of the store then.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Operations that one transaction makes effective or void, beside those that it takes in.
+pub(crate) const EFFECTS_MAX: usize = 8_192;
+/// So many of a core's heads only what joins others, or ends a sign-in or a grant, may still make.
+pub(crate) const HEADS_RESERVED: usize = 512;
 /// Operations of all logs kept in memory; the longest unused logs give way.
 pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
 /// Cores whose exposure is kept in memory.
@@ -58,12 +62,15 @@ pub(crate) const IMPORT_OPS_MAX: usize = 1_000_000;
 pub(crate) const LISTING_BYTES_MAX: u64 = 8 * 1_024 * 1_024;
 /// Roots looked at before a block counts as not published.
 pub(crate) const ROOTS_PER_BLOCK_MAX: usize = 1_000;
-/// Behind how many closed roots an open one must lie to be remembered for its block.
+/// Behind how many closed names and roots an open one must lie to be remembered for its block.
 pub(crate) const OPENINGS_WORTH_REMEMBERING: usize = 16;
 /// Blocks of which an open root is remembered.
 pub(crate) const OPENINGS_REMEMBERED_MAX: usize = 10_000;
-/// Names of one root looked at before it counts as not visible.
-pub(crate) const NAMES_PER_ROOT_MAX: usize = 1_000;
+/// Names of one root looked at before it counts as not visible: of all cores together where strangers ask, of one
+/// core where its own people do.
+pub(crate) const NAMES_PER_ROOT_MAX: usize = 8_192;
+/// Public names of one root in one core looked at for strangers.
+pub(crate) const NAMES_PER_CORE_MAX: usize = 64;
 /// Uploads taken in at once; each holds a few batches of [`IMPORT_BATCH_BYTES`] in memory at most.
 pub(crate) const UPLOADS_MAX: usize = 32;
 /// Commits of one upload that wait for the disk at once. While the store syncs some of them together, the
@@ -77,6 +84,8 @@ pub(crate) const MANIFEST_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 pub(crate) const IMPORTS_KIB_MAX: usize = 1_024 * 1_024;
 /// Largest log that one exported core may hold to be imported, in bytes.
 pub(crate) const IMPORT_LOG_BYTES_MAX: usize = 1_024 * 1_024 * 1_024;
+/// Bytes of memory that what a manifest lists takes, by operation and by block.
+pub(crate) const IMPORT_ENTRY_BYTES: usize = 160;
 /// What one CAR may hold; a core's quota bounds what it may keep of it.
 pub(crate) const CAR: CarLimits = CarLimits { blocks_max: 50_000_000, payload_bytes_max: 1 << 40 };
 /// What a block costs in a transaction beyond its own bytes, at most, in bytes: many small ones must not make

@@ -2,9 +2,10 @@
 //!
 //! A path opens a DAG only through its row here: core and path, to visibility, root and the operation that
 //! decided it. The row is written with that operation, or when the DAG becomes whole later, always by the one
-//! writer of the core. With it go the store's reverse row (from root to path), by which a CID is found, and,
-//! for a public path, a row in a table of public paths alone. What anybody may have is read from that table:
-//! so neither a page, a cursor nor the time that an answer takes depends on what is not public.
+//! writer of the core. With it go the store's reverse row (from root to path), by which a core's own people find a
+//! CID, and, for a public path, a row in each of two tables of public paths alone, by core and by root. What anybody
+//! may have is read from those tables: so neither a page, a cursor nor the time that an answer takes depends on what
+//! is not public, and nobody hides what others publish by naming it often.
 
 use std::sync::Arc;
 
@@ -15,10 +16,15 @@ use kubelt_core::{
 };
 use kubelt_store::{Store, Tx, TxError};
 
-use crate::StoreError;
+use crate::{
+    StoreError,
+    ipns::OWN_ROOT,
+    limits::{NAMES_PER_CORE_MAX, NAMES_PER_ROOT_MAX},
+};
 
 const NAMED: &str = "named";
 const PUBLIC: &str = "public";
+const PUBLIC_OF_ROOT: &str = "public-of-root";
 
 /// What a path opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,11 @@ impl Door {
     pub(crate) fn is_open(&self, path: &MapPath) -> bool {
         self.exposure.is_open(path, self.exit)
     }
+
+    /// Whether strangers may reach nothing at all.
+    fn is_shut(&self) -> bool {
+        self.exposure.is_shut(self.exit)
+    }
 }
 
 /// Whether strangers may reach any path of the core.
@@ -69,7 +80,7 @@ pub(crate) fn public(
     under: Option<&MapPath>,
     after: Option<&MapPath>,
 ) -> impl Iterator<Item = Result<(MapPath, Named), StoreError>> + use<> {
-    let shut = door.exposure.is_shut(door.exit);
+    let shut = door.is_shut();
     let key = |path: &MapPath| row_key(core, path);
     let prefix = under.map_or_else(|| core.digest().to_vec(), key);
     let under = under.cloned();
@@ -105,6 +116,69 @@ pub(crate) fn all_public(
     })
 }
 
+/// A path by which strangers reach a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OpenName {
+    pub(crate) core: CoreId,
+    pub(crate) path: MapPath,
+    /// Whether it opens the root only as far as its core has it.
+    pub(crate) partial: bool,
+}
+
+/// What a search for an open name came to.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    pub(crate) found: Option<OpenName>,
+    /// Names that were looked at.
+    pub(crate) looked_at: usize,
+}
+
+/// The first public name of `root` that strangers may reach through the doors of its cores and that `takes` takes.
+/// A core that is shut costs one look, any other [`NAMES_PER_CORE_MAX`] at most.
+pub(crate) fn open_name(
+    store: &Store,
+    root: &Cid,
+    mut door_of: impl FnMut(&CoreId) -> Result<Door, StoreError>,
+    mut takes: impl FnMut(&OpenName) -> Result<bool, StoreError>,
+) -> Result<Search, StoreError> {
+    let prefix = root_key(root);
+    let (mut after, mut looked_at): (Option<Vec<u8>>, usize) = (None, 0);
+    'cores: loop {
+        let mut current: Option<(CoreId, Door, usize)> = None;
+        for row in store.meta_scan(PUBLIC_OF_ROOT, &prefix, after.as_deref()) {
+            let (key, byte) = row?;
+            if looked_at == NAMES_PER_ROOT_MAX {
+                break 'cores;
+            }
+            looked_at += 1;
+            let Some(name) = read_public_of_root(&key[prefix.len()..], &byte) else { continue };
+            let (_core, door, seen) = match &mut current {
+                Some(current) if current.0 == name.core => current,
+                current => current.insert((name.core, door_of(&name.core)?, 0)),
+            };
+            *seen += 1;
+            // What a core's own root holds is open there, and it is named for as long as that is so.
+            if (name.path.as_str() == OWN_ROOT || door.is_open(&name.path)) && takes(&name)? {
+                return Ok(Search { found: Some(name), looked_at });
+            }
+            if door.is_shut() || *seen == NAMES_PER_CORE_MAX {
+                // No path has a byte like this.
+                after = Some([prefix.as_slice(), name.core.digest(), &[u8::MAX]].concat());
+                continue 'cores;
+            }
+        }
+        break;
+    }
+    Ok(Search { found: None, looked_at })
+}
+
+fn read_public_of_root(rest: &[u8], byte: &[u8]) -> Option<OpenName> {
+    let (core, path) = rest.split_first_chunk::<32>()?;
+    let path = MapPath::new(std::str::from_utf8(path).ok()?).ok()?;
+    let (_public, partial) = read_byte(*byte.first()?)?;
+    Some(OpenName { core: CoreId::from_digest(*core), path, partial })
+}
+
 /// Makes `path` open `now`, and nothing else. Only the core's one writer may call this.
 /// Gives whether that changes what anybody may have.
 pub(crate) fn set_name(
@@ -119,34 +193,56 @@ pub(crate) fn set_name(
         return Ok(false);
     }
     if let Some(before) = before {
-        tx.unname_root(&before.root, core, path)?;
+        unname(tx, &before.root, core, path)?;
     }
     if let Some(now) = now {
-        tx.name_root(&now.root, core, path, byte(now.visibility, now.partial))?;
+        name(tx, &now.root, core, path, now.visibility, now.partial)?;
     }
     let row = now.map(|now| encode(&now));
     tx.put_meta(NAMED, &key, row.as_deref())?;
     let is_public = |named: &Named| named.visibility == Visibility::Public;
-    match (before.is_some_and(|before| is_public(&before)), now.is_some_and(|now| is_public(&now))) {
-        (_, true) => tx.put_meta(PUBLIC, &key, row.as_deref())?,
-        (true, false) => tx.put_meta(PUBLIC, &key, None)?,
-        (false, false) => return Ok(false),
+    let (before, now) = (before.filter(is_public), now.filter(is_public));
+    if before.is_none() && now.is_none() {
+        return Ok(false);
     }
+    tx.put_meta(PUBLIC, &key, row.filter(|_| now.is_some()).as_deref())?;
     Ok(true)
+}
+
+/// Lets a CID be found by a path, by strangers too where it is public.
+pub(crate) fn name(
+    tx: &mut Tx,
+    root: &Cid,
+    core: &CoreId,
+    path: &MapPath,
+    visibility: Visibility,
+    partial: bool,
+) -> Result<(), TxError> {
+    let byte = byte(visibility, partial);
+    tx.name_root(root, core, path, byte)?;
+    if visibility == Visibility::Public {
+        tx.put_meta(PUBLIC_OF_ROOT, &public_key(root, core, path), Some(&[byte]))?;
+    }
+    Ok(())
+}
+
+/// Lets a CID be found by a path no more.
+pub(crate) fn unname(tx: &mut Tx, root: &Cid, core: &CoreId, path: &MapPath) -> Result<(), TxError> {
+    tx.unname_root(root, core, path)?;
+    tx.put_meta(PUBLIC_OF_ROOT, &public_key(root, core, path), None)
+}
+
+fn public_key(root: &Cid, core: &CoreId, path: &MapPath) -> Vec<u8> {
+    [root_key(root), row_key(core, path)].concat()
 }
 
 /// Set in a name's byte where the root is opened only as far as its core has it.
 const PARTIAL: u8 = 0x80;
 
-/// What [`set_name`] wrote beside a name: its visibility, and whether the root is partial.
+/// What [`name`] wrote beside a name: its visibility, and whether the root is partial.
 pub(crate) fn read_byte(byte: u8) -> Option<(Visibility, bool)> {
     let visibility = Visibility::ALL.get(usize::from(byte & !PARTIAL)).copied()?;
     Some((visibility, byte & PARTIAL != 0))
-}
-
-/// The byte beside a name that is public.
-pub(crate) fn public_byte(partial: bool) -> u8 {
-    byte(Visibility::Public, partial)
 }
 
 fn byte(visibility: Visibility, partial: bool) -> u8 {
@@ -186,4 +282,10 @@ fn decode(row: &[u8]) -> Option<Named> {
 
 fn row_key(core: &CoreId, path: &MapPath) -> Vec<u8> {
     [core.digest().as_slice(), path.as_str().as_bytes()].concat()
+}
+
+fn root_key(root: &Cid) -> Vec<u8> {
+    let root = root.to_bytes();
+    let len = u8::try_from(root.len()).expect("a CID with a 64-byte digest is under 255 bytes");
+    [[len].as_slice(), &root].concat()
 }

@@ -398,8 +398,8 @@ impl Sessions {
     /// It is made for any id, so that nobody learns which sessions stand.
     ///
     /// # Errors
-    /// [`EndError::Write`] when the core's log cannot be read.
-    pub async fn end_challenge(
+    /// [`EndError::Write`] when the store cannot be read.
+    pub fn end_challenge(
         &self,
         origin: &str,
         account: Account,
@@ -408,7 +408,7 @@ impl Sessions {
         let core = Genesis::Private { root: account.clone() }.id();
         let now_ms = self.clock.now_ms();
         let body = Body::new(random(), Act::Logout { login: session });
-        let header = self.cores.draft_unlisted(core, &account, &body, now_ms).await?;
+        let header = self.cores.draft_unlisted(core, &account, &body, now_ms)?;
         let message = Signed::signing_text(&header, Some(&body)).expect("a logout has short words");
         let nonce = Challenges::nonce();
         let purpose = Purpose::End { session, header: Box::new(header), body: Box::new(body) };

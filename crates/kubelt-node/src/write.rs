@@ -4,16 +4,19 @@
 //! state, and the names of content that the state opens go into one transaction. What is refused leaves no
 //! trace; what is committed is committed whole.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
-    Act, Body, CoreId, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, codec,
+    Act, Body, CoreId, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Verb, codec,
     limits::VALUE_BYTES_MAX,
     log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
     schema::{self, ContentEntry, SchemaError, Visibility},
 };
-use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError};
+use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError, limits::HEADS_MAX};
 
 use crate::{
     StoreError,
@@ -23,7 +26,7 @@ use crate::{
     cores::{LoadError, Loaded},
     exposures::Exposures,
     ipns,
-    limits::SHOW_AGAIN_MS,
+    limits::{BATCH_BYTES_MAX, EFFECTS_MAX, HEADS_RESERVED, SHOW_AGAIN_MS},
     names::{Named, set_name},
     replicate::Changes,
     session::Session,
@@ -52,6 +55,16 @@ pub struct SignedOp {
     facts: Option<Arc<LoginFacts>>,
     /// The login block, where the store may not have it yet.
     login: Option<Login>,
+}
+
+impl Write {
+    /// Whether it takes something from who may do too much: no quota and no crowd of heads stands in its way.
+    pub(crate) fn is_relief(&self) -> bool {
+        match self {
+            Self::Act { act, .. } => is_relief(act.verb()),
+            Self::Op(op) => is_relief(op.signed.header.verb),
+        }
+    }
 }
 
 impl SignedOp {
@@ -108,6 +121,9 @@ pub enum WriteError {
     /// The operation breaks a rule of the log, or cannot be judged yet.
     #[error(transparent)]
     Refused(Arc<Refusal>),
+    /// The core has too many heads.
+    #[error("the core has {0} heads, as many as it may; follow some of them")]
+    Forked(usize),
     /// A transaction was refused.
     #[error(transparent)]
     Tx(Arc<TxError>),
@@ -142,6 +158,8 @@ pub(crate) struct Batch<'a> {
     loaded: &'a mut Loaded,
     tx: Tx,
     now_ms: u64,
+    /// What earlier operations have come to count, or not to count any more.
+    effects: BTreeMap<OpId, bool>,
     /// Content paths whose value may have changed.
     touched: BTreeSet<MapPath>,
     /// Sign-ins that the batch ends.
@@ -166,18 +184,22 @@ pub(crate) struct Finished {
     pub(crate) root_changed: bool,
     /// Whether it changes which nodes host the core.
     pub(crate) hosts_changed: bool,
+    /// Effects that this transaction had no room for. They are marked as owed with it ([`EFFECTS_OWED`]).
+    pub(crate) owed: BTreeMap<OpId, bool>,
 }
+
+/// Records of cores whose state does not yet show all that their log says.
+pub(crate) const EFFECTS_OWED: &str = "effects-owed";
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(store: &'a Store, core: CoreId, loaded: &'a mut Loaded, now_ms: u64) -> Self {
-        let mut tx = store.begin();
-        tx.enforce_quota(&core);
         Self {
             store,
             core,
             loaded,
-            tx,
+            tx: store.begin(),
             now_ms,
+            effects: BTreeMap::new(),
             touched: BTreeSet::new(),
             ended: Vec::new(),
             exposure_changed: false,
@@ -202,6 +224,7 @@ impl<'a> Batch<'a> {
             schema::check(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
         }
         let entry = Entry::new(signed.header.clone(), body, facts).map_err(WriteError::Entry)?;
+        self.check_heads(entry.header())?;
         let inserted = self
             .loaded
             .log
@@ -222,6 +245,14 @@ impl<'a> Batch<'a> {
         Ok(written)
     }
 
+    /// A core that is forked too often takes no more forks, but what joins some, and what ends them.
+    fn check_heads(&self, header: &Header) -> Result<(), WriteError> {
+        let room = HEADS_MAX - if is_relief(header.verb) { 0 } else { HEADS_RESERVED };
+        let heads = self.loaded.log.heads();
+        let joins = || header.prev.iter().any(|prev| heads.contains(prev));
+        if heads.len() >= room && !joins() { Err(WriteError::Forked(heads.len())) } else { Ok(()) }
+    }
+
     /// Makes and signs the operation of a session whose key the node holds.
     fn sign(&self, session: &Session, act: Act) -> Result<SignedOp, WriteError> {
         let facts = Arc::new(LoginFacts::of(&session.login, &self.core));
@@ -236,6 +267,9 @@ impl<'a> Batch<'a> {
     fn record(&mut self, signed: &Signed, entry: &Entry, inserted: &Inserted) -> Result<(), WriteError> {
         let header = &signed.header;
         let put = Log::put_of(entry);
+        if !is_relief(header.verb) {
+            self.tx.enforce_quota(&self.core);
+        }
         self.tx.put_op(
             &self.core,
             &OpRecord {
@@ -262,11 +296,32 @@ impl<'a> Batch<'a> {
             )?;
             self.touch(path);
         }
-        for (id, effective) in &inserted.changes {
-            self.tx.set_effective(&self.core, id, *effective)?;
-            if let Some(path) = self.tx.op(&self.core, id)?.and_then(|op| op.path) {
+        self.effects.extend(inserted.changes.iter().copied());
+        Ok(())
+    }
+
+    /// Takes up what an earlier transaction had no room for, or a kill has left.
+    pub(crate) fn owe(&mut self, effects: BTreeMap<OpId, bool>) {
+        self.effects = effects;
+        self.changed = true;
+    }
+
+    /// Says in the state what has come to count, as much as one transaction holds. One operation may void any number of
+    /// others: a logout all that a session wrote.
+    fn put_effects(&mut self) -> Result<(), WriteError> {
+        for _ in 0..EFFECTS_MAX {
+            if self.tx.size_bytes() >= BATCH_BYTES_MAX {
+                break;
+            }
+            let Some((id, effective)) = self.effects.pop_first() else { break };
+            self.tx.set_effective(&self.core, &id, effective)?;
+            if let Some(path) = self.tx.op(&self.core, &id)?.and_then(|op| op.path) {
                 self.touch(&path);
             }
+        }
+        let is_owed = !self.effects.is_empty();
+        if is_owed || self.store.meta(EFFECTS_OWED, self.core.digest())?.is_some() {
+            self.tx.put_meta(EFFECTS_OWED, self.core.digest(), is_owed.then_some(&[]))?;
         }
         Ok(())
     }
@@ -295,6 +350,7 @@ impl<'a> Batch<'a> {
     /// Ends the batch: heads, and what content paths open.
     pub(crate) fn finish(mut self) -> Result<Finished, WriteError> {
         if self.changed {
+            self.put_effects()?;
             let keep = keep_of(&self.tx, &self.core)?;
             for path in std::mem::take(&mut self.touched) {
                 let now = self.opened(&path)?;
@@ -315,8 +371,8 @@ impl<'a> Batch<'a> {
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        let Self { tx, ended, exposure_changed, root_changed, hosts_changed, .. } = self;
-        Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed })
+        let Self { tx, ended, exposure_changed, root_changed, hosts_changed, effects: owed, .. } = self;
+        Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed, owed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.
@@ -342,4 +398,8 @@ fn check_new(act: &Act) -> Result<(), WriteError> {
 pub(crate) fn content_entry(value: &[u8]) -> Option<ContentEntry> {
     let value: Ipld = codec::decode(value, VALUE_BYTES_MAX, "value").ok()?;
     ContentEntry::from_ipld(&value).ok()
+}
+
+fn is_relief(verb: Verb) -> bool {
+    matches!(verb, Verb::Logout | Verb::Revoke | Verb::Rotate)
 }

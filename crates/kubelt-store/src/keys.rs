@@ -229,8 +229,13 @@ pub(crate) fn names(root: &Cid) -> Vec<u8> {
     [b"N", [length(&root)].as_slice(), &root].concat()
 }
 
+/// All names of a root in one core.
+pub(crate) fn names_in(root: &Cid, core: &CoreId) -> Vec<u8> {
+    [names(root).as_slice(), core.digest()].concat()
+}
+
 pub(crate) fn name(root: &Cid, core: &CoreId, path: &MapPath) -> Vec<u8> {
-    [names(root).as_slice(), core.digest(), path.as_str().as_bytes()].concat()
+    [names_in(root, core).as_slice(), path.as_str().as_bytes()].concat()
 }
 
 /// Core and path of a name's row below `names(root)`.

@@ -47,6 +47,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .with_context(|| format!("the store in `{}` did not open", config.data_dir.display()))?;
     report(&store);
     let node = Node::new(store, Arc::new(SystemClock));
+    if node.status.mode() == Mode::ReadWrite {
+        node.cores.settle().await.context("a write that was cut short could not be finished")?;
+    }
     let denylists = DenylistFiles::open(config.denylists, node.content.denylists().clone())?;
     tokio::spawn(denylists.keep_up());
     node.dnslinks.set(config.dnslinks).context("a DNSLink of the settings is refused")?;

@@ -45,12 +45,12 @@ impl LoginFacts {
         }
     }
 
-    /// Whether the session was handed what `act` needs. Ending a sign-in needs nothing.
+    /// Whether the session was handed what `act` needs. Ending itself needs nothing.
     pub fn allows(&self, act: &Act) -> bool {
         let allows = |verb, path| self.abilities.iter().any(|ability| ability.allows(verb, path));
         match act {
             Act::Put { path, .. } => allows(Verb::Put, Some(path)),
-            Act::Logout { .. } => true,
+            Act::Logout { login } => *login == self.id || allows(Verb::Logout, None),
             other => other.verb().session_may() && allows(other.verb(), None),
         }
     }

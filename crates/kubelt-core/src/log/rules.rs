@@ -5,8 +5,8 @@ use crate::{
     account::{Account, Principal},
     genesis::Genesis,
     hlc::Hlc,
-    id::{CoreId, OpId},
-    limits::{AUTHORITY_OPS_MAX, GRANT_DEPTH_MAX, HEIR_WAIT_MS_MIN},
+    id::{CoreId, LoginId, OpId},
+    limits::{AUTHORITY_OPS_MAX, AUTHORITY_OPS_RESERVED, GRANT_DEPTH_MAX, HEIR_WAIT_MS_MIN},
     log::{
         Log,
         authority::{Claims, Deed, Grant},
@@ -77,6 +77,9 @@ pub enum Refusal {
     /// The operation is dated outside of the sign-in's life.
     #[error("the operation is dated outside of its sign-in's life; sign in again")]
     LoginDates,
+    /// A session ends a sign-in that was ended in the past of the operation.
+    #[error("sign-in `{0}` was ended before")]
+    Ended(LoginId),
     /// A grant would hand on what its maker does not have.
     #[error("`{0}` cannot be handed on by who does not have it")]
     Delegation(String),
@@ -125,7 +128,7 @@ pub enum Refusal {
     #[error("the wait of grant `{0}` is not over; seal, wait, and seal again")]
     Wait(OpId),
     /// The core holds as many authority operations as it may.
-    #[error("the core holds {AUTHORITY_OPS_MAX} authority operations, as many as it may")]
+    #[error("the core holds {AUTHORITY_OPS_MAX} authority operations, nearly or wholly as many as it may")]
     Full,
 }
 
@@ -179,8 +182,11 @@ impl Log {
         }
         if let Some(login) = entry.login() {
             check_login(header, entry.body().map(|body| &body.act), login)?;
+            self.check_ends_once(header, entry.body().map(|body| &body.act), &past)?;
         }
-        if header.verb != Verb::Put && self.tables.deeds().len() >= AUTHORITY_OPS_MAX {
+        let is_roots = matches!(powers, Powers::Root) && header.login.is_none();
+        let room = AUTHORITY_OPS_MAX - if is_roots { 0 } else { AUTHORITY_OPS_RESERVED };
+        if header.verb != Verb::Put && self.tables.deeds().len() >= room {
             return Err(Refusal::Full);
         }
         let votes = self.check_quorum(header, entry.body(), to, auth, &past)?;
@@ -273,6 +279,18 @@ impl Log {
             NONE => Err(Refusal::NotAnAuthority(header.auth)),
             seq if past.contains(seq) => Ok(auth),
             _ => Err(Refusal::UnknownAuth(header.auth)),
+        }
+    }
+
+    /// A session that ended itself has nothing more to say: it could fill the log with saying so.
+    fn check_ends_once(&self, header: &Header, act: Option<&Act>, past: &Past) -> Result<(), Refusal> {
+        let Some(Act::Logout { login }) = act else { return Ok(()) };
+        let by = self.tables.account_ix(&header.by);
+        let ended = by.and_then(|by| self.tables.logouts.get(&(*login, by)));
+        let known = |ix: &Ix| past.contains(self.graph.node(*ix).seq);
+        match ended.is_some_and(|ended| ended.iter().any(known)) {
+            true => Err(Refusal::Ended(*login)),
+            false => Ok(()),
         }
     }
 

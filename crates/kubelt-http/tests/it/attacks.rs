@@ -236,6 +236,13 @@ async fn figures_are_for_the_machine_itself() {
     ask(HOST, false).await.expect(200);
     ask("kubelt.example", false).await.expect_problem(Code::NotFound);
     ask(HOST, true).await.expect_problem(Code::NotFound);
+    // Nor are they for pages that somebody there has open.
+    for path in ["/metrics", "/-/node"] {
+        let request = Request::get(path).header("host", HOST).header("origin", "https://evil.example");
+        let answer = scene.node.send(request.body(Body::empty()).expect("a request")).await;
+        assert!(!answer.text().contains("collector"), "{path}");
+        assert!(path == "/-/node" || answer.status.as_u16() == 404, "{path}");
+    }
 }
 
 #[tokio::test]

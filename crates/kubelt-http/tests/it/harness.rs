@@ -37,6 +37,7 @@ impl Clock for TestClock {
 
 pub(crate) struct TestNode {
     pub(crate) node: Node,
+    pub(crate) store: Store,
     router: Edge,
     clock: Arc<TestClock>,
 }
@@ -118,13 +119,13 @@ impl TestNode {
     pub(crate) fn with(quota: Quota, rates: RateLimits) -> Self {
         let store = Store::memory(Options { quota, ..Options::default() });
         let clock = Arc::new(TestClock(AtomicU64::new(1_800_000_000_000)));
-        let node = Node::new(store, Arc::clone(&clock) as Arc<dyn Clock>);
+        let node = Node::new(store.clone(), Arc::clone(&clock) as Arc<dyn Clock>);
         let gateway = GatewayHosts {
             subdomains: vec!["example.com".to_owned(), "localhost".to_owned()],
             ..GatewayHosts::default()
         };
         let config = HttpConfig { rates, gateway, ..HttpConfig::default() };
-        Self { router: router(&node, config), node, clock }
+        Self { router: router(&node, config), node, store, clock }
     }
 
     pub(crate) fn router(&self) -> Edge {

@@ -1,12 +1,13 @@
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kubelt_api::{Challenge, Code, CoreImport, Heads, OpReceipts, OpsPage, SessionCreated, StatePage};
-use kubelt_content::Ipld;
+use kubelt_content::{Block, Codec, Ipld};
 use kubelt_core::{
     Act, Body as OpBody, CoreId, Header, Hlc, Login, LoginId, OpId, Scheme, SessionKey, Signed,
     schema::{ContentEntry, Visibility},
 };
 use kubelt_node::exchange::verify;
+use kubelt_store::OpsOrder;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Person, TestNode};
@@ -272,4 +273,83 @@ async fn the_api_describes_itself() {
     assert!(node.get("/metrics", None).await.expect(200).text().contains("kubelt_http_requests_total"));
     node.call("POST", "/healthz", None, &[], Body::empty()).await.expect_problem(Code::MethodNotAllowed);
     node.get("/nothing", None).await.expect_problem(Code::NotFound);
+}
+
+/// What a stolen session wrote, however much it is, goes with one logout by the wallet.
+#[tokio::test]
+async fn a_logout_takes_back_more_than_one_transaction_holds() {
+    let node = TestNode::new();
+    let client = Client::sign_in(&node).await;
+    let core = client.alice.core();
+    let large = Ipld::String("x".repeat(31 * 1_024));
+    let leaf = Block::new(Codec::Raw, b"x".to_vec().into()).expect("a small block");
+    let mut value = ContentEntry::new(*leaf.cid(), 1, "text/plain", Visibility::Private).to_ipld();
+    if let Ipld::Map(fields) = &mut value {
+        fields.insert("metadata".to_owned(), Ipld::Map([("note".to_owned(), large)].into()));
+    }
+    for page in 0..30 {
+        let ops: Vec<Value> = (0..20)
+            .map(|n| {
+                let path = format!("content/x/{page}/{n}").parse().expect("a path");
+                let (header, body) = client.op(&node, vec![], Act::Put { path, value: value.clone() });
+                let signed = client.key.sign_header(header).encode();
+                json!({ "signed": STANDARD.encode(signed), "body": STANDARD.encode(body.encode()) })
+            })
+            .collect();
+        let page = json!({ "ops": ops });
+        node.post(&format!("{core}/-/ops"), Some(&client.session.token), &page).await.expect(201);
+    }
+    let count = async |token: &str| {
+        let state = node.get(&format!("{core}/-/state/content?limit=1000"), Some(token)).await.expect(200);
+        state.json::<StatePage>().entries.len()
+    };
+    assert_eq!(count(&client.session.token).await, 600);
+    let other = node.sign_in(&client.alice).await.token;
+    // Made elsewhere, where nothing of it was known.
+    let (header, body) = client.op(&node, vec![], Act::Logout { login: client.login.id() });
+    let header = Header { by: client.alice.key.account(), login: None, ..header };
+    let signed = client.alice.key.sign_op(header, &body).expect("words");
+    client.post(&node, &signed, &body).await.expect(201);
+    assert_eq!(count(&other).await, 0);
+    // A kill between two of the transactions that this took: some still count, and the core is noted as owing.
+    let (id, mut tx) = (client.core(), node.store.begin());
+    let some: Vec<_> =
+        node.store.ops(&id, None, OpsOrder::Forward).take(5).map(|op| op.expect("reads").id).collect();
+    some.iter().for_each(|op| tx.set_effective(&id, op, true).expect("fits"));
+    tx.put_meta("effects-owed", id.digest(), Some(&[])).expect("fits");
+    tx.commit().await.expect("commits");
+    assert_eq!(count(&other).await, 5);
+    node.node.cores.settle().await.expect("settles");
+    assert_eq!(count(&other).await, 0);
+}
+
+/// Who was handed one path ends no other sign-ins, and says only once that it ends itself.
+#[tokio::test]
+async fn a_session_ends_others_only_where_it_was_handed_that() {
+    let node = TestNode::new();
+    let (mut client, other) = (Client::sign_in(&node).await, LoginId::from_digest([7; 32]));
+    let ask = json!({
+        "account": client.alice.account(),
+        "session_key": client.key.public().to_string(),
+        "abilities": ["put content/x/**"],
+    });
+    let challenge: Challenge = node.post("/-/session/challenge", None, &ask).await.expect(200).json();
+    let signature = client.alice.sign(&challenge.message);
+    let answer = json!({ "message": challenge.message, "signature": signature });
+    client.session = node.post("/-/session", None, &answer).await.expect(201).json();
+    let bytes = hex::decode(&signature[2..]).expect("hex");
+    client.login = Login::new(challenge.message, Scheme::Eip191, bytes, None);
+    let end = |login, prev| {
+        let (header, body) = client.op(&node, prev, Act::Logout { login });
+        (client.key.sign_header(header), body)
+    };
+    let (signed, body) = end(other, vec![]);
+    client.post(&node, &signed, &body).await.expect_problem(Code::BadOperation);
+    let (own, body) = end(client.login.id(), vec![]);
+    client.post(&node, &own, &body).await.expect(201);
+    node.pass(1_000);
+    let (again, body) = end(client.login.id(), vec![own.id()]);
+    let token = node.sign_in(&client.alice).await.token;
+    client.session.token = token;
+    client.post(&node, &again, &body).await.expect_problem(Code::BadOperation);
 }

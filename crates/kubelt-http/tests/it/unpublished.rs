@@ -438,3 +438,33 @@ async fn nobody_hides_a_block_by_publishing_it_and_closing_it_again() {
     close(false).await;
     assert_eq!(read().await, 200);
 }
+
+/// However often others name a root, where strangers cannot see it, it stays open where its publisher has it.
+#[tokio::test]
+async fn nobody_hides_a_root_by_naming_it() {
+    let (node, alice) = (TestNode::new(), Person::new(1));
+    let token = node.sign_in(&alice).await.token;
+    let put = format!("{}/-/content/mine?visibility=public", alice.core());
+    let cid = node.put(&put, &token, "mine").await.expect(201).json::<kubelt_api::ContentReceipt>().cid;
+    let alices = node.get(&format!("{}/-/heads", alice.core()), Some(&token)).await;
+    assert_eq!(alices.status.as_u16(), 200);
+    // Whose names come before hers, and whose settings close what is public.
+    for seed in 2..6 {
+        let eve = Person::new(seed);
+        let eves = node.sign_in(&eve).await.token;
+        let settings = format!("{}/-/state/config/exposure", eve.core());
+        let shut = json!({ "ipfs": seed % 2 == 0 }).to_string();
+        node.call("PUT", &settings, Some(&eves), &[], shut).await.expect(200);
+        node.put(&format!("{}/-/content/first", eve.core()), &eves, "mine").await.expect(201);
+        for n in 0..300 {
+            let visibility = if seed % 2 == 0 { "private" } else { "public" };
+            let put = format!("{}/-/content/{n}?cid={cid}&visibility={visibility}", eve.core());
+            node.put(&put, &eves, "").await.expect(201);
+        }
+    }
+    node.get(&format!("/ipfs/{cid}"), None).await.expect(200);
+    node.call("DELETE", &format!("{}/-/content/mine", alice.core()), Some(&token), &[], Body::empty())
+        .await
+        .expect(200);
+    node.get(&format!("/ipfs/{cid}"), None).await.expect(404);
+}

@@ -76,11 +76,11 @@ async fn open(node: &Node, made: &MadeChallenge, signature: &[u8]) -> Result<Ope
 }
 
 /// A `logout`, as any account signs it for its own core.
-async fn posted(node: &Node, by: &Account, number: Option<u64>) -> PostedOp {
+fn posted(node: &Node, by: &Account, number: Option<u64>) -> PostedOp {
     let core = Genesis::Private { root: by.clone() }.id();
     let act = Act::Put { path: "profile/name".parse().expect("a path"), value: "somebody".into() };
     let body = Body::new([9; 16], act);
-    let header = node.cores.draft_unlisted(core, by, &body, NOW_MS).await.expect("a header");
+    let header = node.cores.draft_unlisted(core, by, &body, NOW_MS).expect("a header");
     assert_eq!(header.verb, Verb::Put);
     let block = number.map(|number| BlockRef { chain: CHAIN, number, hash: [2; 32] });
     let signed = Signed { header, scheme: Scheme::Eip1271, signature: b"yes".to_vec(), block };
@@ -94,7 +94,7 @@ async fn a_plain_key_costs_no_call() {
     let made = challenge(&node, key.account()).expect("a challenge");
     let opened = open(&node, &made, &key.sign(made.message.as_bytes())).await.expect("a session");
     let session = opened.session.id();
-    let end = node.sessions.end_challenge(HOST, key.account(), session).await.expect("a challenge");
+    let end = node.sessions.end_challenge(HOST, key.account(), session).expect("a challenge");
     let signature = key.sign(end.message.as_bytes());
     node.sessions.end_signed(HOST, &end.nonce, &signature).await.expect("ends");
     assert_eq!(*chain.asked.lock(), 0);
@@ -111,7 +111,7 @@ async fn a_contract_signs_in_and_signs() {
     *chain.is_down.lock() = true;
     let standing = node.sessions.authenticate(&opened.token).expect("reads").expect("stands");
     assert_eq!(*chain.asked.lock(), asked);
-    let end = node.sessions.end_challenge(HOST, contract(), standing.id()).await.expect("a challenge");
+    let end = node.sessions.end_challenge(HOST, contract(), standing.id()).expect("a challenge");
     let ended = node.sessions.end_signed(HOST, &end.nonce, b"yes").await;
     assert!(matches!(ended, Err(EndError::Pending)), "{ended:?}");
     *chain.is_down.lock() = false;
@@ -144,7 +144,7 @@ async fn posted_operations_are_pinned_and_their_block_is_of_their_time() {
     open(&node, &made, b"yes").await.expect("a session");
     let core = Genesis::Private { root: contract() }.id();
     let post = async |number| {
-        let op = posted(&node, &contract(), number).await;
+        let op = posted(&node, &contract(), number);
         node.exchange.post(&Reader::Anonymous, &core, &[op]).await.pop().expect("one answer")
     };
     let hours = BLOCK_DISTANCE_MS_MAX / 3_600_000;
@@ -158,7 +158,7 @@ async fn posted_operations_are_pinned_and_their_block_is_of_their_time() {
     // Who has no part in a core makes nobody ask a chain.
     let asked = *chain.asked.lock();
     let stranger = Account::Contract { chain: CHAIN, address: [8; 20] };
-    let op = posted(&node, &stranger, Some(1)).await;
+    let op = posted(&node, &stranger, Some(1));
     let answer = node.exchange.post(&Reader::Anonymous, &core, &[op]).await.pop().expect("one answer");
     assert!(matches!(answer, Err(OpsError::NotFound)));
     assert_eq!(*chain.asked.lock(), asked);

@@ -82,12 +82,7 @@ pub(crate) fn is_kept(store: &Store, core: &CoreId, root: &Cid) -> Result<bool, 
     if store.meta_scan(KEPT, &kept_key(core, root, ""), None).next().transpose()?.is_some() {
         return Ok(true);
     }
-    for named in store.names_of_root(root) {
-        if named?.0 == *core {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(store.names_in(core, root).next().transpose()?.is_some())
 }
 
 /// The paths of the core that keep the root, the current content of a path among what it keeps.

@@ -18,9 +18,12 @@ use crate::{
     access::Reader,
     blocks::Within,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
-    names::{self, named},
+    names::{self, OpenName, Search, named, open_name},
     write::content_entry,
 };
+
+/// How somebody is let in to a block, and how far.
+type LetIn = (Visibility, Within);
 
 /// How often an entry is read while others write it.
 const ENTRY_READS_MAX: usize = 8;
@@ -192,11 +195,7 @@ impl Content {
     }
 
     /// How `reader` is let in to a block, if at all: by a path that names a root which reaches it.
-    pub(crate) async fn let_in(
-        &self,
-        reader: &Reader,
-        cid: &Cid,
-    ) -> Result<Option<(Visibility, Within)>, ContentError> {
+    pub(crate) async fn let_in(&self, reader: &Reader, cid: &Cid) -> Result<Option<LetIn>, ContentError> {
         if let Some(opening) = self.openings.get(cid) {
             match self.still_open(reader, cid, &opening).await? {
                 Some(visibility) => return Ok(Some((visibility, Within::WHOLE))),
@@ -204,31 +203,60 @@ impl Content {
             }
         }
         let (mut partial, mut closed) = (None, 0);
-        let own = reader.session().into_iter().flat_map(|session| session.login.abilities.keys());
-        let own = own.flat_map(|core| self.store.roots_in(core, cid).take(ROOTS_PER_BLOCK_MAX));
+        let cores = || reader.session().into_iter().flat_map(|session| session.login.abilities.keys());
+        let own = cores().flat_map(|core| self.store.roots_in(core, cid).take(ROOTS_PER_BLOCK_MAX));
         // What is published itself comes first: whoever else has it among their blocks cannot get before it.
         let others = self.store.roots_of(cid).filter(|root| root.as_ref().ok() != Some(cid));
         let roots = std::iter::once(Ok(*cid)).chain(others.take(ROOTS_PER_BLOCK_MAX));
         for root in roots.chain(own) {
             let root = root?;
-            for named in self.store.names_of_root(&root).take(NAMES_PER_ROOT_MAX) {
-                let (core, path, byte) = named?;
-                let Some((visibility, is_partial)) = names::read_byte(byte) else { continue };
-                let seen = self.access.sees(reader, &core, &path, visibility, Exit::Ipfs).await?;
-                match seen {
-                    Some(visibility) if is_partial => partial = Some((visibility, Within::partial(core))),
-                    Some(visibility) => {
-                        if visibility == Visibility::Public {
-                            self.openings.found(cid, Opening { root, core, path }, closed);
-                        }
-                        return Ok(Some((visibility, Within::WHOLE)));
-                    }
-                    None => {}
+            let way = self.strangers_way(&root, &mut partial)?;
+            closed += way.looked_at;
+            if let Some(OpenName { core, path, .. }) = way.found {
+                self.openings.found(cid, Opening { root, core, path }, closed);
+                return Ok(Some((Visibility::Public, Within::WHOLE)));
+            }
+            for core in cores() {
+                if let Some(visibility) = self.own_way(reader, core, &root, &mut partial).await? {
+                    return Ok(Some((visibility, Within::WHOLE)));
                 }
             }
             closed += 1;
         }
         Ok(partial)
+    }
+
+    /// The public path that lets everybody in to all of a root; in `partial`, one that does to what its core has of it.
+    fn strangers_way(&self, root: &Cid, partial: &mut Option<LetIn>) -> Result<Search, ContentError> {
+        let door = |core: &CoreId| self.access.door(core, Exit::Ipfs);
+        let is_whole = |name: &OpenName| {
+            if name.partial {
+                *partial = Some((Visibility::Public, Within::partial(name.core)));
+            }
+            Ok(!name.partial)
+        };
+        Ok(open_name(&self.store, root, door, is_whole)?)
+    }
+
+    /// By which visibility a path of `core` lets `reader` in to all of a root; in `partial`, one that does to what the
+    /// core has of it.
+    async fn own_way(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        root: &Cid,
+        partial: &mut Option<LetIn>,
+    ) -> Result<Option<Visibility>, ContentError> {
+        for named in self.store.names_in(core, root).take(NAMES_PER_ROOT_MAX) {
+            let (path, byte) = named?;
+            let Some((visibility, is_partial)) = names::read_byte(byte) else { continue };
+            match self.access.sees(reader, core, &path, visibility, Exit::Ipfs).await? {
+                Some(visibility) if is_partial => *partial = Some((visibility, Within::partial(*core))),
+                Some(visibility) => return Ok(Some(visibility)),
+                None => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Whether an opening that was found once still lets everybody in.

@@ -298,8 +298,8 @@ impl Content {
         }
     }
 
-    /// Paths at and below `base` that `reader` may see perhaps, a page of them. For anybody these are the
-    /// public ones alone, so that no answer tells by its time how much else there is.
+    /// Paths at and below `base` that `reader` may see perhaps, a page of them. For who was handed nothing in this core
+    /// these are the public ones alone, so that no answer tells by its time how much else there is.
     fn paths_below(
         &self,
         reader: &Reader,
@@ -307,17 +307,14 @@ impl Content {
         base: &MapPath,
         after: Option<&MapPath>,
     ) -> Result<Vec<MapPath>, StoreError> {
-        match reader {
-            Reader::Anonymous => {
-                let door = self.access.door(core, Exit::Http)?;
-                let rows = public(&self.store, core, door, Some(base), after).take(SCAN_PAGE);
-                rows.map(|row| row.map(|(path, _)| path)).collect()
-            }
-            Reader::Session(_) => {
-                let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
-                Ok(rows.into_iter().map(|(path, _)| path).collect())
-            }
+        let is_part = reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
+        if is_part {
+            let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
+            return Ok(rows.into_iter().map(|(path, _)| path).collect());
         }
+        let door = self.access.door(core, Exit::Http)?;
+        let rows = public(&self.store, core, door, Some(base), after).take(SCAN_PAGE);
+        rows.map(|row| row.map(|(path, _)| path)).collect()
     }
 
     /// Whether `reader` may see any entry below `base`.

@@ -1,7 +1,5 @@
 //! Questions about a core: which one is meant, and who may do what in it.
 
-use std::sync::Arc;
-
 use kubelt_core::{Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb};
 
 use super::{Cores, LoadError};
@@ -77,23 +75,22 @@ impl Cores {
         }
     }
 
-    /// A header for `body` by an account that signs itself, on top of the heads of a core that need not be
-    /// here.
-    pub(crate) async fn draft_unlisted(
+    /// A header for `body` by an account that signs itself, on top of heads of a core that need not be here. The log is
+    /// not loaded for it: anybody may ask, and how long it took would tell that there is one.
+    pub(crate) fn draft_unlisted(
         &self,
         core: CoreId,
         by: &Account,
         body: &Body,
         now_ms: u64,
     ) -> Result<Header, WriteError> {
-        let heads = match self.with_log(&core, |log| (log.heads(), log.next_at(now_ms))).await {
-            Ok(found) => found,
-            Err(LoadError::Unknown) => (Vec::new(), Some(Hlc::from_ms(now_ms))),
-            Err(error) => return Err(WriteError::Load(Arc::new(error))),
-        };
-        let (mut prev, at) = heads;
+        let mut prev = self.store.heads(&core)?;
         prev.truncate(kubelt_core::limits::PREV_MAX);
         prev.sort();
+        let mut latest = None;
+        for head in &prev {
+            latest = latest.max(self.store.op(&core, head)?.map(|op| op.at));
+        }
         Ok(Header {
             v: kubelt_core::genesis::VERSION,
             core,
@@ -101,7 +98,7 @@ impl Cores {
             by: by.clone(),
             login: None,
             auth: core.as_root(),
-            at: at.unwrap_or(Hlc::MAX),
+            at: Hlc::next(latest, now_ms).unwrap_or(Hlc::MAX),
             votes: Vec::new(),
             verb: body.act.verb(),
             body: body.id(),

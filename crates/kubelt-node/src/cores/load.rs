@@ -1,6 +1,9 @@
 //! Logs read from the store.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use kubelt_core::{
     Body, CheckedLogin, CoreId, Genesis, Log, Login, LoginId, OpId, Signed, Unchecked,
@@ -52,6 +55,23 @@ pub(super) fn read_log(store: &Store, core: CoreId, genesis: Genesis) -> Result<
         entries.push(Entry::stored(op.id, signed.header, body, login));
     }
     Log::load(genesis, entries).map_err(|(op, _refusal)| LoadError::Damaged { core, op })
+}
+
+/// What the log says of operations, and the store does not.
+pub(super) fn effects_owed(
+    store: &Store,
+    core: &CoreId,
+    log: &Log,
+) -> Result<BTreeMap<OpId, bool>, StoreError> {
+    let mut owed = BTreeMap::new();
+    for op in store.ops(core, None, OpsOrder::Forward) {
+        let op = op?;
+        let effective = log.is_effective(&op.id);
+        if op.effective != effective {
+            owed.insert(op.id, effective);
+        }
+    }
+    Ok(owed)
 }
 
 /// The facts of a login that the store holds.

@@ -125,8 +125,15 @@ impl Exchange {
     async fn may_import(&self, genesis: &Genesis, session: &Session) -> Result<bool, ImportError> {
         let account = session.account();
         // A token for one part of a core brings no whole ones.
-        Ok(session.covers(&session.core, Verb::Put, None)
-            && (genesis.root().contains(account) || self.cores.has_part(&genesis.id(), account).await?))
+        if !session.covers(&session.core, Verb::Put, None) {
+            return Ok(false);
+        }
+        // Who began a core that is here may have been replaced since.
+        match self.cores.genesis(&genesis.id()) {
+            Err(LoadError::Unknown) => Ok(genesis.root().contains(account)),
+            Err(error) => Err(error.into()),
+            Ok(_here) => Ok(self.cores.has_part(&genesis.id(), account).await?),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use kubelt_content::{
 use kubelt_core::{Body, CoreId, DecodeError, Genesis, Login, LoginId, Signed};
 
 use super::{Manifest, ManifestError, ManifestPage};
-use crate::limits::{CAR, IMPORT_LOG_BYTES_MAX, IMPORT_OPS_MAX};
+use crate::limits::{CAR, IMPORT_ENTRY_BYTES, IMPORT_LOG_BYTES_MAX, IMPORT_OPS_MAX};
 
 /// Why a file is not an exported core, or not a sound one.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ impl CoreFile {
         if genesis.id() == core { Ok(Some(genesis)) } else { Err(CoreFileError::Genesis) }
     }
 
-    /// Bytes of the log gathered so far.
+    /// Bytes of memory that the log takes as far as it is listed or gathered.
     pub(crate) fn log_bytes(&self) -> usize {
         self.log_bytes
     }
@@ -132,9 +132,14 @@ impl CoreFile {
                 return Err(CoreFileError::TooLarge);
             }
             for op in &decoded.ops {
+                self.log_bytes += IMPORT_ENTRY_BYTES;
                 for cid in op.blocks() {
+                    self.log_bytes += IMPORT_ENTRY_BYTES;
                     self.log.entry(cid).or_default();
                 }
+            }
+            if self.log_bytes > IMPORT_LOG_BYTES_MAX {
+                return Err(CoreFileError::TooLarge);
             }
             *page = Some(decoded);
             return Ok(None);

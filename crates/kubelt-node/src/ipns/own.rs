@@ -120,7 +120,7 @@ pub enum OwnNameError {
 pub(crate) fn retire(tx: &mut Tx, core: &CoreId) -> Result<(), TxError> {
     let mut row = tx.meta(ROOTS, core.digest())?.and_then(|row| decode_root(&row)).unwrap_or_default();
     if let Some(root) = row.root.take() {
-        tx.unname_root(&root, core, &own_root())?;
+        names::unname(tx, &root, core, &own_root())?;
         enqueue(tx, 0, &Job::Root { core: *core, root })?;
     }
     row.generation += 1;
@@ -328,7 +328,7 @@ impl Ipns {
         let mut tx = store.begin();
         let own = own_root();
         if let Some(root) = before.root {
-            tx.unname_root(&root, core, &own)?;
+            names::unname(&mut tx, &root, core, &own)?;
             enqueue(&mut tx, 0, &Job::Root { core: *core, root })?;
         }
         let mut root = None;
@@ -343,7 +343,7 @@ impl Ipns {
                 }
                 tx.reach(core, &cid, &cids)?;
                 tx.link(&cid, &cids)?;
-                tx.name_root(&cid, core, &own, names::public_byte(partial))?;
+                names::name(&mut tx, &cid, core, &own, Visibility::Public, partial)?;
                 root = Some(cid);
                 Some(cid)
             }

@@ -148,10 +148,10 @@ impl Replication {
         let store = &self.0.store;
         let door = self.0.access.door(core, Exit::Network)?;
         for root in store.roots_of(cid).take(ROOTS_PER_BLOCK_MAX) {
-            for named in store.names_of_root(&root?).take(NAMES_PER_ROOT_MAX) {
-                let (named_in, path, byte) = named?;
+            for named in store.names_in(core, &root?).take(NAMES_PER_ROOT_MAX) {
+                let (path, byte) = named?;
                 let public = names::read_byte(byte).is_some_and(|(seen, _)| seen == Visibility::Public);
-                if named_in == *core && public && door.is_open(&path) {
+                if public && door.is_open(&path) {
                     return Ok(true);
                 }
             }

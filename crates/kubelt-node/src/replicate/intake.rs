@@ -69,14 +69,14 @@ impl Intake {
 /// Whose fault it is that an operation was not written.
 fn judge(error: WriteError) -> Result<(), ChannelError> {
     match error {
-        // A date ahead of this clock, predecessors that were left out, a queue that is full, a value that only a later
+        // A date ahead of this clock, predecessors that were left out, a queue that is full, too many forks, a value that only a later
         // version knows.
         WriteError::Refused(refusal)
             if matches!(&*refusal, Refusal::Ahead { .. } | Refusal::UnknownPrev(_) | Refusal::Full) =>
         {
             Ok(())
         }
-        WriteError::Schema(_) => Ok(()),
+        WriteError::Schema(_) | WriteError::Forked(_) => Ok(()),
         WriteError::Refused(refusal) => Err(PeerFault::Rule(refusal.to_string()).into()),
         WriteError::Entry(error) => Err(PeerFault::Rule(error.to_string()).into()),
         error => Err(ChannelError::Write(error)),

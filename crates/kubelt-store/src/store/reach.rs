@@ -54,6 +54,22 @@ impl Store {
         })
     }
 
+    /// The paths of one core that name a root, with their visibility.
+    pub fn names_in(
+        &self,
+        core: &CoreId,
+        root: &Cid,
+    ) -> impl Iterator<Item = Result<(MapPath, u8), ReadError>> + Send + use<> {
+        let prefix = keys::names_in(root, core);
+        let skip = keys::names(root).len();
+        self.scan(Range::prefix(&prefix), false).map(move |row| {
+            let (key, value) = row?;
+            let name = keys::parse_name(&key[skip..]).zip(value.first().copied());
+            let ((_core, path), visibility) = name.ok_or_else(|| damaged_row(&key))?;
+            Ok((path, visibility))
+        })
+    }
+
     /// Whether all that a root reaches has been linked.
     ///
     /// # Errors
