@@ -227,6 +227,14 @@ pub(crate) const PEER_STRIKE_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
 pub(crate) const PEER_STRIKES_REMEMBERED_MAX: usize = 10_000;
 /// Threads that check the signatures of one window of operations.
 pub(crate) const INTAKE_THREADS_MAX: usize = 4;
+/// How long a block of a core may take to come before another peer is asked for it.
+pub(crate) const CLAIM_TIME_MAX: Duration = Duration::from_secs(3);
+/// How often a fetch looks whether blocks have come that others were asked for.
+pub(crate) const CLAIM_LOOK: Duration = Duration::from_millis(50);
+/// How often blocks that came are made durable because another fetch waits for them.
+pub(crate) const CLAIM_STORE_EVERY: Duration = Duration::from_millis(200);
+/// Blocks that came after which they are made durable, so that claims on them end.
+pub(crate) const FETCH_UNSTORED_MAX: usize = 4_096;
 /// Items that a fetch looks at before others get their turn.
 pub(crate) const FETCH_STEP_ITEMS: usize = 1_024;
 /// Links of a DAG on its way here that wait to be looked at.

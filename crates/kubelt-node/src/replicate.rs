@@ -13,6 +13,7 @@
 mod carry;
 mod changes;
 mod channel;
+mod claims;
 mod exchanged;
 mod fetch;
 mod gate;
@@ -48,6 +49,8 @@ use tokio::{
 
 pub use exchanged::Exchanged;
 pub use link::{Link, Side};
+
+use claims::Claims;
 
 pub(crate) use changes::Changes;
 
@@ -91,6 +94,8 @@ struct Inner {
     /// Who may bring cores here, and which are being brought.
     carried_for: RwLock<HashSet<PublicKey>>,
     carrying: Mutex<HashSet<CoreId>>,
+    /// Blocks that peers were asked for.
+    claims: Claims,
     faults: AtomicU64,
 }
 
@@ -244,6 +249,7 @@ impl Replication {
             answered: Mutex::default(),
             carried_for: RwLock::default(),
             carrying: Mutex::default(),
+            claims: Claims::default(),
             faults: AtomicU64::new(0),
         }))
     }

@@ -251,7 +251,8 @@ impl Channel {
         let changes = replication.0.cores.changes().watch(&core);
         let gate = Arc::new(replication.gate(core, link.peer(), &standing).await?);
         let inner = &replication.0;
-        let fetch = Fetch::new(inner.content.clone(), inner.store.clone(), core);
+        let claims = inner.claims.join(core);
+        let fetch = Fetch::new(inner.content.clone(), inner.store.clone(), core, claims);
         let content_changes = changes.borrow().1;
         Ok(Self {
             intake: Intake::new(replication.clone(), core),
@@ -298,6 +299,7 @@ impl Channel {
                 return Ok(());
             }
             let (settling, busy) = (self.fetch.is_settling(), self.fetch.has_work());
+            let looks_again = self.fetch.looks_again();
             let retry = self.retry.filter(|_| self.live && self.sync.is_none()).map(|(at, _)| at);
             tokio::select! {
                 incoming = self.incoming.recv() => {
@@ -316,6 +318,7 @@ impl Channel {
                     }
                 }
                 () = tokio::task::yield_now(), if busy => {}
+                () = sleep_until(looks_again.unwrap_or_else(Instant::now)), if looks_again.is_some() => {}
                 () = sleep_until(self.sync_until), if self.sync.is_some() => return Err(ChannelError::Slow),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.again = true,
             }

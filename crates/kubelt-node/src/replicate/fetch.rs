@@ -13,13 +13,16 @@ use kubelt_core::{
     peer::{Kind, Want},
 };
 use kubelt_store::Store;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
-use super::{ChannelError, PeerFault, outbox::Outbox};
+use super::{ChannelError, PeerFault, claims::Claimant, outbox::Outbox};
 use crate::{
     StoreError,
     content::{BlockSink, Content, Incomplete, PREFIX, UploadError, Wholeness, how_whole},
-    limits::{DAG_BLOCKS_MAX, FETCH_SETTLES_MAX, FETCH_STACK_MAX, FETCH_STEP_ITEMS, FETCH_TOUCHED_MAX},
+    limits::{
+        CLAIM_LOOK, CLAIM_STORE_EVERY, DAG_BLOCKS_MAX, FETCH_SETTLES_MAX, FETCH_STACK_MAX, FETCH_STEP_ITEMS,
+        FETCH_TOUCHED_MAX, FETCH_UNSTORED_MAX,
+    },
     write::content_entry,
 };
 
@@ -40,6 +43,13 @@ pub(super) struct Fetch {
     /// What is to be looked at, last first: depth first, so that little waits here.
     stack: Vec<Item>,
     asked: HashMap<Cid, Item>,
+    /// What other fetches of the core have asked for; it is looked at again in a moment.
+    deferred: Vec<Item>,
+    look_again: Instant,
+    claims: Claimant,
+    /// Blocks that came and may not be in the store yet.
+    unstored: Vec<Cid>,
+    stored_at: Instant,
     /// Digests of what was looked at; 128 bits of each are enough not to look twice.
     seen: HashSet<u128>,
     /// What the core had already, to be kept from the collector.
@@ -85,7 +95,7 @@ impl std::fmt::Debug for Fetch {
 }
 
 impl Fetch {
-    pub(super) fn new(content: Content, store: Store, core: CoreId) -> Self {
+    pub(super) fn new(content: Content, store: Store, core: CoreId, claims: Claimant) -> Self {
         Self {
             content,
             store,
@@ -94,6 +104,11 @@ impl Fetch {
             next_root: 0,
             stack: Vec::new(),
             asked: HashMap::new(),
+            deferred: Vec::new(),
+            look_again: Instant::now(),
+            claims,
+            unstored: Vec::new(),
+            stored_at: Instant::now(),
             seen: HashSet::new(),
             touched: Vec::new(),
             sink: None,
@@ -177,14 +192,29 @@ impl Fetch {
 
     /// Whether there is something to look at without waiting for anybody.
     pub(super) fn has_work(&self) -> bool {
-        !self.stack.is_empty() && self.asked.len() < WANTS_MAX
+        !self.stack.is_empty() && self.has_room()
+    }
+
+    /// Whether more may be asked for, or left to others.
+    fn has_room(&self) -> bool {
+        self.asked.len() < WANTS_MAX && self.deferred.len() < WANTS_MAX
+    }
+
+    /// When to look again whether others have got what this waits for, or wait for what came here; none while neither can
+    /// be.
+    pub(super) fn looks_again(&self) -> Option<Instant> {
+        (!self.deferred.is_empty() || !self.unstored.is_empty()).then_some(self.look_again)
     }
 
     /// Looks at what is next, for a bounded while, and asks for what is not here.
     pub(super) async fn advance(&mut self, out: &Outbox, channel: u32) -> Result<(), ChannelError> {
         let mut wants = Vec::new();
+        if self.looks_again().is_some_and(|at| at <= Instant::now()) {
+            self.look_again = Instant::now() + CLAIM_LOOK;
+            self.stack.extend(self.deferred.drain(..).rev());
+        }
         for _ in 0..FETCH_STEP_ITEMS {
-            if self.asked.len() >= WANTS_MAX {
+            if !self.has_room() {
                 break;
             }
             let Some(item) = self.stack.pop() else { break };
@@ -196,6 +226,9 @@ impl Fetch {
         if self.touched.len() >= FETCH_TOUCHED_MAX {
             self.touch().await?;
         }
+        if self.is_store_due() {
+            self.store_what_came().await?;
+        }
         let nothing_more = self.nothing_waits();
         if nothing_more {
             self.done.append(&mut self.early);
@@ -203,12 +236,32 @@ impl Fetch {
         if !self.done.is_empty() && (nothing_more || self.done.len() >= FETCH_SETTLES_MAX) {
             self.settle().await?;
         }
-        if nothing_more
-            && self.is_idle()
-            && let Some(mut sink) = self.sink.take()
-        {
+        if nothing_more && self.is_idle() {
+            self.store_what_came().await?;
+            self.sink = None;
+        }
+        Ok(())
+    }
+
+    /// Whether what came should be in the store now: others wait for it, this fetch waits for others, who may wait for it
+    /// in turn, or it is much.
+    fn is_store_due(&self) -> bool {
+        let only_waits = self.asked.is_empty() && !self.deferred.is_empty();
+        let may_wait = self.stored_at.elapsed() < CLAIM_STORE_EVERY;
+        !self.unstored.is_empty()
+            && (only_waits
+                || self.unstored.len() >= FETCH_UNSTORED_MAX
+                || (!may_wait && self.claims.is_awaited()))
+    }
+
+    /// Makes durable what came, so that other fetches of the core find it.
+    async fn store_what_came(&mut self) -> Result<(), ChannelError> {
+        if let Some(sink) = &mut self.sink {
             sink.flush().await?;
         }
+        self.claims.free(&self.unstored);
+        self.unstored.clear();
+        self.stored_at = Instant::now();
         Ok(())
     }
 
@@ -242,6 +295,14 @@ impl Fetch {
             self.looked_at(item.root);
             return Ok(());
         }
+        if !self.claims.take(&item.cid) {
+            self.seen.remove(&digest(&item.cid));
+            if self.deferred.is_empty() {
+                self.look_again = Instant::now() + CLAIM_LOOK;
+            }
+            self.deferred.push(item);
+            return Ok(());
+        }
         self.asked.insert(item.cid, item);
         wants.push(item.cid);
         Ok(())
@@ -257,7 +318,12 @@ impl Fetch {
             root.pending += found.len() as u64;
         }
         let depth = item.depth.saturating_add(1);
-        self.stack.extend(found.into_iter().rev().map(|cid| Item { cid, root: item.root, depth }));
+        let item = |cid| Item { cid, root: item.root, depth };
+        if self.claims.is_backward() {
+            self.stack.extend(found.into_iter().map(item));
+        } else {
+            self.stack.extend(found.into_iter().rev().map(item));
+        }
     }
 
     fn lost(&mut self, root: u32) {
@@ -285,6 +351,8 @@ impl Fetch {
         self.expand(item, &block.data().clone());
         let content = &self.content;
         let core = self.core;
+        self.claims.came(&cid);
+        self.unstored.push(cid);
         self.sink.get_or_insert_with(|| BlockSink::new(content.clone(), core)).put(block).await?;
         self.looked_at(item.root);
         Ok(())
@@ -294,6 +362,7 @@ impl Fetch {
     pub(super) fn not_here(&mut self, cid: &Cid) -> Result<(), ChannelError> {
         let item = self.asked.remove(cid).ok_or(PeerFault::Unasked)?;
         self.seen.remove(&digest(cid));
+        self.claims.free([cid]);
         self.lost(item.root);
         self.looked_at(item.root);
         Ok(())
@@ -307,15 +376,13 @@ impl Fetch {
 
     /// Whether no block is to be looked at or to come.
     fn nothing_waits(&self) -> bool {
-        self.stack.is_empty() && self.asked.is_empty()
+        self.stack.is_empty() && self.asked.is_empty() && self.deferred.is_empty()
     }
 
     /// Begins to open the paths of roots that have come.
     async fn settle(&mut self) -> Result<(), ChannelError> {
         self.touch().await?;
-        if let Some(sink) = &mut self.sink {
-            sink.flush().await?;
-        }
+        self.store_what_came().await?;
         while self.settling.len() < FETCH_SETTLES_MAX
             && let Some(mut root) = self.done.pop()
         {

@@ -106,6 +106,31 @@ async fn a_transfer_that_broke_off_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_node_with_two_hosts_is_sent_each_block_once() {
+    let fleet = Fleet::new(&["a", "b", "c"]).await;
+    let (a, b) = (fleet.at("a").sign_in(&wallet(1)).await, fleet.at("b").sign_in(&wallet(1)).await);
+    for (path, size) in [("large", 30 << 20), ("small", 10), ("other", 5 << 20)] {
+        a.put(path, body(path, size), Visibility::Private).await;
+    }
+    let link = fleet.connect("b", "a").await;
+    b.pull(&link, false).await.expect("is exchanged");
+
+    let c = fleet.at("c").sign_in(&wallet(1)).await;
+    let links = [fleet.connect("c", "a").await, fleet.connect("c", "b").await];
+    let ((from_a, _a), (from_b, _b)) = (c.live(&links[0]), c.live(&links[1]));
+    // What is looked at must not be held on to while the other is waited for.
+    let blocks = async |mut status: tokio::sync::watch::Receiver<Exchanged>| {
+        status.wait_for(|now| now.settled && now.equal).await.expect("it goes on").blocks
+    };
+    let (of_a, of_b) = tokio::join!(blocks(from_a), blocks(from_b));
+    let came = of_a + of_b;
+    assert!((30..=a.usage_blocks()).contains(&came), "{came} blocks of {} came", a.usage_blocks());
+    for (path, size) in [("large", 30 << 20), ("small", 10), ("other", 5 << 20)] {
+        assert_eq!(c.read(path).await, Some(body(path, size)), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_private_core_is_as_missing_to_strangers_as_one_that_is_not_here() {
     let fleet = Fleet::new(&["a", "b"]).await;
     let a = fleet.at("a").sign_in(&wallet(1)).await;
