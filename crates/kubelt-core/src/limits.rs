@@ -83,6 +83,8 @@ pub const SYNC_WINDOW_OPS_MAX: usize = 1_024;
 pub const SYNC_WINDOW_BYTES: usize = 512 * 1_024;
 /// Most bytes of blocks that a receiver takes in one window.
 pub const SYNC_WINDOW_BYTES_MAX: usize = 2 * SYNC_WINDOW_BYTES;
+/// Bytes of sign-ins that a receiver keeps for the windows that follow.
+pub const SYNC_LOGINS_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// Windows that a sender may be ahead of its receiver.
 pub const SYNC_WINDOWS_AHEAD_MAX: usize = 4;
 /// Most messages of one set reconciliation.

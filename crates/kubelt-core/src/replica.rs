@@ -2,7 +2,7 @@
 //! simulation and the check of an exported core run on; a node keeps the same on disk.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -31,6 +31,8 @@ pub struct Replica {
     waiting: Waiting,
     /// The blocks of operations that wait.
     parked: HashMap<OpId, Held>,
+    /// Operations of which strangers may have the body.
+    shown: HashSet<OpId>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,7 +87,13 @@ impl Replica {
             logins: HashMap::new(),
             waiting: Waiting::new(),
             parked: HashMap::new(),
+            shown: HashSet::new(),
         }
+    }
+
+    /// Lets strangers have the body of an operation.
+    pub fn show(&mut self, op: OpId) {
+        self.shown.insert(op);
     }
 
     /// Its log.
@@ -268,5 +276,9 @@ impl Holdings for Replica {
 
     fn lacking(&self) -> Vec<OpId> {
         self.lacking.values().flatten().copied().collect()
+    }
+
+    fn is_public(&self, op: &OpId) -> bool {
+        self.shown.contains(op)
     }
 }

@@ -29,8 +29,6 @@ pub use machine::{Output, Step, Sync, SyncError};
 pub use message::Message;
 pub use window::Received;
 
-use std::collections::HashSet;
-
 use crate::{
     id::{LoginId, OpId},
     log::Log,
@@ -48,25 +46,17 @@ pub trait Holdings {
     fn body(&self, op: &OpId) -> Option<Vec<u8>>;
     /// The operations that are here without their body, of which a peer may have it.
     fn lacking(&self) -> Vec<OpId>;
+    /// Whether anybody may have the body of an operation that puts, now.
+    fn is_public(&self, op: &OpId) -> bool;
 }
 
 /// What a peer may get of a core.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Allowed {
     /// Everything: a host that the core named, or a login that may replicate.
     Full,
-    /// Headers, authority, and the bodies of these operations.
-    PublicOnly(HashSet<OpId>),
+    /// Headers, authority, and the bodies that [`Holdings::is_public`] lets out.
+    PublicOnly,
     /// Not even that there is such a core.
     Nothing,
-}
-
-impl Allowed {
-    fn body(&self, op: &OpId) -> bool {
-        match self {
-            Self::Full => true,
-            Self::PublicOnly(open) => open.contains(op),
-            Self::Nothing => false,
-        }
-    }
 }

@@ -193,6 +193,11 @@ pub(crate) const PEER_IDLE_MAX: Duration = Duration::from_secs(2 * 60);
 pub(crate) const PEER_NOT_FOUND_AFTER: Duration = Duration::from_millis(100);
 /// Cores that one connection is about at once.
 pub(crate) const PEER_CHANNELS_MAX: usize = 1_024;
+/// Those of them that are about one core; the oldest gives way.
+pub(crate) const PEER_CHANNELS_OF_CORE_MAX: usize = 4;
+/// Syncs of one connection that its other side has begun and that are answered at once; the others wait. What they may say
+/// before the peer reads fits in what may wait to be written.
+pub(crate) const PEER_SYNCS_MAX: usize = 6;
 /// Frames of one channel that wait to be looked at.
 pub(crate) const PEER_INCOMING_MAX: usize = 32;
 /// KiB of frames of one connection that wait to be looked at; the connection is not read while there are more.

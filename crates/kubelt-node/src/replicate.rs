@@ -20,6 +20,7 @@ mod gate;
 mod holdings;
 mod intake;
 mod link;
+mod open;
 mod outbox;
 
 use std::{

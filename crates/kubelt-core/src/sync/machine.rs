@@ -69,7 +69,9 @@ pub struct Sync {
     allowed: Allowed,
     role: Role,
     phase: Phase,
+    /// The initiator's reconciliation. The responder makes its own anew for each step: it holds the whole set.
     recon: Option<Recon>,
+    recon_rounds: usize,
     wanted: HashSet<OpId>,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -98,7 +100,6 @@ struct Recon {
     set: Negentropy<'static, NegentropyStorageVector>,
     have: Vec<Id>,
     need: Vec<Id>,
-    rounds: usize,
 }
 
 impl fmt::Debug for Sync {
@@ -150,6 +151,7 @@ impl Sync {
             role,
             phase: Phase::Greeting,
             recon: None,
+            recon_rounds: 0,
             wanted: HashSet::new(),
             outgoing: Outgoing::default(),
             incoming: Incoming::default(),
@@ -274,20 +276,20 @@ impl Sync {
     }
 
     fn reconcile(&mut self, bytes: &[u8], from: &dyn Holdings, step: &mut Step) -> Result<(), SyncError> {
+        self.recon_rounds += 1;
+        if self.recon_rounds > SYNC_RECON_ROUNDS_MAX {
+            return Err(SyncError::Recon("it does not end".to_owned()));
+        }
         let mut recon = match self.recon.take() {
             Some(recon) => recon,
             None => Recon::of(from.log())?,
         };
-        recon.rounds += 1;
-        if recon.rounds > SYNC_RECON_ROUNDS_MAX {
-            return Err(SyncError::Recon("it does not end".to_owned()));
+        if self.role == Role::Responder {
+            let answer = recon.set.reconcile(bytes).map_err(failed)?;
+            step.send.push(Message::Recon { bytes: ByteBuf::from(answer) });
+            return Ok(());
         }
-        let answer = match self.role {
-            Role::Responder => Some(recon.set.reconcile(bytes).map_err(failed)?),
-            Role::Initiator => {
-                recon.set.reconcile_with_ids(bytes, &mut recon.have, &mut recon.need).map_err(failed)?
-            }
-        };
+        let answer = recon.set.reconcile_with_ids(bytes, &mut recon.have, &mut recon.need).map_err(failed)?;
         if let Some(answer) = answer {
             step.send.push(Message::Recon { bytes: ByteBuf::from(answer) });
             self.recon = Some(recon);
@@ -322,8 +324,12 @@ impl Sync {
     }
 
     fn queue_wanted(&mut self, log: &Log) {
-        let wanted = std::mem::take(&mut self.wanted);
-        self.outgoing.ops(in_order(log, &wanted));
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.retain(|op| !self.outgoing.was_asked(op));
+        if wanted.is_empty() {
+            return;
+        }
+        self.outgoing.asked(in_order(log, &wanted));
     }
 
     /// Sends what may be sent now.
@@ -333,7 +339,7 @@ impl Sync {
         }
         while self.credit > 0 && !self.outgoing.is_empty() {
             self.credit -= 1;
-            step.send.extend(self.outgoing.window(from, &self.allowed));
+            step.send.extend(self.outgoing.window(from, self.allowed));
         }
         let turn = self.role == Role::Initiator || self.peer_sent;
         if !self.sent && turn && self.outgoing.is_empty() {
@@ -372,7 +378,7 @@ impl Recon {
         }
         items.seal().map_err(failed)?;
         let set = Negentropy::owned(items, SYNC_RECON_BYTES_MAX as u64).map_err(failed)?;
-        Ok(Self { set, have: Vec::new(), need: Vec::new(), rounds: 0 })
+        Ok(Self { set, have: Vec::new(), need: Vec::new() })
     }
 }
 

@@ -117,6 +117,10 @@ impl Holdings for Peer {
     fn lacking(&self) -> Vec<OpId> {
         self.entries.values().filter(|entry| entry.body().is_none()).map(Entry::id).collect()
     }
+
+    fn is_public(&self, _: &OpId) -> bool {
+        false
+    }
 }
 
 /// How a sync ended.

@@ -1,7 +1,7 @@
 //! Whole replicas with real keys: wallets, sign-ins, sessions, checkpoints, syncs, and bytes that were changed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -12,7 +12,7 @@ use kubelt_core::{
     checkpoint::CheckpointError,
     limits::CLOCK_AHEAD_MS_MAX,
     replica::{TakeError, Taken},
-    sync::{Allowed, Message, Output, Received, Sync, SyncError},
+    sync::{Allowed, Holdings, Message, Output, Received, Sync, SyncError},
     verify::{Problem, verify},
 };
 
@@ -287,8 +287,9 @@ fn a_reader_gets_what_is_public_and_a_host_gets_the_rest() {
     let public = author.put("content/public", 1);
     let secret = author.put("content/secret", 2);
     let mut reader = Replica::new(author.replica.log().genesis().clone());
-    let open = Allowed::PublicOnly(HashSet::from([public]));
-    let ended = sync(&mut reader, &mut author.replica, (Allowed::Full, open.clone()), author.now_ms);
+    author.replica.show(public);
+    let open = Allowed::PublicOnly;
+    let ended = sync(&mut reader, &mut author.replica, (Allowed::Full, open), author.now_ms);
     assert_eq!(ended, Output::Finished { equal: true });
     assert_eq!(reader.log().heads(), author.replica.log().heads());
     assert!(reader.state().get(&path("content/public")).is_some());
@@ -335,6 +336,70 @@ fn many_operations_go_over_in_bounded_windows_both_ways() {
     assert_eq!(ended, Output::Finished { equal: true });
     assert_eq!(author.replica.log().heads().len(), 2);
     assert!(author.replica.state() == other.replica.state());
+}
+
+/// A side that was asked for its core by somebody whose heads it does not know.
+fn asked(author: &Author) -> Sync {
+    let core = author.replica.log().core();
+    let mut side = Sync::answer(core, Allowed::Full);
+    let hello =
+        Message::Hello { core, heads: vec![OpId::from_digest([9; 32])], count: 1, knows: false, wants: true };
+    side.step(hello, &author.replica).expect("keeps to the protocol");
+    side
+}
+
+#[test]
+fn what_is_asked_for_again_and_again_is_sent_once() {
+    let mut author = Author::private(11);
+    let ops: Vec<OpId> = (0..20).map(|n| author.put(&format!("content/{n}"), n)).collect();
+    let mut side = asked(&author);
+    let (mut headers, mut bodies) = (0, 0);
+    let mut messages = Vec::new();
+    for more in [true, false, true, false, false] {
+        for _ in 0..100 {
+            messages.push(Message::Want { ops: ops.clone(), bodies: ops.clone(), more });
+        }
+    }
+    messages.extend(vec![Message::Next; 1_000]);
+    for message in messages {
+        for sent in side.step(message, &author.replica).expect("keeps to the protocol").send {
+            match sent {
+                Message::Headers { ops, .. } => headers += ops.len(),
+                Message::Bodies { bodies: some, .. } => bodies += some.len(),
+                _ => {}
+            }
+        }
+    }
+    // A body that is asked for comes with its operation, too.
+    assert_eq!((headers, bodies), (ops.len(), 2 * ops.len()));
+}
+
+#[test]
+fn sign_ins_that_no_operation_names_are_not_kept() {
+    let mut author = Author::private(12);
+    let op = author.put("content/a", 1);
+    let (signed, body) = (author.replica.signed(&op).expect("is here"), author.replica.body(&op));
+    let login = author.login.encode();
+    let told = |first: Vec<Vec<u8>>| {
+        let mut side = asked(&author);
+        let mut received = Vec::new();
+        let blocks = |blocks: &[Vec<u8>]| blocks.iter().cloned().map(Into::into).collect::<Vec<_>>();
+        for ops in [first, vec![signed.clone()]] {
+            let logins = if received.is_empty() { vec![login.clone()] } else { Vec::new() };
+            let headers = Message::Headers { ops: blocks(&ops), logins: blocks(&logins) };
+            side.step(headers, &author.replica).expect("keeps to the protocol");
+            let bodies = Message::Bodies { bodies: blocks(body.as_slice()), last: true };
+            let step = side.step(bodies, &author.replica).expect("keeps to the protocol");
+            received.push(step.outputs.into_iter().find_map(|output| match output {
+                Output::Received(received) => Some(received),
+                _ => None,
+            }));
+        }
+        let last = received.pop().flatten().and_then(|mut last| last.pop());
+        last.expect("an operation").login.is_some()
+    };
+    assert!(told(vec![signed.clone()]), "one that was named counts from then on");
+    assert!(!told(Vec::new()), "one that was not is forgotten");
 }
 
 #[test]

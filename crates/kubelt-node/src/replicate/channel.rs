@@ -2,17 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use kubelt_core::{
-    Act, Body, CoreId, Genesis, Log, MapPath, OpId,
+    Act, Body, CoreId, Log, MapPath, OpId,
     limits::WANTS_MAX,
-    peer::{Kind, Open, Opened, Proof, Settled, Statement, Want, read_block},
+    peer::{Kind, Settled, Want, read_block},
     sync::{Allowed, Message, Output, Received, Sync},
 };
-use serde_bytes::ByteBuf;
 use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout},
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -25,15 +23,11 @@ use super::{
 };
 use crate::{
     content::PREFIX,
-    limits::{
-        PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME,
-        PEER_SYNC_TIME_MAX,
-    },
-    session::Session,
+    limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX},
 };
 
 /// A core on a connection.
-struct Channel {
+pub(super) struct Channel {
     replication: Replication,
     link: Link,
     id: u32,
@@ -44,6 +38,9 @@ struct Channel {
     standing: Standing,
     gate: Arc<Gate>,
     sync: Option<Sync>,
+    /// The first message of a sync that waits for its place, and the place of the one that runs.
+    greeting: Option<Message>,
+    place: Option<OwnedSemaphorePermit>,
     /// When the sync that runs is broken off.
     sync_until: Instant,
     intake: Intake,
@@ -69,174 +66,14 @@ struct Channel {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Opener,
     Answerer,
 }
 
-impl Link {
-    /// Replicates a core with the peer: until both have all that the other may give, or, where it is to be live, until
-    /// the connection or the peer's consent ends. A core that is not here is taken in.
-    ///
-    /// # Errors
-    /// [`ChannelError::NotFound`] where the peer has no such core for this node.
-    pub(crate) async fn replicate(
-        &self,
-        replication: &Replication,
-        core: CoreId,
-        session: Option<&Session>,
-        live: bool,
-        status: watch::Sender<Exchanged>,
-    ) -> Result<(), ChannelError> {
-        let proof = session.and_then(|session| self.prove(replication, core, session));
-        self.exchange(replication, core, Wish { proof, live, all: false }, status).await
-    }
-
-    /// Takes a core in that the peer brings, until both have the same. It must let this node have all of it.
-    pub(super) async fn carry(&self, replication: &Replication, core: CoreId) -> Result<(), ChannelError> {
-        let wish = Wish { proof: None, live: false, all: true };
-        self.exchange(replication, core, wish, watch::Sender::default()).await
-    }
-
-    async fn exchange(
-        &self,
-        replication: &Replication,
-        core: CoreId,
-        wish: Wish,
-        status: watch::Sender<Exchanged>,
-    ) -> Result<(), ChannelError> {
-        let Wish { proof, live, all } = wish;
-        let (id, incoming) = self.channel().ok_or(ChannelError::Closed)?;
-        let _closing = Closing { link: self, id };
-        self.out().say(id, Kind::Open, &Open { core, live, proof }.encode());
-        let mut incoming = incoming;
-        let answer = timeout(PEER_OPEN_TIME, incoming.recv()).await.map_err(|_late| PeerFault::Silent)?;
-        let Incoming { kind, payload, .. } = answer.ok_or(ChannelError::Closed)?;
-        match kind {
-            Kind::Opened => {}
-            Kind::NotFound => return Err(ChannelError::NotFound),
-            other => return Err(PeerFault::Unexpected(other).into()),
-        }
-        let opened = Opened::decode(&payload).map_err(PeerFault::Message)?;
-        if all && !opened.full {
-            return Err(ChannelError::NotFound);
-        }
-        replication.take_genesis(&core, &opened.genesis).await?;
-        let mut channel = Channel::new(
-            replication,
-            self,
-            id,
-            core,
-            Role::Opener,
-            live,
-            incoming,
-            Standing::Stranger,
-            status,
-        )
-        .await?;
-        channel.again = true;
-        channel.run().await
-    }
-
-    /// The proof that `session` lets this node have `core`, for this connection; none where the node does not hold the
-    /// session's key.
-    fn prove(&self, replication: &Replication, core: CoreId, session: &Session) -> Option<Proof> {
-        let key = session.key.as_ref()?;
-        let login = replication.0.store.login(&session.core, &session.id()).ok()??;
-        let statement = Statement {
-            from: self.own(),
-            to: self.peer(),
-            nonce: self.peer_nonce(),
-            core,
-            login: session.id(),
-            at_ms: replication.0.clock.now_ms(),
-        };
-        Some(Proof::sign(login.to_vec(), key, &statement))
-    }
-}
-
-/// How a core is asked for.
-struct Wish {
-    proof: Option<Proof>,
-    live: bool,
-    /// Whether all of it is wanted or nothing.
-    all: bool,
-}
-
-/// Forgets a channel when its task ends, however it ends.
-struct Closing<'a> {
-    link: &'a Link,
-    id: u32,
-}
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        self.link.close(self.id);
-    }
-}
-
-/// Answers a channel that the peer opens, in a task of its own.
-pub(super) fn answer(
-    replication: &Replication,
-    link: &Link,
-    id: u32,
-    incoming: mpsc::Receiver<Incoming>,
-    open: Bytes,
-) {
-    let (replication, link) = (replication.clone(), link.clone());
-    tokio::spawn(async move {
-        let _closing = Closing { link: &link, id };
-        let not_before = Instant::now() + PEER_NOT_FOUND_AFTER;
-        match answered(&replication, &link, id, incoming, &open).await {
-            Ok(()) | Err(ChannelError::Closed) => {}
-            Err(ChannelError::NotFound) => {
-                link.out().close(id);
-                sleep_until(not_before).await;
-                link.out().say(id, Kind::NotFound, &[]);
-            }
-            Err(ChannelError::Peer(fault)) => {
-                replication.strike(link.peer(), &fault);
-                link.end();
-            }
-            Err(error) => {
-                tracing::warn!(peer = %link.peer(), error = &error as &dyn std::error::Error, "a core is not replicated");
-                link.out().say(id, Kind::Close, &[]);
-            }
-        }
-    });
-}
-
-async fn answered(
-    replication: &Replication,
-    link: &Link,
-    id: u32,
-    incoming: mpsc::Receiver<Incoming>,
-    open: &[u8],
-) -> Result<(), ChannelError> {
-    let Open { core, live, proof } = Open::decode(open).map_err(PeerFault::Message)?;
-    let standing = replication.standing(core, link, proof.as_ref()).await;
-    let status = watch::Sender::new(Exchanged::default());
-    let watching = status.subscribe();
-    let channel =
-        Channel::new(replication, link, id, core, Role::Answerer, live, incoming, standing, status).await?;
-    if !channel.gate.is_open() {
-        replication.take_what_is_brought(link, core);
-        return Err(ChannelError::NotFound);
-    }
-    let genesis = replication.0.store.genesis(&core)?.ok_or(ChannelError::NotFound)?;
-    let opened = Opened { genesis: ByteBuf::from(genesis.to_vec()), full: channel.gate.is_full() };
-    link.out().say(id, Kind::Opened, &opened.encode());
-    if channel.gate.is_full() {
-        replication.note_answered(core, link.peer(), watching.clone());
-    }
-    let ended = channel.run().await;
-    replication.forget_answered(core, link.peer(), &watching);
-    ended
-}
-
 impl Channel {
     #[allow(clippy::too_many_arguments, reason = "the two places that make one name every part")]
-    async fn new(
+    pub(super) async fn new(
         replication: &Replication,
         link: &Link,
         id: u32,
@@ -266,6 +103,8 @@ impl Channel {
             standing,
             gate,
             sync: None,
+            greeting: None,
+            place: None,
             sync_until: Instant::now(),
             fetch,
             fetched_once: false,
@@ -284,18 +123,27 @@ impl Channel {
         })
     }
 
+    /// A sync is the first thing that happens.
+    pub(super) fn begin_at_once(&mut self) {
+        self.again = true;
+    }
+
+    /// What the peer may have.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     fn say(&self, kind: Kind, payload: &[u8]) {
         self.link.out().say(self.id, kind, payload);
     }
 
-    async fn run(mut self) -> Result<(), ChannelError> {
+    pub(super) async fn run(mut self) -> Result<(), ChannelError> {
         loop {
             if self.role == Role::Opener && self.sync.is_none() && self.again {
                 self.start().await?;
             }
             self.fetch.advance(self.link.out(), self.id).await?;
             if self.is_quiet() && self.announce() {
-                self.say(Kind::Close, &[]);
                 return Ok(());
             }
             let (settling, busy) = (self.fetch.is_settling(), self.fetch.has_work());
@@ -319,6 +167,12 @@ impl Channel {
                 }
                 () = tokio::task::yield_now(), if busy => {}
                 () = sleep_until(looks_again.unwrap_or_else(Instant::now)), if looks_again.is_some() => {}
+                place = Arc::clone(self.link.syncs()).acquire_owned(), if self.greeting.is_some() => {
+                    self.place = place.ok();
+                    if let Some(greeting) = self.greeting.take() {
+                        self.answer(greeting).await?;
+                    }
+                }
                 () = sleep_until(self.sync_until), if self.sync.is_some() => return Err(ChannelError::Slow),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.again = true,
             }
@@ -331,8 +185,8 @@ impl Channel {
         self.round += 1;
         self.status.send_modify(|status| status.settled = false);
         self.regate().await?;
-        let (store, core, allowed) = (&self.replication.0.store, self.core, self.gate.allowed.clone());
-        let start = |log: &Log| Sync::start(&StoreHoldings::new(log, store, core), allowed);
+        let (replication, core, allowed) = (&self.replication, self.core, self.gate.allowed);
+        let start = |log: &Log| Sync::start(&StoreHoldings::new(log, replication, core), allowed);
         let (sync, hello) = self.replication.0.cores.with_log(&core, start).await?;
         self.begin(sync);
         self.say(Kind::Sync, &hello.encode());
@@ -351,7 +205,7 @@ impl Channel {
         let before = std::mem::replace(&mut self.gate, Arc::new(gate));
         let is_less = match before.allowed {
             Allowed::Full => !self.gate.is_full(),
-            Allowed::PublicOnly(_) => !self.gate.is_open(),
+            Allowed::PublicOnly => !self.gate.is_open(),
             Allowed::Nothing => false,
         };
         match self.role {
@@ -443,17 +297,35 @@ impl Channel {
     /// One step of a sync.
     async fn step(&mut self, message: Message) -> Result<(), ChannelError> {
         if self.sync.is_none() {
-            if self.role == Role::Opener || !matches!(message, Message::Hello { .. }) {
+            let begins = self.role == Role::Answerer && self.greeting.is_none();
+            if !begins || !matches!(message, Message::Hello { .. }) {
                 return Err(PeerFault::Unexpected(Kind::Sync).into());
             }
-            self.regate().await?;
-            self.round += 1;
-            self.begin(Sync::answer(self.core, self.gate.allowed.clone()));
+            match Arc::clone(self.link.syncs()).try_acquire_owned() {
+                Ok(place) => self.place = Some(place),
+                Err(_all_taken) => {
+                    self.greeting = Some(message);
+                    return Ok(());
+                }
+            }
+            return self.answer(message).await;
         }
-        let (store, core) = (&self.replication.0.store, self.core);
+        self.go_on(message).await
+    }
+
+    /// Answers the first message of a sync.
+    async fn answer(&mut self, greeting: Message) -> Result<(), ChannelError> {
+        self.regate().await?;
+        self.round += 1;
+        self.begin(Sync::answer(self.core, self.gate.allowed));
+        self.go_on(greeting).await
+    }
+
+    async fn go_on(&mut self, message: Message) -> Result<(), ChannelError> {
+        let (replication, core) = (&self.replication, self.core);
         let sync = self.sync.as_mut().expect("there is one now");
         let step = |log: &Log| {
-            let step = sync.step(message, &StoreHoldings::new(log, store, core));
+            let step = sync.step(message, &StoreHoldings::new(log, replication, core));
             (step, sorted(log.heads()))
         };
         let (step, heads) = self.replication.0.cores.with_log(&core, step).await?;
@@ -490,7 +362,7 @@ impl Channel {
 
     /// A sync has ended, with these heads here.
     fn finish(&mut self, equal: bool, heads: Vec<OpId>) -> Result<(), ChannelError> {
-        self.sync = None;
+        (self.sync, self.place) = (None, None);
         // Somebody wrote meanwhile, or something was left out. As long as syncs change anything, there is another.
         if !equal && heads != self.unequal {
             self.again |= self.role == Role::Opener;
@@ -535,7 +407,11 @@ impl Channel {
     }
 
     fn is_quiet(&self) -> bool {
-        self.sync.is_none() && !self.again && self.round > 0 && self.fetch.is_idle()
+        self.sync.is_none()
+            && self.greeting.is_none()
+            && !self.again
+            && self.round > 0
+            && self.fetch.is_idle()
     }
 
     /// Says that all is here; gives whether nothing more is to be done.
@@ -565,20 +441,4 @@ impl Channel {
 fn sorted(mut heads: Vec<OpId>) -> Vec<OpId> {
     heads.sort_unstable();
     heads
-}
-
-impl Replication {
-    /// Keeps the genesis of a core that somebody of this node asked for.
-    async fn take_genesis(&self, core: &CoreId, genesis: &[u8]) -> Result<(), ChannelError> {
-        let found = Genesis::decode(genesis).map_err(PeerFault::Message)?;
-        if found.id() != *core {
-            return Err(PeerFault::OtherCore.into());
-        }
-        if self.0.store.genesis(core)?.is_none() {
-            let mut tx = self.0.store.begin();
-            tx.put_core(core, genesis)?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
 }

@@ -1,11 +1,11 @@
 //! What one peer may have of one core, asked again whenever the core changes.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_core::{
-    CheckedLogin, ContractSignatures, CoreId, Genesis, Log, OpId, PublicKey, Verb,
+    Act, Body, CheckedLogin, ContractSignatures, CoreId, Genesis, Log, OpId, PublicKey, Verb,
     log::LoginFacts,
     peer::Proof,
     schema::{Exit, Host, Visibility},
@@ -18,7 +18,7 @@ use crate::{
     cores::LoadError,
     disclosure::Disclosure,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
-    names::{self, public},
+    names,
 };
 
 /// Why a peer may have what it may have.
@@ -137,10 +137,16 @@ impl Replication {
         if disclosure != (Disclosure::Public { headers: true }) {
             return Ok(Allowed::Nothing);
         }
-        let door = self.0.access.door(core, Exit::Network)?;
-        let rows = public(&self.0.store, core, door, None, None);
-        let open: Result<HashSet<OpId>, _> = rows.map(|row| row.map(|(_, named)| named.op)).collect();
-        Ok(Allowed::PublicOnly(open?))
+        Ok(Allowed::PublicOnly)
+    }
+
+    /// Whether anybody may have the body of an operation: it has decided what a public path opens now, and that path
+    /// is open to the network.
+    pub(super) fn is_public_op(&self, core: &CoreId, op: &OpId, body: &[u8]) -> Result<bool, StoreError> {
+        let Ok(Body { act: Act::Put { path, .. }, .. }) = Body::decode(body) else { return Ok(false) };
+        let Some(named) = names::named(&self.0.store, core, &path)? else { return Ok(false) };
+        let public = named.op == *op && named.visibility == Visibility::Public;
+        Ok(public && self.0.access.door(core, Exit::Network)?.is_open(&path))
     }
 
     /// Whether anybody may have a block by a public path of this core that is open to the network.
@@ -184,7 +190,7 @@ impl Gate {
         }
         let may = match self.allowed {
             Allowed::Full => true,
-            Allowed::PublicOnly(_) => self.replication.is_public_block(&self.core, cid)?,
+            Allowed::PublicOnly => self.replication.is_public_block(&self.core, cid)?,
             Allowed::Nothing => false,
         };
         if !may || !inner.store.possesses(&self.core, cid)? {

@@ -3,26 +3,28 @@
 use std::cell::RefCell;
 
 use kubelt_core::{CoreId, Log, LoginId, OpId, sync::Holdings};
-use kubelt_store::{OpRecord, Store};
+use kubelt_store::OpRecord;
+
+use super::Replication;
 
 /// One core. Whoever makes one holds the log, so that nothing changes meanwhile.
 pub(super) struct StoreHoldings<'a> {
     log: &'a Log,
-    store: &'a Store,
+    replication: &'a Replication,
     core: CoreId,
     /// The record read last: header and body of an operation are asked for one after the other.
     last: RefCell<Option<OpRecord>>,
 }
 
 impl<'a> StoreHoldings<'a> {
-    pub(super) fn new(log: &'a Log, store: &'a Store, core: CoreId) -> Self {
-        Self { log, store, core, last: RefCell::new(None) }
+    pub(super) fn new(log: &'a Log, replication: &'a Replication, core: CoreId) -> Self {
+        Self { log, replication, core, last: RefCell::new(None) }
     }
 
     fn record<T>(&self, op: &OpId, read: impl FnOnce(&OpRecord) -> T) -> Option<T> {
         let mut last = self.last.borrow_mut();
         if last.as_ref().is_none_or(|record| record.id != *op) {
-            *last = match self.store.op(&self.core, op) {
+            *last = match self.replication.0.store.op(&self.core, op) {
                 Ok(record) => record,
                 Err(error) => {
                     tracing::warn!(%op, error = &error as &dyn std::error::Error, "an operation cannot be read");
@@ -44,7 +46,7 @@ impl Holdings for StoreHoldings<'_> {
     }
 
     fn login(&self, login: &LoginId) -> Option<Vec<u8>> {
-        self.store.login(&self.core, login).ok().flatten().map(|block| block.to_vec())
+        self.replication.0.store.login(&self.core, login).ok().flatten().map(|block| block.to_vec())
     }
 
     fn body(&self, op: &OpId) -> Option<Vec<u8>> {
@@ -53,5 +55,14 @@ impl Holdings for StoreHoldings<'_> {
 
     fn lacking(&self) -> Vec<OpId> {
         Vec::new()
+    }
+
+    fn is_public(&self, op: &OpId) -> bool {
+        self.body(op).is_some_and(|body| {
+            self.replication.is_public_op(&self.core, op, &body).unwrap_or_else(|error| {
+                tracing::warn!(%op, error = &error as &dyn std::error::Error, "a path cannot be read");
+                false
+            })
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! One connection with one peer: frames in and out, and a task for each channel.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kubelt_core::{
-    PublicKey,
+    CoreId, PublicKey,
     peer::{FRAME_HEAD_BYTES, FrameHead, Hello, Kind, PEER_VERSION},
 };
 use parking_lot::Mutex;
@@ -21,14 +21,15 @@ use tokio::{
 };
 
 use super::{
-    LinkError, PeerFault, Replication, channel,
+    LinkError, PeerFault, Replication, open,
     outbox::{Next, Outbox},
 };
 use crate::{
     clock::random,
     limits::{
-        PEER_BUFFER_BYTES, PEER_CHANNELS_MAX, PEER_FRAME_TIME, PEER_HELLO_TIME, PEER_IDLE_MAX,
-        PEER_IN_KIB_MAX, PEER_INCOMING_MAX, PEER_PING_EVERY, PEER_SILENCE_MAX, PEER_STALL_MAX,
+        PEER_BUFFER_BYTES, PEER_CHANNELS_MAX, PEER_CHANNELS_OF_CORE_MAX, PEER_FRAME_TIME, PEER_HELLO_TIME,
+        PEER_IDLE_MAX, PEER_IN_KIB_MAX, PEER_INCOMING_MAX, PEER_PING_EVERY, PEER_SILENCE_MAX, PEER_STALL_MAX,
+        PEER_SYNCS_MAX,
     },
 };
 
@@ -49,6 +50,10 @@ struct Inner {
     out: Outbox,
     channels: Mutex<Option<HashMap<u32, mpsc::Sender<Incoming>>>>,
     next_channel: AtomicU32,
+    /// Channels that the peer has opened, by core, the oldest first.
+    answered: Mutex<HashMap<CoreId, VecDeque<u32>>>,
+    /// Places for syncs that the peer begins.
+    syncs: Arc<Semaphore>,
     ended: watch::Sender<bool>,
 }
 
@@ -118,6 +123,8 @@ impl Link {
             out: Outbox::default(),
             channels: Mutex::new(Some(HashMap::new())),
             next_channel: AtomicU32::new(first),
+            answered: Mutex::default(),
+            syncs: Arc::new(Semaphore::new(PEER_SYNCS_MAX)),
             ended: watch::Sender::new(false),
         }));
         let running = run(link.clone(), replication.clone(), read, write, side);
@@ -166,6 +173,36 @@ impl Link {
         let (sender, incoming) = mpsc::channel(PEER_INCOMING_MAX);
         channels.insert(id, sender);
         Some((id, incoming))
+    }
+
+    /// Notes that the peer has opened a channel for a core. Where it has many for that one, the oldest ends.
+    pub(super) fn answers(&self, core: CoreId, channel: u32) {
+        let oldest = {
+            let mut answered = self.0.answered.lock();
+            let channels = answered.entry(core).or_default();
+            channels.push_back(channel);
+            (channels.len() > PEER_CHANNELS_OF_CORE_MAX).then(|| channels.pop_front()).flatten()
+        };
+        if let Some(oldest) = oldest {
+            self.out().say(oldest, Kind::Close, &[]);
+            self.close(oldest);
+        }
+    }
+
+    /// Forgets a channel that [`Link::answers`] has noted.
+    pub(super) fn answered(&self, core: &CoreId, channel: u32) {
+        let mut answered = self.0.answered.lock();
+        if let Some(channels) = answered.get_mut(core) {
+            channels.retain(|known| *known != channel);
+            if channels.is_empty() {
+                answered.remove(core);
+            }
+        }
+    }
+
+    /// Places for syncs that the peer begins.
+    pub(super) fn syncs(&self) -> &Arc<Semaphore> {
+        &self.0.syncs
     }
 
     /// Whether no core is on its way over it.
@@ -243,7 +280,7 @@ where
             Kind::Pong => {}
             Kind::Open => {
                 let incoming = accept_channel(&link, head.channel, side)?;
-                channel::answer(&replication, &link, head.channel, incoming, payload);
+                open::answer(&replication, &link, head.channel, incoming, payload);
             }
             kind => {
                 let channel = link.0.channels.lock().as_ref().and_then(|all| all.get(&head.channel).cloned());

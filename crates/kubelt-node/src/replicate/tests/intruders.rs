@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     Ask, PeerFault, Session,
-    limits::{PEER_CHANNELS_MAX, PEER_IDLE_MAX, PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX},
+    limits::{
+        PEER_CHANNELS_MAX, PEER_CHANNELS_OF_CORE_MAX, PEER_IDLE_MAX, PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX,
+        PEER_SYNCS_MAX,
+    },
 };
 
 /// Somebody with a private core at `a`, and the same person signed in at `b`, which `a` does not know of.
@@ -211,18 +214,22 @@ async fn public_core(a: &Person) -> CoreId {
     a.node.content.make_whole(&core, &cid).await.expect("is whole");
     let entry = kubelt_core::schema::ContentEntry::new(cid, 7, "text/plain", Visibility::Public);
     let hidden = Ipld::String("hidden".to_owned());
-    for (path, value) in [("profile/name", hidden), ("content/open", entry.to_ipld())] {
-        let act = kubelt_core::Act::Put { path: path.parse().expect("a path"), value };
-        let intent = kubelt_core::log::Intent::new(wallet(5).account(), None, act);
-        let draft = |log: &kubelt_core::Log| log.draft(intent, [4; 16], 1_800_000_000_900).expect("may");
-        let (header, body) = a.node.cores.with_log(&core, draft).await.expect("is here");
-        let signed = wallet(5).sign_op(header, &body).expect("has words");
-        let op = crate::SignedOp::verified(signed, Some(body), None, None);
-        a.node.cores.write(core, crate::Write::Op(Box::new(op))).await.expect("is written");
-    }
+    put(a, core, "profile/name", hidden, [3; 16]).await;
+    put(a, core, "content/open", entry.to_ipld(), [4; 16]).await;
     // The public index is written behind the writers' backs.
     a.node.workers.get("collector").expect("there is one").step().await.expect("works");
     core
+}
+
+/// The owner of the shared core sets a path.
+async fn put(a: &Person, core: CoreId, path: &str, value: Ipld, salt: [u8; 16]) {
+    let act = kubelt_core::Act::Put { path: path.parse().expect("a path"), value };
+    let intent = kubelt_core::log::Intent::new(wallet(5).account(), None, act);
+    let draft = |log: &kubelt_core::Log| log.draft(intent, salt, 1_800_000_000_900).expect("may");
+    let (header, body) = a.node.cores.with_log(&core, draft).await.expect("is here");
+    let signed = wallet(5).sign_op(header, &body).expect("has words");
+    let op = crate::SignedOp::verified(signed, Some(body), None, None);
+    a.node.cores.write(core, crate::Write::Op(Box::new(op))).await.expect("is written");
 }
 
 fn root_of(a: &Person, path: &str) -> cid::Cid {
@@ -311,6 +318,70 @@ async fn strangers_get_headers_of_a_public_core_and_no_hidden_bodies() {
 }
 
 #[tokio::test]
+async fn what_is_made_private_is_not_had_by_a_sync_that_is_held_open() {
+    let (_fleet, a, _b) = world().await;
+    let core = public_core(&a).await;
+    let path = "content/open".parse().expect("a path");
+    let state = a.store.state(&core, &path).expect("reads").expect("is there");
+    let (open, entry) = (state.id, crate::write::content_entry(&state.value).expect("content"));
+    put(&a, core, "content/other", entry.to_ipld(), [6; 16]).await;
+    let (mut liar, _) = greeted(&a, 50).await;
+    assert_eq!(answer(&mut liar, 1, core, None).await.0, Kind::Opened);
+    hold_open(&mut liar, core).await;
+    let want = |ops: Vec<_>| Message::Want { ops: Vec::new(), bodies: ops, more: false }.encode();
+    put(&a, core, "content/open", Ipld::Null, [5; 16]).await;
+    liar.send(1, Kind::Sync, &want(vec![open])).await;
+    loop {
+        if let Message::Bodies { bodies, last } =
+            Message::decode(&liar.hear_kind(Kind::Sync).await).expect("a message")
+        {
+            assert!(bodies.is_empty(), "the body of what is private now");
+            if last {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_core_has_a_few_channels_of_a_connection_and_the_oldest_gives_way() {
+    let (_fleet, a, _b) = world().await;
+    let core = public_core(&a).await;
+    let mut liar = Liar::greeted(&a, 60).await;
+    for n in 0..u32::try_from(PEER_CHANNELS_OF_CORE_MAX).expect("few") {
+        assert_eq!(answer(&mut liar, 1 + 2 * n, core, None).await.0, Kind::Opened);
+    }
+    liar.send(101, Kind::Open, &Open { core, live: false, proof: None }.encode()).await;
+    let ended = [liar.hear().await.0, liar.hear().await.0].map(|head| (head.channel, head.kind));
+    assert_eq!(ended, [(1, Kind::Close), (101, Kind::Opened)]);
+}
+
+#[tokio::test]
+async fn a_few_syncs_of_a_connection_are_answered_at_once() {
+    let (_fleet, a, _b) = world().await;
+    let open = public_core(&a).await;
+    let (mut liar, _) = greeted(&a, 50).await;
+    a.node.replication.trust(a.session.core, own(50), Arc::clone(&a.session.login));
+    let heads = vec![kubelt_core::OpId::from_digest([9; 32])];
+    let count = u32::try_from(PEER_SYNCS_MAX).expect("few");
+    for n in 0..=count {
+        let core = if n % 2 == 0 { open } else { a.session.core };
+        assert_eq!(answer(&mut liar, 1 + 2 * n, core, None).await.0, Kind::Opened);
+        let hello = Message::Hello { core, heads: heads.clone(), count: 1, knows: false, wants: false };
+        liar.send(1 + 2 * n, Kind::Sync, &hello.encode()).await;
+        if n < count {
+            assert_eq!(liar.hear().await.0.kind, Kind::Sync);
+        }
+    }
+    // The last is answered once another has ended; what is asked for otherwise is answered at once.
+    liar.send(0, Kind::Ping, &[]).await;
+    assert_eq!(liar.hear().await.0.kind, Kind::Pong);
+    liar.send(1, Kind::Close, &[]).await;
+    let (head, _) = liar.hear().await;
+    assert_eq!((head.channel, head.kind), (1 + 2 * count, Kind::Sync));
+}
+
+#[tokio::test]
 async fn a_frame_of_four_gigabytes_is_not_waited_for() {
     let (_fleet, a, _b) = world().await;
     for (n, kind) in Kind::ALL.into_iter().enumerate() {
@@ -326,14 +397,15 @@ async fn a_frame_of_four_gigabytes_is_not_waited_for() {
 #[tokio::test]
 async fn more_channels_than_may_be_are_a_fault_and_others_go_on() {
     let (fleet, a, b) = world().await;
-    let core = public_core(&a).await;
+    public_core(&a).await;
     let mut liar = Liar::greeted(&a, 60).await;
-    let reading = Open { core, live: true, proof: None }.encode();
     for n in 0..1_000_000_u32 {
         if liar.ended.is_finished() {
             assert!(n as usize > PEER_CHANNELS_MAX);
             break;
         }
+        let core = CoreId::of(&n.to_be_bytes());
+        let reading = Open { core, live: true, proof: None }.encode();
         liar.send(1 + 2 * n, Kind::Open, &reading).await;
         tokio::task::yield_now().await;
     }
