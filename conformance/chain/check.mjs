@@ -9,6 +9,7 @@ import { anvilProgram, compile, startChain } from './anvil.mjs'
 import { put } from './operations.mjs'
 import { deploySafes, makeSafe } from './safe.mjs'
 import { found, never, startUpstream } from './upstreams.mjs'
+import { walletFace } from './wallet-face.mjs'
 
 const checks = new Checks()
 const program = anvilProgram()
@@ -30,6 +31,7 @@ async function run () {
     await undeployed(chain, node, contracts)
     await keysWithCode(chain, node, contracts)
     await oddContracts(chain, node, contracts)
+    await providers(chain, node, contracts)
     await upstreams(chain, contracts)
   } catch (error) {
     await checks.check('the checks ran to their end', () => { throw error })
@@ -244,6 +246,13 @@ async function keysWithCode (chain, node, { at }) {
   for (const [name, sign] of [['a signature', anySignature], ['a wrapped one', async () => wrapped]]) {
     await checks.equal(`nor as a contract, by ${name}`, await statusOf(signIn(node, contractAccount(key.address), sign)), 401)
   }
+}
+
+/** A plain key's core as the provider of programs made for wallets. */
+async function providers (chain, node, { SaysYes, at }) {
+  const key = chain.accounts[5]
+  const { body } = await signIn(node, key.address, message => key.signMessage({ message }))
+  await walletFace({ chain, checks, node, post, until, at, abi: SaysYes.abi }, { key, token: body.token, path: body.path })
 }
 
 async function oddContracts (chain, node, { at }) {

@@ -18,6 +18,9 @@ use kubelt_core::{
     Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
 
+/// Typed data with every kind of type.
+const MAIL: &str = r#"{"types":{"Person":[{"name":"name","type":"string"},{"name":"wallets","type":"address[]"}],"Mail":[{"name":"from","type":"Person"},{"name":"to","type":"Person[1]"},{"name":"amount","type":"int128"},{"name":"data","type":"bytes"},{"name":"tag","type":"bytes4"},{"name":"urgent","type":"bool"}]},"primaryType":"Mail","domain":{"name":"Mail","chainId":1},"message":{"from":{"name":"Ada","wallets":["0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"]},"to":[{"name":"Bob","wallets":[]}],"amount":"-5","data":"0x1234","tag":"0xdeadbeef","urgent":true}}"#;
+
 fn main() {
     let blocks = site();
     write("car", "v1", &[&[7], &car(&blocks, 1)[..]].concat());
@@ -38,6 +41,7 @@ fn main() {
     ipns(root.cid());
     let rules = "# one\n/a /b\n/c/:d/* /:d/:splat?e=f 302\r\n/* https://example.com/:splat 404\n";
     write("redirects", "rules", &[b"/c/d/e\ne=g&h\n", rules.as_bytes()].concat());
+    write("eip712", "mail", MAIL.as_bytes());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 

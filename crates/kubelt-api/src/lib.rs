@@ -16,6 +16,7 @@ pub mod problem;
 pub mod receipts;
 pub mod remotes;
 pub mod session;
+pub mod wallet;
 
 pub use content::{
     CarReceipt, ContentReceipt, ContentRemoved, ContentVersion, ContentVersions, Fate, Listing, ListingEntry,
@@ -36,6 +37,7 @@ pub use session::{
     Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
     SessionRequest, SessionView,
 };
+pub use wallet::{WalletRequestAnswer, WalletRequestList, WalletRequestView};
 
 /// Media type of problem documents (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -10,6 +10,12 @@ pub(crate) const CALL_TIME_MAX: Duration = Duration::from_secs(5);
 pub(crate) const QUESTION_TIME_MAX: Duration = Duration::from_secs(15);
 /// Longest answer to a question about a signature, in bytes.
 pub(crate) const CHECK_ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// Longest answer that is passed on to somebody who reads a chain, in bytes.
+pub(crate) const READ_ANSWER_BYTES_MAX: u64 = 8 << 20;
+/// Answers about blocks named by their hash that are remembered of one chain.
+pub(crate) const READS_KEPT_MAX: usize = 1_024;
+/// Longest of them, in bytes of JSON.
+pub(crate) const READ_KEPT_BYTES_MAX: usize = 64 * 1_024;
 /// Questions that are being asked at once; others wait, and are pending where they wait too long. Each takes a thread.
 pub(crate) const QUESTIONS_AT_ONCE_MAX: usize = 8;
 /// How long an upstream that failed is asked only where there is no other.

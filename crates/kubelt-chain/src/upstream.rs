@@ -57,6 +57,8 @@ pub(crate) enum CallError {
         code: i64,
         /// Its words.
         message: String,
+        /// What a contract said, for instance.
+        data: Option<Value>,
     },
     /// It is of another chain than it was configured for.
     #[error("it is of chain {0}, not of the one that it was configured for")]
@@ -84,6 +86,7 @@ struct Fault {
     code: i64,
     #[serde(default)]
     message: String,
+    data: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -104,11 +107,22 @@ impl Upstream {
         Self { agent: Agent::new_with_config(agent), url, state: Mutex::default() }
     }
 
-    /// Calls a method. An upstream that gives no answer rests a while.
+    /// Calls a method whose answer is short.
     pub(crate) fn call(&self, method: &str, params: &Value, until: Instant) -> Result<Value, CallError> {
+        self.call_within(method, params, CHECK_ANSWER_BYTES_MAX, until)
+    }
+
+    /// Calls a method. An upstream that gives no answer rests a while.
+    pub(crate) fn call_within(
+        &self,
+        method: &str,
+        params: &Value,
+        bytes_max: u64,
+        until: Instant,
+    ) -> Result<Value, CallError> {
         let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero());
         let time = left.ok_or(CallError::Late)?.min(CALL_TIME_MAX);
-        let answered = self.post(method, params, time);
+        let answered = self.post(method, params, bytes_max, time);
         if let Err(CallError::Unreachable(error)) = &answered {
             tracing::warn!(upstream = %self, %error, "an upstream gave no answer");
             self.state.lock().rests_until = Some(Instant::now() + UPSTREAM_REST);
@@ -116,21 +130,21 @@ impl Upstream {
         answered
     }
 
-    fn post(&self, method: &str, params: &Value, time: Duration) -> Result<Value, CallError> {
+    fn post(&self, method: &str, params: &Value, bytes_max: u64, time: Duration) -> Result<Value, CallError> {
         let failed = |error: &dyn fmt::Display| CallError::Unreachable(error.to_string());
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let request = self.agent.post(&self.url).content_type("application/json");
         let sent = request.config().timeout_global(Some(time)).build().send(&body);
         let mut response = sent.map_err(|error| failed(&error))?;
         let status = response.status();
-        let read = response.body_mut().with_config().limit(CHECK_ANSWER_BYTES_MAX).read_to_vec();
+        let read = response.body_mut().with_config().limit(bytes_max).read_to_vec();
         let bytes = read.map_err(|error| failed(&error))?;
         // Some say errors under another status than 200; what is no JSON-RPC is no answer under any.
         let answer: Answer =
             serde_json::from_slice(&bytes).map_err(|_cause| failed(&format!("status {status}")))?;
         match answer.error {
-            Some(Fault { code, message }) => {
-                Err(CallError::Refused { code, message: message.chars().take(256).collect() })
+            Some(Fault { code, message, data }) => {
+                Err(CallError::Refused { code, message: message.chars().take(256).collect(), data })
             }
             None => Ok(answer.result),
         }

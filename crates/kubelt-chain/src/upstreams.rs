@@ -7,12 +7,16 @@ use std::{
 };
 
 use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict};
-use kubelt_node::{Asking, ChainPort};
+use kubelt_node::{Asking, ChainFault, ChainPort};
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::{
-    limits::{CONFIRMATIONS_MAX, QUESTION_TIME_MAX, QUESTIONS_AT_ONCE_MAX, UPSTREAMS_MAX, VERDICTS_KEPT_MAX},
+    limits::{
+        CONFIRMATIONS_MAX, QUESTION_TIME_MAX, QUESTIONS_AT_ONCE_MAX, READ_ANSWER_BYTES_MAX,
+        READ_KEPT_BYTES_MAX, READS_KEPT_MAX, UPSTREAMS_MAX, VERDICTS_KEPT_MAX,
+    },
     upstream::{CallError, Upstream},
     wallet,
 };
@@ -74,6 +78,8 @@ struct Chain {
     confirmations: Option<u64>,
     /// Verdicts at final blocks, which never change.
     verdicts: Mutex<HashMap<ContractQuestion, ContractVerdict>>,
+    /// What was read of blocks named by their hash, which never changes either; by method and parameters.
+    reads: Mutex<HashMap<String, Value>>,
 }
 
 impl Upstreams {
@@ -107,9 +113,30 @@ impl Upstreams {
     }
 }
 
+/// Errors that every upstream would answer.
+const EXECUTION_REVERTED: i64 = 3;
+const INVALID_PARAMS: i64 = -32_602;
+
+/// Whether an answer is about a block named by its hash, and so stays what it is.
+fn stays(method: &str, params: &Value) -> bool {
+    match method {
+        "eth_getBlockByHash" | "eth_getBlockTransactionCountByHash" => true,
+        "eth_getLogs" => params[0]["blockHash"].is_string(),
+        "eth_call" | "eth_getBalance" | "eth_getCode" | "eth_getTransactionCount" => {
+            params[1]["blockHash"].is_string()
+        }
+        "eth_getStorageAt" | "eth_getProof" => params[2]["blockHash"].is_string(),
+        _ => false,
+    }
+}
+
 impl ChainPort for Upstreams {
     fn knows(&self, chain: u64) -> bool {
         self.chains.contains_key(&chain)
+    }
+
+    fn known(&self) -> Vec<u64> {
+        self.chains.keys().copied().collect()
     }
 
     fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>> {
@@ -121,6 +148,19 @@ impl ChainPort for Upstreams {
             let asked = question.clone();
             let verdict = self.on(question.block.chain, move |chain, until| chain.judge(&asked, until)).await;
             verdict.unwrap_or(ContractVerdict::Pending)
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        chain: u64,
+        method: &'a str,
+        params: &'a Value,
+    ) -> Asking<'a, Result<Value, ChainFault>> {
+        Box::pin(async move {
+            let (method, params) = (method.to_owned(), params.clone());
+            let read = self.on(chain, move |chain, until| Some(chain.read(&method, &params, until))).await;
+            read.unwrap_or(Err(ChainFault::Unanswered))
         })
     }
 }
@@ -153,7 +193,14 @@ impl Chain {
             return Err(ConfigError::Confirmations(depth));
         }
         let upstreams = urls.into_iter().map(Upstream::new).collect();
-        Ok(Self { id: chain, upstreams, agree, confirmations, verdicts: Mutex::default() })
+        Ok(Self {
+            id: chain,
+            upstreams,
+            agree,
+            confirmations,
+            verdicts: Mutex::default(),
+            reads: Mutex::default(),
+        })
     }
 
     /// The upstreams in the order in which they are asked: those that failed a moment ago come last.
@@ -202,6 +249,51 @@ impl Chain {
         }
         kept.insert(question.clone(), verdict);
         Some(verdict)
+    }
+
+    /// What the first upstream says that can answer. It is believed: who reads a chain here trusts it as little or as
+    /// much as any provider.
+    fn read(&self, method: &str, params: &Value, until: Instant) -> Result<Value, ChainFault> {
+        let key = stays(method, params).then(|| format!("{method} {params}"));
+        if let Some(known) = key.as_ref().and_then(|key| self.reads.lock().get(key).cloned()) {
+            return Ok(known);
+        }
+        let mut refusal = None;
+        for upstream in self.order() {
+            let read = upstream
+                .check_chain(self.id, until)
+                .and_then(|()| upstream.call_within(method, params, READ_ANSWER_BYTES_MAX, until));
+            match read {
+                Ok(value) => {
+                    if let Some(key) = key {
+                        self.keep(key, &value);
+                    }
+                    return Ok(value);
+                }
+                Err(CallError::Refused { code, message, data }) => {
+                    let fault = ChainFault::Refused { code, message, data };
+                    if matches!(code, EXECUTION_REVERTED | INVALID_PARAMS) {
+                        return Err(fault);
+                    }
+                    refusal.get_or_insert(fault);
+                }
+                Err(error) => {
+                    tracing::debug!(%upstream, chain = self.id, %error, "an upstream has no answer");
+                }
+            }
+        }
+        Err(refusal.unwrap_or(ChainFault::Unanswered))
+    }
+
+    fn keep(&self, key: String, value: &Value) {
+        if value.is_null() || key.len() + value.to_string().len() > READ_KEPT_BYTES_MAX {
+            return;
+        }
+        let kept = &mut *self.reads.lock();
+        if kept.len() >= READS_KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(key, value.clone());
     }
 
     /// The highest block that is final for as many upstreams as must agree.

@@ -18,6 +18,7 @@ pub mod ability;
 pub mod account;
 pub mod checkpoint;
 pub mod codec;
+pub mod eip712;
 pub mod genesis;
 pub mod hlc;
 pub mod host_record;

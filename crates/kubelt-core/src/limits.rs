@@ -48,6 +48,10 @@ pub const LOGIN_GRACE_MS: u64 = DAY_MS;
 pub const CLOCK_AHEAD_MS_MAX: u64 = 2 * 60 * 1_000;
 /// How far the block at which a contract wallet was asked may lie from the date of what it signed, in milliseconds.
 pub const BLOCK_DISTANCE_MS_MAX: u64 = DAY_MS;
+/// Deepest nesting of structs and arrays in typed data, in levels.
+pub const TYPED_DATA_DEPTH_MAX: usize = 16;
+/// Members of all types of typed data together.
+pub const TYPED_DATA_MEMBERS_MAX: usize = 512;
 /// Deepest chain of grants.
 pub const GRANT_DEPTH_MAX: usize = 32;
 /// Shortest wait of an heir's grant in a private core, in milliseconds: 7 days.

@@ -142,7 +142,7 @@ pub enum ContractVerdict {
 pub struct ContractQuestion {
     /// Where the contract lives or is to live, on the chain of `block`.
     pub address: [u8; 20],
-    /// The EIP-191 hash of the message.
+    /// The EIP-191 hash of the message, or the digest of typed data.
     pub message_hash: [u8; 32],
     /// Whether this is a signature of it.
     pub signature: Vec<u8>,
@@ -205,8 +205,51 @@ pub fn verify_pinned(
     contracts: &dyn ContractSignatures,
 ) -> Result<Verdict, SignatureError> {
     let verdict = verify(account, scheme, message, signature)?;
+    match account {
+        Account::Contract { .. } => {
+            ask_contract(account, &eip191_hash(message), signature, block, at_ms, contracts)
+        }
+        _ if block.is_some() => Err(SignatureError::BlockUnexpected),
+        _ => Ok(verdict),
+    }
+}
+
+/// Checks that an EVM account signed a digest, as [`verify_pinned`] does for messages: by key recovery, or by asking the
+/// contract.
+///
+/// # Errors
+/// [`SignatureError`] says what is wrong.
+pub fn verify_digest(
+    account: &Account,
+    digest: &[u8; 32],
+    signature: &[u8],
+    block: Option<&BlockRef>,
+    at_ms: u64,
+    contracts: &dyn ContractSignatures,
+) -> Result<Verdict, SignatureError> {
+    check_length(scheme_of(account), signature)?;
+    match account {
+        Account::Eoa(_) if block.is_some() => Err(SignatureError::BlockUnexpected),
+        Account::Eoa(address) => verify_recovered(account, address, digest, signature),
+        Account::Contract { .. } => ask_contract(account, digest, signature, block, at_ms, contracts),
+        Account::Solana { .. } | Account::Key(_) => Err(SignatureError::Scheme {
+            account: Box::new(account.clone()),
+            expected: scheme_of(account),
+            given: Scheme::Eip191,
+        }),
+    }
+}
+
+fn ask_contract(
+    account: &Account,
+    digest: &[u8; 32],
+    signature: &[u8],
+    block: Option<&BlockRef>,
+    at_ms: u64,
+    contracts: &dyn ContractSignatures,
+) -> Result<Verdict, SignatureError> {
     let Account::Contract { chain, address } = account else {
-        return if block.is_some() { Err(SignatureError::BlockUnexpected) } else { Ok(verdict) };
+        return Err(SignatureError::BlockUnexpected);
     };
     let block = block.ok_or(SignatureError::BlockMissing)?;
     if block.chain != *chain {
@@ -214,7 +257,7 @@ pub fn verify_pinned(
     }
     let question = ContractQuestion {
         address: *address,
-        message_hash: eip191_hash(message),
+        message_hash: *digest,
         signature: signature.to_vec(),
         block: block.clone(),
     };

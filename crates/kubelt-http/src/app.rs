@@ -107,6 +107,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         remotes: node.remotes.clone(),
         finder: node.finder.clone(),
         receipts: node.receipts.clone(),
+        wallets: node.wallets.clone(),
         rates: rates.clone(),
     };
     let about = NodeRoutes {

@@ -16,7 +16,7 @@ use kubelt_api::Code;
 use kubelt_core::CoreId;
 use kubelt_node::{
     Content, Cores, Exchange, HostFinder, Identity, Ipns, Pins, Reader, Receipts, RemotePins, Remotes,
-    Sessions,
+    Sessions, Wallets,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    receipt_routes, remote_routes, state_routes, usage_routes,
+    receipt_routes, remote_routes, state_routes, usage_routes, wallet_routes,
 };
 
 /// What these routes use.
@@ -44,6 +44,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) remotes: Remotes,
     pub(crate) finder: HostFinder,
     pub(crate) receipts: Receipts,
+    pub(crate) wallets: Wallets,
     pub(crate) rates: Rates,
 }
 
@@ -119,6 +120,7 @@ async fn route(
                 "usage" => usage_routes::serve(routes, request).await,
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,
+                "rpc" => wallet_routes::serve(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),

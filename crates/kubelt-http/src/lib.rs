@@ -44,6 +44,7 @@ mod sniff;
 mod state_routes;
 mod time;
 mod usage_routes;
+mod wallet_routes;
 
 pub use app::{Edge, HttpConfig, router};
 pub use hosts::{Forwarded, GatewayHosts};

@@ -32,6 +32,10 @@ pub(crate) const CORE_DEPTH_MAX: usize = 8;
 pub(crate) const POSSESSION_CIDS_MAX: usize = 10_000;
 /// Most operations in one post.
 pub(crate) const OPS_PER_POST_MAX: usize = 1_000;
+/// Largest call, or batch of calls, to a wallet face, in bytes of JSON.
+pub(crate) const RPC_BODY_BYTES_MAX: usize = 1_024 * 1_024;
+/// Calls in one batch.
+pub(crate) const RPC_BATCH_MAX: usize = 100;
 /// Entries in one page of a list, at most.
 pub(crate) const PAGE_MAX: usize = 1_000;
 /// Entries in one page of a list, unless asked for otherwise.

@@ -32,7 +32,7 @@ use crate::{delegated, naming, node_routes, peer_routes, session_routes};
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
         remove_remote, sync_remote, receipt, ipfs, ipns,
-        get_record, put_record, naming::resolve,
+        wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),
@@ -44,6 +44,7 @@ use crate::{delegated, naming, node_routes, peer_routes, session_routes};
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
         (name = "remotes", description = "Other nodes that hold a core"),
         (name = "names", description = "IPNS records by delegated routing (Delegated Routing V1 HTTP API), and where names lead"),
+        (name = "wallet", description = "What programs made for wallets ask of a core (JSON-RPC; EIP-1193, OpenRPC at `rpc.discover`)"),
         (name = "node", description = "The node itself"),
     )
 )]
@@ -144,6 +145,21 @@ fn set_state() {}
     params(("core" = String, Path), ("path" = String, Path)),
     responses((status = 200, body = OpReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn clear_state() {}
+
+#[utoipa::path(post, path = "/@{core}/-/rpc", tag = "wallet", security(("bearer" = [])),
+    params(("core" = String, Path), ("chain" = Option<u64>, Query, description = "the chain that is meant (EIP-155 id)")),
+    request_body(content = serde_json::Value, description = "a call of JSON-RPC 2.0, or up to 100 of them"),
+    responses((status = 200, description = "what is answered, errors included"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn wallet_rpc() {}
+
+#[utoipa::path(get, path = "/@{core}/-/rpc/requests", tag = "wallet", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = kubelt_api::WalletRequestList), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn list_wallet_requests() {}
+
+#[utoipa::path(post, path = "/@{core}/-/rpc/requests/{id}", tag = "wallet", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)), request_body = kubelt_api::WalletRequestAnswer,
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn answer_wallet_request() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pins", tag = "pins", security(("bearer" = [])),
     params(("core" = String, Path),

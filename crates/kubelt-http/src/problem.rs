@@ -14,8 +14,9 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError, Incomplete, LoadError,
-    PinError, ReceiptError, RemoteNodeError, SignInError, StoreError, TxError, UploadError, WriteError,
+    AnswerError, ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError,
+    Incomplete, LoadError, PinError, ReceiptError, RemoteNodeError, SignInError, StoreError, TxError,
+    UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -373,6 +374,19 @@ impl From<EndError> for ApiError {
             EndError::Challenge | EndError::Signature(_) => Self::new(Code::BadSignIn, chain(&error)),
             EndError::Store(error) => error.into(),
             EndError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<AnswerError> for ApiError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::NotFound => Self::new(Code::NotFound, error.to_string()),
+            AnswerError::Form => Self::new(Code::BadRequest, error.to_string()),
+            AnswerError::Pending => Self::new(Code::Pending, error.to_string()),
+            AnswerError::Signature(_) | AnswerError::OtherTransaction => {
+                Self::new(Code::Unprocessable, chain(&error))
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 
 use kubelt_core::{Account, BlockRef, ContractQuestion, ContractSignatures, ContractVerdict, Scheme, Signed};
 use parking_lot::{Mutex, RwLock};
+use serde_json::Value;
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::limits::CONTRACT_ANSWERS_TIME_MAX;
@@ -25,10 +26,37 @@ pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait ChainPort: Send + Sync + fmt::Debug {
     /// Whether there is anybody to ask about a chain (EIP-155 id).
     fn knows(&self, chain: u64) -> bool;
+    /// The chains that somebody is asked about, in the order of their ids.
+    fn known(&self) -> Vec<u64>;
     /// The newest block that the chain will not give up; none where nobody answers.
     fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>>;
     /// What a contract answers. [`ContractVerdict::Pending`] where nobody answers, and while the block is not final.
     fn judge<'a>(&'a self, question: &'a ContractQuestion) -> Asking<'a, ContractVerdict>;
+    /// Passes a call of JSON-RPC on, and what is answered back. The caller sees to it that it is one that may be passed on.
+    fn read<'a>(
+        &'a self,
+        chain: u64,
+        method: &'a str,
+        params: &'a Value,
+    ) -> Asking<'a, Result<Value, ChainFault>>;
+}
+
+/// Why a call was not answered.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ChainFault {
+    /// The chain's upstreams answer an error.
+    #[error("the upstream refuses: {message} ({code})")]
+    Refused {
+        /// Its number.
+        code: i64,
+        /// Its words.
+        message: String,
+        /// What a contract said, for instance.
+        data: Option<Value>,
+    },
+    /// Nobody answers.
+    #[error("no upstream of the chain answers at the moment")]
+    Unanswered,
 }
 
 /// The chains that a node can ask, if any; cheap to clone, and all clones see a change.
@@ -71,6 +99,17 @@ impl Chains {
     /// Whether there is anybody to ask about a chain.
     pub(crate) fn knows(&self, chain: u64) -> bool {
         self.port().is_some_and(|port| port.knows(chain))
+    }
+
+    /// The chains that somebody is asked about.
+    pub(crate) fn known(&self) -> Vec<u64> {
+        self.port().map(|port| port.known()).unwrap_or_default()
+    }
+
+    /// Passes a call on to the upstreams of a chain.
+    pub(crate) async fn read(&self, chain: u64, method: &str, params: &Value) -> Result<Value, ChainFault> {
+        let port = self.port().ok_or(ChainFault::Unanswered)?;
+        port.read(chain, method, params).await
     }
 
     /// The block at which a contract wallet that signs now is asked; none for other accounts, and where nobody answers.

@@ -41,13 +41,14 @@ mod session;
 mod session_table;
 mod sessions;
 mod status;
+mod wallet;
 pub mod worker;
 mod write;
 
 pub use access::Reader;
 pub use announced::{Announced, AnnouncedPage, What};
 pub use blocks::{BlockError, ReachedBlocks, Within};
-pub use chains::{Asking, ChainPort, Chains};
+pub use chains::{Asking, ChainFault, ChainPort, Chains};
 pub use clock::{Clock, SystemClock};
 pub use collect::{Leaks, SweepError};
 pub use content::{
@@ -91,6 +92,7 @@ pub use routing::{
 pub use rpc::{Followed, Rpc, RpcBlocks, RpcError, RpcPin, TreeNode, TreeUpload};
 pub use session::{Session, SessionInfo};
 pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
+pub use wallet::{AnswerError, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets};
 pub use write::{SignedOp, Write, WriteError, Written};
 
 pub use status::Status;

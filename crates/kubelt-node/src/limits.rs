@@ -10,6 +10,18 @@ pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(5 * 60);
 pub(crate) const CONTRACT_CHALLENGE_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How long all chains together may take to answer what one request asks of contract wallets.
 pub(crate) const CONTRACT_ANSWERS_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long what a program asks a wallet to sign waits for its signers.
+pub(crate) const WALLET_REQUEST_LIFE: Duration = Duration::from_secs(10 * 60);
+/// Of them, those of one core that wait at once.
+pub(crate) const WALLET_REQUESTS_PER_CORE_MAX: usize = 32;
+/// Of them, those of all cores.
+pub(crate) const WALLET_REQUESTS_MAX: usize = 4_096;
+/// Transactions that a program may ask for at once.
+pub(crate) const WALLET_CALLS_MAX: usize = 16;
+/// Bundles of them that are remembered.
+pub(crate) const WALLET_BUNDLES_KEPT_MAX: usize = 1_024;
+/// Largest of them, in bytes of JSON.
+pub(crate) const WALLET_REQUEST_BYTES_MAX: usize = 256 * 1_024;
 /// Challenges that wait for an answer; the oldest give way.
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sessions of one account that stand at once.

@@ -32,6 +32,7 @@ use crate::{
     session_table::SessionTable,
     sessions::Sessions,
     status::Status,
+    wallet::Wallets,
     worker::{Waker, Worker, Workers},
 };
 
@@ -46,6 +47,8 @@ pub struct Node {
     pub sessions: Sessions,
     /// The chains that the node can ask.
     pub chains: Chains,
+    /// The wallet faces of cores.
+    pub wallets: Wallets,
     /// Cores, and writes to them.
     pub cores: Cores,
     /// Content.
@@ -123,6 +126,7 @@ impl Node {
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), providers.clone());
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
+        let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
             ipns.worker(),
@@ -137,6 +141,7 @@ impl Node {
             identity,
             sessions,
             chains,
+            wallets,
             cores,
             content,
             exchange,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict};
-use kubelt_node::ChainPort as _;
+use kubelt_node::{ChainFault, ChainPort as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -244,4 +244,46 @@ fn settings_that_cannot_be_meant_are_refused() {
     let deep = |depth| ChainConfig { confirmations: Some(depth), ..config(urls(1)) };
     assert_eq!(refused(deep(1_000_000)), Ok(()));
     assert_eq!(refused(deep(1_000_001)), Err(ConfigError::Confirmations(1_000_001)));
+}
+
+#[tokio::test]
+async fn reads_go_to_the_next_where_one_fails_and_what_stays_is_kept() {
+    let limited = start(|method, params| match method {
+        "eth_getBalance" => Some(json!({"error": {"code": -32_005, "message": "not today"}})),
+        _ => Some(honest(method, params, 1)),
+    });
+    let answers = start(|method, params| match method {
+        "eth_getBalance" => Some(json!("0x1")),
+        _ => Some(honest(method, params, 1)),
+    });
+    let both = over(&[&limited, &answers]);
+    let at = |block: Value| json!(["0x00000000000000000000000000000000000000aa", block]);
+    let count = || answers.calls.lock().iter().filter(|method| *method == "eth_getBalance").count();
+    let by_hash = at(json!({"blockHash": "0x07"}));
+    for (params, asked) in
+        [(&at(json!("latest")), 1), (&at(json!("latest")), 2), (&by_hash, 3), (&by_hash, 3)]
+    {
+        assert_eq!(both.read(CHAIN, "eth_getBalance", params).await, Ok(json!("0x1")));
+        assert_eq!(count(), asked, "{params}");
+    }
+    // Where nobody has an answer, the first refusal is told.
+    let refused = over(&[&limited]).read(CHAIN, "eth_getBalance", &by_hash).await;
+    assert!(matches!(refused, Err(ChainFault::Refused { code: -32_005, .. })), "{refused:?}");
+    assert_eq!(both.read(1, "eth_getBalance", &by_hash).await, Err(ChainFault::Unanswered));
+}
+
+#[tokio::test]
+async fn what_a_contract_says_is_not_asked_of_another() {
+    let data = json!("0x08c379a0");
+    let told = data.clone();
+    let reverts = start(move |method, params| match method {
+        "eth_call" => Some(json!({"error": {"code": 3, "message": "execution reverted", "data": told}})),
+        _ => Some(honest(method, params, 1)),
+    });
+    let other = upstream(1);
+    let answer = over(&[&reverts, &other]).read(CHAIN, "eth_call", &json!([{}, "latest"])).await;
+    let expected =
+        ChainFault::Refused { code: 3, message: "execution reverted".to_owned(), data: Some(data) };
+    assert_eq!(answer, Err(expected));
+    assert!(other.calls.lock().is_empty());
 }

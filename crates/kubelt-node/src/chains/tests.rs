@@ -6,8 +6,9 @@ use kubelt_core::{
 };
 use kubelt_store::{Options, Store};
 use parking_lot::Mutex;
+use serde_json::Value;
 
-use super::{Asking, ChainPort};
+use super::{Asking, ChainFault, ChainPort};
 use crate::{
     Ask, ChallengeError, Clock, EndError, MadeChallenge, Node, OpenedSession, Reader, SignInError,
     exchange::{OpsError, PostedOp},
@@ -38,6 +39,10 @@ impl ChainPort for Chain {
         chain == CHAIN
     }
 
+    fn known(&self) -> Vec<u64> {
+        vec![CHAIN]
+    }
+
     fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>> {
         *self.asked.lock() += 1;
         let is_there = !*self.is_down.lock();
@@ -52,6 +57,10 @@ impl ChainPort for Chain {
             _ => ContractVerdict::Invalid,
         };
         Box::pin(async move { verdict })
+    }
+
+    fn read<'a>(&'a self, _: u64, _: &'a str, _: &'a Value) -> Asking<'a, Result<Value, ChainFault>> {
+        Box::pin(async { Err(ChainFault::Unanswered) })
     }
 }
 

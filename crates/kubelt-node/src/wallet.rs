@@ -1,0 +1,249 @@
+//! The wallet face of a core: what programs made for wallets ask, by JSON-RPC (EIP-1193, EIP-1474).
+//!
+//! Reads of a chain are passed on to its upstreams, those alone that are listed here. The node holds no key, so what is
+//! to be signed waits for the signers ([`requests`](self::requests)).
+
+mod asked;
+mod calls;
+mod methods;
+mod requests;
+
+use std::sync::Arc;
+
+use kubelt_core::{Account, CoreId, Genesis, Verb};
+use serde_json::{Value, json};
+
+pub use self::requests::{AnswerError, WalletAnswer, WalletRequest};
+use self::{calls::Bundles, methods::METHODS, requests::Requests};
+use crate::{
+    chains::{ChainFault, Chains},
+    clock::Clock,
+    cores::{Cores, LoadError},
+    session::Session,
+};
+
+/// The wallet faces of a node's cores; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Wallets {
+    cores: Cores,
+    chains: Chains,
+    clock: Arc<dyn Clock>,
+    requests: Requests,
+    bundles: Bundles,
+}
+
+/// One core's wallet face, as one session sees it.
+#[derive(Debug, Clone)]
+pub struct WalletFace {
+    core: CoreId,
+    accounts: Vec<Account>,
+    /// The chain that is meant where a call names none.
+    chain: Option<u64>,
+}
+
+/// A method that the face has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Method {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it is for, in a few words.
+    pub(crate) summary: &'static str,
+    /// The names of its parameters, in order.
+    pub(crate) params: &'static [&'static str],
+    /// How it is answered.
+    pub(crate) kind: MethodKind,
+}
+
+/// How a method is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MethodKind {
+    /// Here.
+    Own,
+    /// By an upstream of the chain.
+    Read,
+    /// By the signers.
+    Sign,
+}
+
+/// An error of JSON-RPC: a number of EIP-1193 or EIP-1474, and words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WalletFault {
+    /// Its number.
+    pub code: i64,
+    /// What went wrong, and what to do about it.
+    pub message: String,
+    /// What a contract said, for instance.
+    pub data: Option<Value>,
+}
+
+impl WalletFault {
+    /// What is asked for makes no sense.
+    pub const INVALID_PARAMS: i64 = -32_602;
+    /// There is no such method.
+    pub const NO_METHOD: i64 = -32_601;
+    /// The node has failed.
+    pub const INTERNAL: i64 = -32_603;
+    /// Too much at once.
+    pub const LIMIT: i64 = -32_005;
+    /// The signers say no, or nothing.
+    pub const REJECTED: i64 = 4_001;
+    /// The account is not one of the core's.
+    pub const UNAUTHORIZED: i64 = 4_100;
+    /// Nobody answers for the chain at the moment.
+    pub const DISCONNECTED: i64 = 4_900;
+    /// Nobody is asked about that chain.
+    pub const UNKNOWN_CHAIN: i64 = 4_902;
+
+    /// An error without data.
+    pub fn new(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: None }
+    }
+}
+
+impl From<ChainFault> for WalletFault {
+    fn from(fault: ChainFault) -> Self {
+        match fault {
+            ChainFault::Refused { code, message, data } => Self { code, message, data },
+            ChainFault::Unanswered => {
+                Self::new(Self::DISCONNECTED, "no upstream of the chain answers at the moment; try again")
+            }
+        }
+    }
+}
+
+impl Wallets {
+    pub(crate) fn new(cores: Cores, chains: Chains, clock: Arc<dyn Clock>) -> Self {
+        Self { cores, chains, clock, requests: Requests::default(), bundles: Bundles::default() }
+    }
+
+    /// The wallet face of a core, for somebody who has a part in it; none for others, and where there is no such core.
+    ///
+    /// # Errors
+    /// Only when the core cannot be read.
+    pub async fn face(
+        &self,
+        session: &Session,
+        core: &CoreId,
+        chain: Option<u64>,
+    ) -> Result<Option<WalletFace>, LoadError> {
+        // A token for one part of a core speaks for no wallet.
+        if !session.covers(&session.core, Verb::Put, None)
+            || !self.cores.has_part(core, session.account()).await?
+        {
+            return Ok(None);
+        }
+        let accounts = match self.cores.genesis(core)? {
+            Genesis::Private { root } | Genesis::User { root, .. } => vec![root],
+            Genesis::Shared { .. } => {
+                let root = self.cores.with_log(core, |log| log.root().clone()).await?;
+                // Several accounts are no account: what speaks for all of them is a wallet of its own.
+                if root.m() == 1 { root.accounts().to_vec() } else { Vec::new() }
+            }
+        };
+        let of_contract = accounts.iter().find_map(|account| match account {
+            Account::Contract { chain, .. } => Some(*chain),
+            _ => None,
+        });
+        let chain = chain.or(of_contract).or_else(|| self.chains.known().first().copied());
+        Ok(Some(WalletFace { core: *core, accounts, chain }))
+    }
+
+    /// Answers one call.
+    ///
+    /// # Errors
+    /// [`WalletFault`], as it is told to the client.
+    pub async fn call(&self, face: &WalletFace, method: &str, params: &Value) -> Result<Value, WalletFault> {
+        let known = METHODS.iter().find(|known| known.name == method);
+        let known = known.ok_or_else(|| {
+            let method: String = method.chars().take(64).collect();
+            WalletFault::new(
+                WalletFault::NO_METHOD,
+                format!("there is no method `{method}`; see `rpc.discover`"),
+            )
+        })?;
+        match known.kind {
+            MethodKind::Read => Ok(self.chains.read(face.chain()?, method, params).await?),
+            MethodKind::Sign => self.ask_signers(face, method, params).await,
+            MethodKind::Own if method == "wallet_getCallsStatus" => self.calls_status(face, params).await,
+            MethodKind::Own => self.own(face, method, params),
+        }
+    }
+
+    fn own(&self, face: &WalletFace, method: &str, params: &Value) -> Result<Value, WalletFault> {
+        match method {
+            "eth_accounts" | "eth_requestAccounts" => Ok(json!(face.addresses())),
+            "eth_chainId" => Ok(json!(format!("{:#x}", face.chain()?))),
+            "net_version" => Ok(json!(face.chain()?.to_string())),
+            "web3_clientVersion" => Ok(json!(concat!("kubelt/", env!("CARGO_PKG_VERSION")))),
+            "wallet_switchEthereumChain" => {
+                let wanted = params[0]["chainId"].as_str().and_then(read_quantity).ok_or_else(|| {
+                    WalletFault::new(WalletFault::INVALID_PARAMS, "name a chain: `[{\"chainId\": \"0x1\"}]`")
+                })?;
+                if face.chain == Some(wanted) {
+                    return Ok(Value::Null);
+                }
+                let message = format!("this address is of another chain; go on at `…/-/rpc?chain={wanted}`");
+                Err(WalletFault::new(WalletFault::UNKNOWN_CHAIN, message))
+            }
+            "wallet_sendCalls" => self.send_calls(face, params),
+            "wallet_getCapabilities" => {
+                let none = |chain: u64| (format!("{chain:#x}"), json!({"atomic": {"status": "unsupported"}}));
+                Ok(self.chains.known().into_iter().map(none).collect())
+            }
+            "rpc.discover" => Ok(discover()),
+            "kb_core" => Ok(json!({
+                "core": face.core.to_string(),
+                "accounts": face.accounts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "chains": self.chains.known(),
+            })),
+            _ => Err(WalletFault::new(WalletFault::INTERNAL, "the method is listed and not written")),
+        }
+    }
+}
+
+impl WalletFace {
+    /// The addresses of the core's EVM accounts, with their checksums.
+    fn addresses(&self) -> Vec<String> {
+        self.accounts.iter().filter_map(Account::checksummed).collect()
+    }
+
+    /// The account at an address, however that is written.
+    fn account(&self, address: &str) -> Option<Account> {
+        let is_at = |account: &&Account| {
+            account.checksummed().is_some_and(|checksummed| checksummed.eq_ignore_ascii_case(address))
+        };
+        self.accounts.iter().find(is_at).cloned()
+    }
+
+    fn chain(&self) -> Result<u64, WalletFault> {
+        let message =
+            "this node asks nobody about any chain; its operator names upstreams under `[chains.1]`";
+        self.chain.ok_or_else(|| WalletFault::new(WalletFault::UNKNOWN_CHAIN, message))
+    }
+}
+
+/// A number as JSON-RPC of Ethereum writes it.
+fn read_quantity(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+/// The description of the methods (OpenRPC 1.3).
+fn discover() -> Value {
+    let method = |method: &Method| {
+        let param = |name: &&str| json!({"name": name, "schema": {}});
+        json!({
+            "name": method.name,
+            "summary": method.summary,
+            "params": method.params.iter().map(param).collect::<Vec<_>>(),
+            "result": {"name": "result", "schema": {}},
+        })
+    };
+    json!({
+        "openrpc": "1.3.2",
+        "info": {"title": "The wallet face of a Kubelt core", "version": env!("CARGO_PKG_VERSION")},
+        "methods": METHODS.iter().map(method).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
