@@ -1,5 +1,5 @@
 // Contract wallets sign in to a node and sign operations: Safes, wallets that are not deployed yet, keys with code on
-// loan, contracts that lie; over upstreams that lie, hang and reorganise.
+// loan, contracts that lie; over upstreams that lie, hang and reorganise. Solana accounts sign in, too.
 
 import { encodeFunctionData, serializeErc6492Signature, toHex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
@@ -8,10 +8,13 @@ import { must, startNode } from '../node.mjs'
 import { anvilProgram, compile, startChain } from './anvil.mjs'
 import { put } from './operations.mjs'
 import { deploySafes, makeSafe } from './safe.mjs'
+import { solana } from './solana.mjs'
 import { found, never, startUpstream } from './upstreams.mjs'
 import { walletFace } from './wallet-face.mjs'
 
 const checks = new Checks()
+// Each node and chain ends with this process, however that ends.
+process.setMaxListeners(32)
 const program = anvilProgram()
 if (program) {
   await run()
@@ -26,6 +29,7 @@ async function run () {
   const node = await startNode({ settings: settings([counted.url]) })
   try {
     await plainKeys(node, counted)
+    await solana({ checks, node, post })
     const contracts = await deployContracts(chain)
     await safes(chain, node)
     await undeployed(chain, node, contracts)

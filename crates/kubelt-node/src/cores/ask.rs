@@ -16,7 +16,8 @@ impl Cores {
         if let Ok(core) = name.parse() {
             return core;
         }
-        let account = name.to_ascii_lowercase().parse::<Account>().or_else(|_cause| name.parse());
+        // As it stands first: addresses of Solana differ by case. Those of EVM chains do not, whatever their checksum.
+        let account = name.parse::<Account>().or_else(|_cause| name.to_ascii_lowercase().parse());
         account.map_or_else(|_no_account| nobody(), |root| Genesis::Private { root }.id())
     }
 
@@ -103,5 +104,26 @@ impl Cores {
             verb: body.act.verb(),
             body: body.id(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kubelt_core::{Account, Genesis};
+
+    use super::Cores;
+
+    #[test]
+    fn case_matters_where_accounts_differ_by_it() {
+        let core = |name: &str| Cores::resolve(&[name.to_owned()]);
+        let of =
+            |account: &str| Genesis::Private { root: account.parse::<Account>().expect("an account") }.id();
+        let evm = "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f";
+        for name in [evm.to_owned(), evm.to_uppercase(), evm.replace('a', "A")] {
+            assert_eq!(core(&name), of(evm), "{name}");
+        }
+        let solana = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv";
+        assert_eq!(core(solana), of(solana));
+        assert_ne!(core(&solana.to_lowercase()), of(solana));
     }
 }
