@@ -243,7 +243,7 @@ fn peer(login: &Login, cid: &Cid) {
         write("peer", name, &[&[what], bytes.as_slice()].concat());
     }
     let addresses = ["/ip4/192.0.2.1/tcp/4749/tls".to_owned()].into();
-    let host = Host { peer: from_key, addresses };
+    let host = Host { peer: from_key, addresses, spare: false };
     write("map_value", "host", &Codec::DagCbor.encode(&host.to_ipld()).expect("plain values encode"));
 }
 
