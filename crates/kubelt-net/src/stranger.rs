@@ -73,6 +73,10 @@ mod tests {
             let answers = asked.into_iter().map(answer).collect();
             Box::pin(async { answers })
         }
+
+        fn openings(&self) -> u64 {
+            0
+        }
     }
 
     fn block(text: &'static str) -> (Cid, Bytes) {

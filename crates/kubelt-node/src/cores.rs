@@ -46,6 +46,8 @@ pub struct Cores {
     changes: Changes,
     cells: Arc<Mutex<HashMap<CoreId, Arc<Cell>>>>,
     uses: Arc<AtomicU64>,
+    /// How often something may have become public.
+    openings: Arc<AtomicU64>,
 }
 
 /// One core: its log, where it is loaded, and the writes that wait for it.
@@ -101,7 +103,18 @@ impl Cores {
             changes,
             cells: Arc::default(),
             uses: Arc::default(),
+            openings: Arc::default(),
         }
+    }
+
+    /// How often something may have become public.
+    pub(crate) fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Relaxed)
+    }
+
+    /// Something may have become public.
+    pub(crate) fn note_opening(&self) {
+        self.openings.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Who is told of changes.
@@ -166,6 +179,7 @@ impl Cores {
             tx.commit().await.map_err(WriteError::Commit)?;
             if root_changed {
                 this.stale.mark(cell.core);
+                this.note_opening();
             }
             this.changes.mark_content(&cell.core);
             Ok(())
@@ -298,6 +312,7 @@ impl Cores {
         }
         if root_changed {
             self.stale.mark(cell.core);
+            self.note_opening();
         }
         self.changes.mark_ops(&cell.core);
         if hosts_changed {

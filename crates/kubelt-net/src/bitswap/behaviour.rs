@@ -49,6 +49,10 @@ pub(crate) struct Behaviour {
     events: VecDeque<ToSwarm<Misbehaved, Message>>,
     room: ReadingRoom,
     clock: Interval,
+    /// How often something was published here when that was last looked at.
+    openings: u64,
+    /// Ticks that still look again for what peers want: a look that began before something was published may end late.
+    looks_again: u8,
 }
 
 impl Behaviour {
@@ -68,6 +72,8 @@ impl Behaviour {
             events: VecDeque::new(),
             room: ReadingRoom::default(),
             clock,
+            openings: 0,
+            looks_again: 0,
         }
     }
 
@@ -95,6 +101,18 @@ impl Behaviour {
                     self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
                 }
             }
+        }
+    }
+
+    /// Looks up what peers want in vain, where something was published meanwhile.
+    fn look_again(&mut self) {
+        let openings = self.handle.shared.published.get().map_or(0, |published| published.openings());
+        if std::mem::replace(&mut self.openings, openings) != openings {
+            self.looks_again = 2;
+        }
+        if self.looks_again > 0 {
+            self.looks_again -= 1;
+            self.step(Event::Published);
         }
     }
 
@@ -230,6 +248,7 @@ impl NetworkBehaviour for Behaviour {
             }
             if self.clock.poll_tick(cx).is_ready() {
                 self.step(Event::Tick);
+                self.look_again();
                 *self.handle.shared.ledgers.lock() = self.engine.ledgers();
                 continue;
             }

@@ -46,6 +46,9 @@ struct Source {
     /// Entries of our want list there.
     asked: HashMap<Cid, Asked>,
     blocks_asked: usize,
+    /// Whether it was asked for all that it may be, and has not sent a good part of that since. Asked for one block
+    /// more whenever one came, it would send each in a message of its own.
+    is_full: bool,
     /// When something came from it last, or it was first asked for something since.
     heard_ms: u64,
     /// When it was asked once more, if it was since then.
@@ -53,6 +56,10 @@ struct Source {
     /// Microseconds between its blocks, on average.
     pace_us: u64,
     changes: Vec<Want>,
+    /// What it was asked for in vain, until it says anything again.
+    in_vain: Vec<Cid>,
+    /// When it is tried again then.
+    tried_ms: u64,
     /// Whether the whole want list was sent once.
     greeted: bool,
     ledger: Ledger,
@@ -272,6 +279,7 @@ impl Client {
         }
         self.withdraw(&cid, &wish, Some(peer));
         self.recent.insert(cid);
+        self.revive(peer);
         for (index, id) in wish.sessions.iter().enumerate() {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             session.wants.remove(&cid);
@@ -309,6 +317,7 @@ impl Client {
         };
         source.hear(now_ms);
         source.blocks_asked -= usize::from(asked.is_block());
+        self.revive(peer);
         if let Some(wish) = self.wants.get_mut(cid) {
             wish.lacking.insert(*peer);
             match (asked, wish.state) {

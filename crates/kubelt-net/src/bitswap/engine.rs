@@ -35,6 +35,8 @@ pub(crate) enum Event {
     Sent(PeerId, usize),
     /// The blocks were looked up that it wants: an answer for each, or for the first ones of them.
     Loaded(Load, Vec<PublishedBlock>),
+    /// Something was published here.
+    Published,
     /// Somebody wants blocks, at most so many bytes of them at once.
     Open(SessionId, usize),
     /// These.
@@ -149,6 +151,7 @@ impl Engine {
             Event::Progress(peer) => self.client.progress(now_ms, &peer),
             Event::Sent(peer, bytes) => self.server.sent(&peer, bytes),
             Event::Loaded(load, found) => self.server.loaded(load, found),
+            Event::Published => self.server.published(),
             Event::Open(session, budget_bytes) => self.client.open(session, budget_bytes),
             Event::Want(session, cids) => self.client.want(now_ms, session, cids),
             Event::Forget(session, cids) => self.client.forget(now_ms, session, &cids),

@@ -1,4 +1,7 @@
-//! One connection: the peer's streams are read, our own one carries many messages.
+//! One connection: the peer's streams are read; of our own, each carries many messages.
+//!
+//! What we want goes out on one stream, in order. What the peer gets is spread over a few: Kubo checks and stores the
+//! blocks of a message before it reads the next one of the same stream, but looks at streams side by side.
 
 use std::{
     collections::VecDeque,
@@ -22,8 +25,8 @@ use super::{
     engine::Received,
     frames::{FrameReader, FrameWriter, ReadingRoom},
     limits::{
-        HANDLER_TICK, OUTBOUND_IDLE, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, STREAM_FAILURES_MAX, STREAMS_MAX,
-        WRITE_WAIT,
+        GIVING_STREAMS_MAX, HANDLER_TICK, OUTBOUND_IDLE, QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX,
+        STREAM_FAILURES_MAX, STREAMS_MAX, WRITE_WAIT,
     },
 };
 
@@ -83,23 +86,37 @@ pub(crate) enum FromHandler {
     Nonsense,
 }
 
-#[derive(Debug)]
+/// One of our own streams, and what is on it.
+#[derive(Debug, Default)]
+struct Lane {
+    state: Outbound,
+    /// Bytes of blocks in the message that is being written.
+    block_bytes: usize,
+}
+
+#[derive(Debug, Default)]
 enum Outbound {
+    #[default]
     None,
     Opening,
     Open(FrameWriter<Stream>),
     Closing(FrameWriter<Stream>),
 }
 
+/// The lane of what we want; the others are for what the peer gets.
+const ASKING: usize = 0;
+const LANES: usize = 1 + GIVING_STREAMS_MAX;
+
 /// The handler of one connection.
 #[derive(Debug)]
 pub(crate) struct Handler {
     inbound: Vec<FrameReader<Stream>>,
-    outbound: Outbound,
-    queue: VecDeque<Message>,
+    lanes: [Lane; LANES],
+    /// Messages with wants.
+    asking: VecDeque<Message>,
+    /// Messages with blocks, or whether they are there.
+    giving: VecDeque<Message>,
     queue_bytes: usize,
-    /// Bytes of blocks in the message that is being written.
-    block_bytes: usize,
     failures: u32,
     speaks: bool,
     events: VecDeque<FromHandler>,
@@ -108,7 +125,7 @@ pub(crate) struct Handler {
     clock: Interval,
 }
 
-type HandlerEvent = ConnectionHandlerEvent<Versions, (), FromHandler>;
+type HandlerEvent = ConnectionHandlerEvent<Versions, usize, FromHandler>;
 
 impl Handler {
     pub(crate) fn new(all: ReadingRoom) -> Self {
@@ -116,10 +133,10 @@ impl Handler {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             inbound: Vec::new(),
-            outbound: Outbound::None,
-            queue: VecDeque::new(),
+            lanes: Default::default(),
+            asking: VecDeque::new(),
+            giving: VecDeque::new(),
             queue_bytes: 0,
-            block_bytes: 0,
             failures: 0,
             speaks: false,
             events: VecDeque::new(),
@@ -136,11 +153,12 @@ impl Handler {
         }
     }
 
-    /// Our stream is of no use any more, nor what was to go out on it.
+    /// One of our streams is of no use any more, nor what was to go out: all begins anew.
     fn lose(&mut self, is_silent: bool) {
-        self.outbound = Outbound::None;
-        self.queue.clear();
-        (self.queue_bytes, self.block_bytes) = (0, 0);
+        self.lanes = Default::default();
+        self.asking.clear();
+        self.giving.clear();
+        self.queue_bytes = 0;
         self.failures += 1;
         if is_silent || self.failures >= STREAM_FAILURES_MAX {
             self.failures = STREAM_FAILURES_MAX;
@@ -158,13 +176,21 @@ impl Handler {
         if reading.count() > 0 {
             self.events.push_back(FromHandler::Progress);
         }
-        match std::mem::replace(&mut self.outbound, Outbound::None) {
-            Outbound::Open(writer) if !writer.is_idle() && writer.still(now) > WRITE_WAIT => self.lose(false),
-            Outbound::Open(writer) if writer.is_idle() && writer.still(now) > OUTBOUND_IDLE => {
-                self.outbound = Outbound::Closing(writer);
-            }
-            Outbound::Closing(writer) if writer.still(now) > OUTBOUND_IDLE + WRITE_WAIT => {}
-            other => self.outbound = other,
+        let is_stuck = |lane: &Lane| match &lane.state {
+            Outbound::Open(writer) => !writer.is_idle() && writer.still(now) > WRITE_WAIT,
+            _ => false,
+        };
+        if self.lanes.iter().any(is_stuck) {
+            return self.lose(false);
+        }
+        for lane in &mut self.lanes {
+            lane.state = match std::mem::take(&mut lane.state) {
+                Outbound::Open(writer) if writer.is_idle() && writer.still(now) > OUTBOUND_IDLE => {
+                    Outbound::Closing(writer)
+                }
+                Outbound::Closing(writer) if writer.still(now) > OUTBOUND_IDLE + WRITE_WAIT => Outbound::None,
+                other => other,
+            };
         }
     }
 
@@ -199,12 +225,21 @@ impl Handler {
     }
 
     fn poll_outbound(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<HandlerEvent> {
+        (0..LANES).find_map(|lane| self.poll_lane(lane, cx, now))
+    }
+
+    fn poll_lane(&mut self, index: usize, cx: &mut Context<'_>, now: Instant) -> Option<HandlerEvent> {
         loop {
-            match &mut self.outbound {
-                Outbound::None if self.queue.is_empty() => return None,
+            let is_opening = |lane: &&Lane| matches!(lane.state, Outbound::Opening);
+            let opening = self.lanes.iter().skip(ASKING + 1).filter(is_opening).count();
+            let lane = self.lanes.get_mut(index)?;
+            let queue = if index == ASKING { &mut self.asking } else { &mut self.giving };
+            match &mut lane.state {
+                // One more stream only for what the others do not take.
+                Outbound::None if queue.len() <= if index == ASKING { 0 } else { opening } => return None,
                 Outbound::None => {
-                    self.outbound = Outbound::Opening;
-                    let protocol = SubstreamProtocol::new(Versions, ());
+                    lane.state = Outbound::Opening;
+                    let protocol = SubstreamProtocol::new(Versions, index);
                     return Some(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
                 }
                 Outbound::Opening => return None,
@@ -212,12 +247,11 @@ impl Handler {
                     Poll::Pending => return None,
                     Poll::Ready(Err(_broken)) => self.lose(false),
                     Poll::Ready(Ok(())) => {
-                        let sent = std::mem::take(&mut self.block_bytes);
-                        if let Some(message) = self.queue.pop_front() {
-                            let block_bytes = blocks_len(&message);
+                        let sent = std::mem::take(&mut lane.block_bytes);
+                        if let Some(message) = queue.pop_front() {
+                            lane.block_bytes = blocks_len(&message);
                             self.queue_bytes = self.queue_bytes.saturating_sub(cost(&message));
                             writer.begin(now, |out| message.encode_framed(out));
-                            self.block_bytes = block_bytes;
                             // Two messages are written in one go before anybody hears of the first.
                         } else if !writer.is_flushed() {
                             match writer.poll_flush(cx) {
@@ -238,7 +272,7 @@ impl Handler {
                     if writer.poll_close(cx).is_pending() {
                         return None;
                     }
-                    self.outbound = Outbound::None;
+                    lane.state = Outbound::None;
                 }
             }
         }
@@ -251,7 +285,8 @@ impl ConnectionHandler for Handler {
     type InboundProtocol = Versions;
     type OutboundProtocol = Versions;
     type InboundOpenInfo = ();
-    type OutboundOpenInfo = ();
+    /// For which lane.
+    type OutboundOpenInfo = usize;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Versions> {
         SubstreamProtocol::new(Versions, ())
@@ -259,12 +294,14 @@ impl ConnectionHandler for Handler {
 
     fn on_behaviour_event(&mut self, message: Message) {
         let cost = cost(&message);
-        if self.queue_bytes + cost > QUEUE_BYTES_MAX || self.queue.len() >= QUEUE_MESSAGES_MAX {
+        let is_asking = message.full || !message.wants.is_empty();
+        let queue = if is_asking { &mut self.asking } else { &mut self.giving };
+        if self.queue_bytes + cost > QUEUE_BYTES_MAX || queue.len() >= QUEUE_MESSAGES_MAX {
             self.lose(false);
             return;
         }
         self.queue_bytes += cost;
-        self.queue.push_back(message);
+        queue.push_back(message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<HandlerEvent> {
@@ -283,7 +320,7 @@ impl ConnectionHandler for Handler {
         event.map_or(Poll::Pending, |event| Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event)))
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Versions, Versions>) {
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Versions, Versions, (), usize>) {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
                 if self.inbound.len() < STREAMS_MAX {
@@ -292,9 +329,14 @@ impl ConnectionHandler for Handler {
                 self.speaks();
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
-                protocol: stream, ..
+                protocol: stream,
+                info: lane,
             }) => {
-                self.outbound = Outbound::Open(FrameWriter::new(stream, Instant::now()));
+                // Where all began anew meanwhile, the first to come is as good as any.
+                let is_awaited = |lane: &&mut Lane| matches!(lane.state, Outbound::Opening);
+                if let Some(lane) = self.lanes.get_mut(lane).filter(is_awaited) {
+                    lane.state = Outbound::Open(FrameWriter::new(stream, Instant::now()));
+                }
             }
             ConnectionEvent::DialUpgradeError(error) => {
                 self.lose(matches!(error.error, StreamUpgradeError::NegotiationFailed));

@@ -4,10 +4,16 @@ use std::time::Duration;
 
 /// Wants of one peer that wait to be answered; beyond them it is told that the blocks are not here.
 pub(crate) const WANTS_PER_PEER_MAX: usize = 4_096;
+/// Wants of one peer that could not be met and are remembered, should the block be published.
+pub(crate) const UNMET_PER_PEER_MAX: usize = 1_024;
+/// The same of all peers together.
+pub(crate) const UNMET_MAX: usize = 8_192;
 /// Wants that are looked up at once for one peer.
 pub(crate) const WANTS_PER_LOAD_MAX: usize = 64;
-/// Bytes of blocks that are read at once for one peer, and so go out in one message (unless one block has more).
+/// Bytes of blocks that are read at once for one peer.
 pub(crate) const LOAD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of blocks at which a message is full; one block may have more.
+pub(crate) const MESSAGE_BYTES_AIM: usize = 32 << 10;
 /// Looks that run at once, for all peers.
 pub(crate) const LOADS_MAX: usize = 4;
 /// Bytes of one peer that wait to be written; then it is served no further.
@@ -19,6 +25,8 @@ pub(crate) const QUEUE_MESSAGES_MAX: usize = 4_096;
 /// Entries of a want list in one message that is sent.
 pub(crate) const WANTS_PER_MESSAGE_MAX: usize = 1_024;
 
+/// Streams of our own on one connection on which blocks go out.
+pub(crate) const GIVING_STREAMS_MAX: usize = 4;
 /// Streams that a peer may have open on one connection. Kubo opens one for each message, and many at once.
 pub(crate) const STREAMS_MAX: usize = 256;
 /// Bytes of larger messages that one connection is reading at once.
@@ -66,6 +74,8 @@ pub(crate) const BLOCKS_PER_PEER_MAX: usize = 768;
 pub(crate) const BLOCKS_PER_PEER_MIN: usize = 8;
 /// Bytes that one peer is asked for at once, by the size of the blocks so far.
 pub(crate) const ASKED_BYTES_PER_PEER_MAX: usize = 16 << 20;
+/// A peer that was asked for all that it may be is asked again once this part of it has come.
+pub(crate) const ASKED_AGAIN_PART: usize = 4;
 /// Blocks that one session has asked for at once.
 pub(crate) const BLOCKS_PER_SESSION_MAX: usize = 2_048;
 /// How large blocks are taken to be before one came.

@@ -13,7 +13,10 @@ use libp2p::PeerId;
 
 use super::{
     engine::{BitswapCounts, Ledger, Output},
-    limits::{LOADS_MAX, UNSENT_BYTES_MAX, WANTS_PER_LOAD_MAX, WANTS_PER_PEER_MAX},
+    limits::{
+        LOADS_MAX, MESSAGE_BYTES_AIM, UNMET_MAX, UNMET_PER_PEER_MAX, UNSENT_BYTES_MAX, WANTS_PER_LOAD_MAX,
+        WANTS_PER_PEER_MAX,
+    },
 };
 
 /// What a peer wants.
@@ -23,6 +26,8 @@ pub(crate) struct Wanted {
     pub(crate) kind: WantKind,
     priority: i32,
     send_dont_have: bool,
+    /// Whether it was not here when it was looked up before.
+    is_again: bool,
 }
 
 /// Blocks to look up for a peer.
@@ -40,6 +45,8 @@ pub(crate) struct Server {
     /// Whose turn it is; a peer is in it once.
     turns: VecDeque<PeerId>,
     loads: usize,
+    /// Wants of all peers that could not be met.
+    unmet: usize,
     next: u64,
     outputs: Vec<Output>,
     counts: BitswapCounts,
@@ -49,6 +56,8 @@ pub(crate) struct Server {
 struct Served {
     waiting: BTreeMap<(Reverse<i32>, u64), Wanted>,
     places: HashMap<Cid, (Reverse<i32>, u64)>,
+    /// What it wants and is not here.
+    unmet: HashMap<Cid, Wanted>,
     /// What is being looked up, without what was cancelled meanwhile; none while nothing is.
     loading: Option<HashSet<Cid>>,
     /// Which look that is: one from before it was gone for a moment is none of its.
@@ -66,6 +75,14 @@ impl Served {
         if let Some(loading) = &mut self.loading {
             loading.remove(cid);
         }
+    }
+
+    /// Puts a want in its place: what was looked up in vain before comes last.
+    fn wait(&mut self, next: &mut u64, wanted: Wanted) {
+        let place = (Reverse(if wanted.is_again { i32::MIN } else { wanted.priority }), *next);
+        *next += 1;
+        self.waiting.insert(place, wanted);
+        self.places.insert(wanted.cid, place);
     }
 
     fn is_due(&self) -> bool {
@@ -86,6 +103,7 @@ impl Server {
         if let Some(served) = self.peers.remove(peer) {
             self.turns.retain(|one| one != peer);
             self.loads -= usize::from(served.loading.is_some());
+            self.unmet -= served.unmet.len();
         }
     }
 
@@ -94,12 +112,15 @@ impl Server {
         if full {
             served.waiting.clear();
             served.places.clear();
+            self.unmet -= served.unmet.len();
+            served.unmet.clear();
             served.loading.as_mut().map(HashSet::clear);
         }
         let mut refused = Vec::new();
         for Want { cid, priority, cancel, kind, send_dont_have } in wants {
             let before = served.places.get(&cid).and_then(|place| served.waiting.get(place)).copied();
             served.remove(&cid);
+            self.unmet -= usize::from(served.unmet.remove(&cid).is_some());
             if cancel {
                 continue;
             }
@@ -115,10 +136,7 @@ impl Server {
                 Some(before) if before.kind == WantKind::Block => WantKind::Block,
                 _ => kind,
             };
-            let place = (Reverse(priority), self.next);
-            self.next += 1;
-            served.waiting.insert(place, Wanted { cid, kind, priority, send_dont_have });
-            served.places.insert(cid, place);
+            served.wait(&mut self.next, Wanted { cid, kind, priority, send_dont_have, is_again: false });
         }
         if !refused.is_empty() {
             let message = Message { presences: refused, ..Message::default() };
@@ -140,18 +158,24 @@ impl Server {
         let Some(served) = self.peers.get_mut(&peer).filter(|served| served.serial == serial) else { return };
         let Some(still) = served.loading.take() else { return };
         self.loads -= 1;
-        let mut message = Message::default();
+        let (mut message, mut message_bytes) = (Message::default(), 0);
         let answered = found.len();
         for (wanted, found) in wants.iter().zip(found) {
-            let Wanted { cid, send_dont_have, .. } = *wanted;
+            let Wanted { cid, send_dont_have, is_again, .. } = *wanted;
             if !still.contains(&cid) {
                 continue;
             }
             match found {
                 PublishedBlock::Missing => {
-                    self.counts.lacked += 1;
-                    if send_dont_have {
+                    self.counts.lacked += u64::from(!is_again);
+                    if send_dont_have && !is_again {
                         message.presences.push(Presence { cid, has: false });
+                    }
+                    // One that was asked for anew meanwhile is looked up again as it is.
+                    let has_room = served.unmet.len() < UNMET_PER_PEER_MAX && self.unmet < UNMET_MAX;
+                    if has_room && !served.places.contains_key(&cid) {
+                        let before = served.unmet.insert(cid, Wanted { is_again: true, ..*wanted });
+                        self.unmet += usize::from(before.is_none());
                     }
                 }
                 PublishedBlock::Here => message.presences.push(Presence { cid, has: true }),
@@ -162,23 +186,38 @@ impl Server {
                     }
                     served.ledger.sent_blocks += 1;
                     self.counts.sent_blocks += 1;
+                    message_bytes += data.len();
                     message.payloads.push(Payload::of(&cid, data));
+                    if message_bytes >= MESSAGE_BYTES_AIM {
+                        self.outputs.push(Output::Send(peer, take(&mut message)));
+                        message_bytes = 0;
+                    }
                 }
             }
         }
         // What did not fit waits at its place again, unless it was asked for anew.
         for wanted in wants.into_iter().skip(answered) {
             if still.contains(&wanted.cid) && !served.places.contains_key(&wanted.cid) {
-                let place = (Reverse(wanted.priority), self.next);
-                self.next += 1;
-                served.waiting.insert(place, wanted);
-                served.places.insert(wanted.cid, place);
+                served.wait(&mut self.next, wanted);
             }
         }
         if !message.is_empty() {
             self.outputs.push(Output::Send(peer, message));
         }
         self.enqueue(&peer);
+    }
+
+    /// Something was published: what peers want and was not here is looked up again.
+    pub(crate) fn published(&mut self) {
+        let mut peers: Vec<PeerId> = Vec::new();
+        for (peer, served) in &mut self.peers {
+            self.unmet -= served.unmet.len();
+            for (_, wanted) in take(&mut served.unmet) {
+                served.wait(&mut self.next, wanted);
+            }
+            peers.push(*peer);
+        }
+        peers.iter().for_each(|peer| self.enqueue(peer));
     }
 
     fn enqueue(&mut self, peer: &PeerId) {

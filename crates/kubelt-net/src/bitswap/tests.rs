@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::{Block, Codec};
 use kubelt_node::{LookingUp, NodeKey, PublishedBlock, PublishedBlocks};
+use parking_lot::Mutex;
 
 use crate::{FetchError, Net, NetConfig, SessionEvent};
 
@@ -13,18 +14,19 @@ use crate::{FetchError, Net, NetConfig, SessionEvent};
 const LONG: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-struct Shelf(HashMap<Cid, Bytes>);
+struct Shelf(Mutex<HashMap<Cid, Bytes>>);
 
 impl Shelf {
     fn of(blocks: &[Block]) -> Arc<Self> {
-        Arc::new(Self(blocks.iter().map(|block| (*block.cid(), block.data().clone())).collect()))
+        let all = blocks.iter().map(|block| (*block.cid(), block.data().clone())).collect();
+        Arc::new(Self(Mutex::new(all)))
     }
 }
 
 impl PublishedBlocks for Shelf {
     fn look_up(&self, asked: Vec<(Cid, bool)>, bytes_max: usize) -> LookingUp<'_> {
         let mut bytes = 0;
-        let look = |(cid, with_bytes): (Cid, bool)| match self.0.get(&cid) {
+        let look = |(cid, with_bytes): (Cid, bool)| match self.0.lock().get(&cid) {
             None => PublishedBlock::Missing,
             Some(_) if !with_bytes => PublishedBlock::Here,
             Some(data) => PublishedBlock::Bytes(data.clone()),
@@ -37,6 +39,10 @@ impl PublishedBlocks for Shelf {
             fits
         });
         Box::pin(std::future::ready(found.collect()))
+    }
+
+    fn openings(&self) -> u64 {
+        self.0.lock().len() as u64
     }
 }
 
@@ -112,6 +118,10 @@ impl PublishedBlocks for Forger {
         };
         Box::pin(std::future::ready(asked.into_iter().map(forged).collect()))
     }
+
+    fn openings(&self) -> u64 {
+        0
+    }
 }
 
 #[tokio::test]
@@ -155,6 +165,28 @@ async fn whoever_comes_later_is_asked_for_what_nobody_had() {
             SessionEvent::Starved(_) => {}
         }
     }
+}
+
+#[tokio::test]
+async fn who_waits_gets_a_block_once_it_is_published() {
+    let all = blocks(2, 1_000);
+    let listen = vec!["/ip4/127.0.0.1/tcp/0".parse().expect("an address")];
+    let config = NetConfig { listen, ..NetConfig::default() };
+    let server = Net::start(&NodeKey::from_seed([44; 32]), &config).await.expect("starts");
+    let shelf = Shelf::of(&[]);
+    server.serve_blocks(shelf.clone());
+    let client = node(45, &[]).await;
+    connect(&client, &server).await;
+    let mut session = client.block_session(1 << 20);
+    session.want(vec![*all[0].cid()]).expect("within the limit");
+    assert_eq!(session.next().await, Some(SessionEvent::Starved(*all[0].cid())));
+    for block in &all {
+        shelf.0.lock().insert(*block.cid(), block.data().clone());
+    }
+    // Long before everybody is asked again.
+    let next = tokio::time::timeout(Duration::from_secs(20), session.next()).await.expect("it comes");
+    assert_eq!(next.map(|event| matches!(event, SessionEvent::Block { .. })), Some(true));
+    assert_eq!(server.bitswap_counts().sent_blocks, 1);
 }
 
 #[tokio::test]

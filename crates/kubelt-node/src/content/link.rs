@@ -219,7 +219,10 @@ impl Content {
             match tx.commit().await {
                 // Ended by whoever shares the mark, or taken back by the collector.
                 Err(CommitError::Conflict) => {}
-                other => return Ok(other?),
+                other => {
+                    self.cores.note_opening();
+                    return Ok(other?);
+                }
             }
         }
         Err(CommitError::Conflict.into())

@@ -17,6 +17,9 @@ pub trait PublishedBlocks: Send + Sync + std::fmt::Debug {
     /// Looks blocks up, each with whether its bytes are wanted. Gives an answer for each in the same order, or only for
     /// the first ones where their bytes are more than `bytes_max`; for one at least.
     fn look_up(&self, asked: Vec<(Cid, bool)>, bytes_max: usize) -> LookingUp<'_>;
+
+    /// A number that is another one once blocks may be had that could not be had before.
+    fn openings(&self) -> u64;
 }
 
 /// What strangers may know of a block.
@@ -45,6 +48,10 @@ impl PublishedBlocks for Content {
             let read = tokio::task::spawn_blocking(move || this.read_opened(&opened, bytes_max));
             read.await.expect("reading blocks does not panic")
         })
+    }
+
+    fn openings(&self) -> u64 {
+        self.cores.openings()
     }
 }
 

@@ -8,8 +8,8 @@ use super::{Asked, Client, Session, Source, State, Wish};
 use crate::bitswap::{
     engine::{Output, SessionId},
     limits::{
-        ASKED_BYTES_PER_PEER_MAX, BLOCKS_PER_PEER_MAX, BLOCKS_PER_PEER_MIN, MEMBERS_MAX, SCORE_BANNED,
-        SEEK_PEERS_MAX, SEEKS_ALONE_MAX, SEEKS_MAX,
+        ASKED_AGAIN_PART, ASKED_BYTES_PER_PEER_MAX, BLOCKS_PER_PEER_MAX, BLOCKS_PER_PEER_MIN, MEMBERS_MAX,
+        SCORE_BANNED, SEEK_PEERS_MAX, SEEKS_ALONE_MAX, SEEKS_MAX,
     },
 };
 
@@ -72,7 +72,7 @@ impl Client {
     }
 
     /// The member that would send the block soonest.
-    fn choose(&self, id: SessionId, cid: &Cid) -> Choice {
+    fn choose(&mut self, id: SessionId, cid: &Cid) -> Choice {
         let (Some(session), Some(wish)) = (self.sessions.get(&id), self.wants.get(cid)) else {
             return Choice::Nobody;
         };
@@ -81,11 +81,11 @@ impl Client {
         let mut best: Option<(u64, PeerId)> = None;
         let mut is_busy = false;
         for peer in &session.members {
-            let Some(source) = self.sources.get(peer) else { continue };
+            let Some(source) = self.sources.get_mut(peer) else { continue };
             if wish.lacking.contains(peer) || source.ledger.score <= SCORE_BANNED {
                 continue;
             }
-            if source.blocks_asked >= most {
+            if source.is_full_at(most) {
                 is_busy = true;
                 continue;
             }
@@ -182,6 +182,7 @@ impl Client {
         *asked = Asked::Answered { has: true };
         source.hear(now_ms);
         let is_good = source.ledger.score > SCORE_BANNED;
+        self.revive(peer);
         if !is_good {
             return self.seek_on(now_ms, cid);
         }
@@ -221,6 +222,13 @@ impl Client {
 }
 
 impl Source {
+    /// Whether it is asked for enough, where that is `most` blocks.
+    const fn is_full_at(&mut self, most: usize) -> bool {
+        let enough = if self.is_full { most - most / ASKED_AGAIN_PART } else { most };
+        self.is_full = self.blocks_asked >= enough;
+        self.is_full
+    }
+
     pub(super) const fn hear(&mut self, now_ms: u64) {
         self.heard_ms = now_ms;
         self.nudged = false;

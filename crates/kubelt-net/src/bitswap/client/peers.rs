@@ -1,5 +1,7 @@
 //! Peers that come, go and stall.
 
+use std::collections::BTreeSet;
+
 use cid::Cid;
 use kubelt_content::bitswap::Want;
 use libp2p::PeerId;
@@ -94,7 +96,7 @@ impl Client {
             self.sources.iter().filter(|(_, source)| stalled(source)).map(|(peer, _)| *peer).collect();
         stalling.sort_unstable();
         for peer in stalling {
-            self.stalled(&peer);
+            self.stalled(now_ms, &peer);
         }
         for source in self.sources.values_mut() {
             let is_quiet = now_ms >= source.heard_ms.saturating_add(NUDGE_MS);
@@ -102,6 +104,7 @@ impl Client {
                 source.nudge();
             }
         }
+        self.try_stalled(now_ms);
         let mut again = Vec::new();
         for session in self.sessions.values() {
             again.extend(session.seeking.iter().copied());
@@ -113,8 +116,9 @@ impl Client {
         self.pump_all(now_ms);
     }
 
-    /// A peer was asked and sends nothing: others are asked, and it last from now on.
-    fn stalled(&mut self, peer: &PeerId) {
+    /// A peer was asked and sends nothing: others are asked, and it last from now on. Until it answers for one of these
+    /// blocks, it is asked for none.
+    fn stalled(&mut self, now_ms: u64, peer: &PeerId) {
         self.counts.stalls += 1;
         let Some(source) = self.sources.get_mut(peer) else { return };
         let asked: Vec<Cid> =
@@ -124,6 +128,8 @@ impl Client {
             source.asked.insert(*cid, Asked::Answered { has: false });
             source.changes.push(Want::cancel(*cid));
         }
+        source.in_vain.extend(&asked);
+        source.tried_ms = now_ms;
         for session in self.sessions.values_mut() {
             session.members.retain(|one| one != peer);
         }
@@ -136,6 +142,51 @@ impl Client {
         // A slow peer is asked last, and is no enemy.
         let score = self.sources.get(peer).map_or(0, |source| source.ledger.score);
         self.blame(peer, SCORE_STALL.max(SCORE_BANNED + 1 - score).min(0));
+    }
+
+    /// Asks those who stalled whether they have one of the blocks that they did not send.
+    fn try_stalled(&mut self, now_ms: u64) {
+        for (peer, source) in &mut self.sources {
+            if source.in_vain.is_empty() || now_ms < source.tried_ms.saturating_add(SEEK_MS) {
+                continue;
+            }
+            source.tried_ms = now_ms;
+            // Others may have sent them, or be about to.
+            let is_starved = |cid: &Cid| {
+                self.wants.get(cid).is_some_and(|wish| matches!(wish.state, State::Starved { .. }))
+            };
+            source.in_vain.retain(|cid| self.wants.contains_key(cid));
+            let tried = source.in_vain.iter().find(|cid| is_starved(cid)).copied();
+            let Some((cid, wish)) = tried.and_then(|cid| Some((cid, self.wants.get_mut(&cid)?))) else {
+                continue;
+            };
+            if !wish.asked.contains(peer) {
+                wish.asked.push(*peer);
+            }
+            source.ask(now_ms, &cid, Asked::Have);
+        }
+    }
+
+    /// A peer that stalled has said something: it is asked again for what it did not send, however many blocks
+    /// that are.
+    pub(super) fn revive(&mut self, peer: &PeerId) {
+        let Some(source) = self.sources.get_mut(peer) else { return };
+        let mut sessions = BTreeSet::new();
+        for cid in std::mem::take(&mut source.in_vain) {
+            let Some(wish) = self.wants.get_mut(&cid) else { continue };
+            wish.lacking.remove(peer);
+            sessions.extend(wish.sessions.iter().copied());
+            if let State::Starved { .. } = wish.state
+                && let Some(session) = wish.sessions.first().and_then(|id| self.sessions.get_mut(id))
+            {
+                session.put_down(&cid, wish.state);
+                wish.state = State::Waiting;
+                session.waiting.push_back(cid);
+            }
+        }
+        for id in sessions {
+            self.enlist(id, *peer);
+        }
     }
 
     /// Who does not say in time whether it has a block counts as lacking it; and after a while all are asked again.

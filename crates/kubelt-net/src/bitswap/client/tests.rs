@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -12,7 +12,7 @@ use proptest::{
     prelude::{any, prop_assert, prop_assert_eq, proptest},
 };
 
-use super::{Client, Output, SessionId};
+use super::{Asked, Client, Output, SessionId};
 use crate::bitswap::limits::{
     BLOCKS_PER_PEER_MAX, NUDGE_MS, RECENT_MAX, SCORE_BANNED, SCORE_REFUSED, SEEK_AGAIN_MS, SEEK_MS,
     SEEKS_ALONE_MAX, STALL_MS,
@@ -97,6 +97,12 @@ impl Bench {
     fn sends(&mut self, peer: usize, n: usize) -> Done {
         self.client.received(self.now_ms, &self.peers[peer], Vec::new(), vec![block(n)], 0);
         self.done()
+    }
+
+    /// The first peer says that it has all blocks for which everybody was asked; gives for what it is asked then.
+    fn has_the_first(&mut self) -> Vec<Cid> {
+        let peer = self.peers[0];
+        (0..SEEKS_ALONE_MAX).flat_map(|n| self.says(0, n, true).asked(peer, WantKind::Block)).collect()
     }
 
     fn wait(&mut self, ms: u64) -> Done {
@@ -376,4 +382,49 @@ fn bytes_are_shared_between_sessions() {
     bench.client.flush(&mut outputs);
     let expected: Bytes = block(0).data().clone();
     assert!(outputs.iter().any(|output| matches!(output, Output::Block(_, _, _, data) if *data == expected)));
+}
+
+#[test]
+fn who_is_asked_for_all_that_it_may_be_is_asked_for_many_at_once_again() {
+    const COUNT: usize = 3_000;
+    let numbers: HashMap<Cid, usize> = (0..COUNT).map(|n| (cid(n), n)).collect();
+    let mut bench = Bench::new(1);
+    let peer = bench.peers[0];
+    bench.want(0..COUNT);
+    let mut asked: VecDeque<Cid> = bench.has_the_first().into();
+    let (mut came, mut messages) = (0, 0);
+    while let Some(next) = asked.pop_front() {
+        let done = bench.sends(0, numbers[&next]);
+        came += done.blocks.len();
+        let more = done.asked(peer, WantKind::Block);
+        messages += usize::from(!more.is_empty());
+        asked.extend(more);
+    }
+    assert_eq!(came, COUNT);
+    assert!(messages < 50, "{messages} messages asked for {COUNT} blocks");
+}
+
+#[test]
+fn who_stalled_once_is_asked_for_all_again_as_soon_as_it_answers() {
+    const COUNT: usize = 60;
+    let mut bench = Bench::new(1);
+    let peer = bench.peers[0];
+    bench.want(0..COUNT);
+    assert_eq!(bench.has_the_first().len(), COUNT);
+    bench.wait(NUDGE_MS);
+    let stalled = bench.wait(STALL_MS - NUDGE_MS);
+    assert_eq!((stalled.cancelled(peer).len(), stalled.starved.len()), (COUNT, COUNT));
+    // It is tried with one block, now and then.
+    assert_eq!(bench.wait(SEEK_MS - 1), Done::default());
+    for _ in 0..2 {
+        let tried = bench.wait(if bench.now_ms == STALL_MS + SEEK_MS - 1 { 1 } else { SEEK_MS });
+        assert_eq!(tried.sent[&peer].len(), 1);
+        assert_eq!(tried.asked(peer, WantKind::Have).len(), 1);
+    }
+    let tried =
+        *bench.client.sources[&peer].asked.iter().find(|(_, asked)| **asked == Asked::Have).expect("it").0;
+    let number = (0..COUNT).find(|n| cid(*n) == tried).expect("one of them");
+    assert_eq!(bench.says(0, number, true).asked(peer, WantKind::Block).len(), COUNT);
+    let came: usize = (0..COUNT).map(|n| bench.sends(0, n).blocks.len()).sum();
+    assert_eq!((came, bench.client.wants.len()), (COUNT, 0));
 }

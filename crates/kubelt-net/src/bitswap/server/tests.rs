@@ -10,7 +10,10 @@ use libp2p::PeerId;
 use super::{Load, Server};
 use crate::bitswap::{
     engine::{BitswapCounts, Output},
-    limits::{LOADS_MAX, UNSENT_BYTES_MAX, WANTS_PER_LOAD_MAX, WANTS_PER_PEER_MAX},
+    limits::{
+        LOADS_MAX, MESSAGE_BYTES_AIM, UNMET_MAX, UNMET_PER_PEER_MAX, UNSENT_BYTES_MAX, WANTS_PER_LOAD_MAX,
+        WANTS_PER_PEER_MAX,
+    },
 };
 
 fn cid(n: usize) -> Cid {
@@ -137,4 +140,75 @@ fn nothing_stays_of_who_is_gone() {
     let mut counts = BitswapCounts::default();
     server.count(&mut counts);
     assert_eq!((counts.peers, server.turns.len(), server.loads), (0, 0, 0));
+}
+
+/// Answers all looks, and whatever follows from that, with "not here"; gives how many wants were looked up.
+fn lacks_all(server: &mut Server) -> usize {
+    let mut looked = 0;
+    loop {
+        let (loads, _) = outputs(server);
+        if loads.is_empty() {
+            return looked;
+        }
+        for load in loads {
+            let count = load.wants.len();
+            looked += count;
+            server.loaded(load, vec![PublishedBlock::Missing; count]);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_here_is_looked_up_again_once_something_is_published() {
+    let (mut server, peers) = served(1);
+    let have = Want::new(cid(1), WantKind::Have, 0);
+    server.wants(&peers[0], false, vec![want(0), have, want(2)]);
+    assert_eq!(lacks_all(&mut server), 3);
+    assert_eq!(server.counts.lacked, 3);
+    server.wants(&peers[0], false, vec![Want::cancel(cid(2))]);
+    server.published();
+    let (mut loads, _) = outputs(&mut server);
+    let mut load = loads.pop().expect("its turn");
+    load.wants.sort_by_key(|wanted| wanted.cid == cid(1));
+    assert_eq!(load.wants.iter().map(|wanted| wanted.cid).collect::<Vec<_>>(), [cid(0), cid(1)]);
+    server.loaded(load, vec![PublishedBlock::Missing, PublishedBlock::Here]);
+    let (_, sent) = outputs(&mut server);
+    // What is still not here was said before.
+    let presences = &sent[0].1.presences;
+    assert_eq!(presences.iter().map(|one| (one.cid, one.has)).collect::<Vec<_>>(), [(cid(1), true)]);
+    server.published();
+    let load = outputs(&mut server).0.pop().expect("its turn");
+    server.loaded(load, vec![bytes(1)]);
+    assert_eq!(outputs(&mut server).1[0].1.payloads.len(), 1);
+    server.published();
+    assert!(outputs(&mut server).0.is_empty());
+    assert_eq!((server.unmet, server.counts.lacked), (0, 3));
+}
+
+#[test]
+fn what_is_not_here_is_remembered_within_limits() {
+    let (mut server, peers) = served(UNMET_MAX / UNMET_PER_PEER_MAX + 1);
+    for peer in &peers {
+        server.wants(peer, false, (0..=UNMET_PER_PEER_MAX).map(want).collect());
+        lacks_all(&mut server);
+    }
+    let of = |server: &Server, n: usize| server.peers[&peers[n]].unmet.len();
+    assert_eq!((of(&server, 0), server.unmet), (UNMET_PER_PEER_MAX, UNMET_MAX));
+    assert_eq!(of(&server, peers.len() - 1), 0);
+    server.published();
+    assert_eq!(lacks_all(&mut server), UNMET_MAX);
+    server.wants(&peers[0], true, vec![]);
+    peers.iter().skip(1).for_each(|peer| server.gone(peer));
+    assert_eq!(server.unmet, 0);
+}
+
+#[test]
+fn large_answers_go_out_in_several_messages() {
+    let (mut server, peers) = served(1);
+    server.wants(&peers[0], false, (0..3).map(want).collect());
+    let load = outputs(&mut server).0.pop().expect("its turn");
+    server.loaded(load, vec![bytes(MESSAGE_BYTES_AIM - 1), bytes(1), bytes(1)]);
+    let (_, sent) = outputs(&mut server);
+    let blocks: Vec<_> = sent.iter().map(|(_, message)| message.payloads.len()).collect();
+    assert_eq!(blocks, [2, 1]);
 }
