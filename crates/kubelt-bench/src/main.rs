@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod machine;
 mod process;
+mod relay;
 mod replay;
 mod replicate;
 mod report;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use kubelt_core::schema::Visibility;
-use kubelt_net::{Direct, NodeDialer, direct_address};
+use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address};
 use kubelt_node::{NodeAddress, Target, content_path};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::Args;
 use crate::machine::incompressible;
+use crate::relay;
 use crate::report::{Aim, Table};
 use crate::rounds::{Contender, Rates, Work, measure, median};
 use crate::world::{World, each, runtime};
@@ -27,60 +28,88 @@ const PERSON: u64 = 1;
 /// Pieces of the plain transfer: leaves of a file.
 const PIECE_BYTES: usize = 1024 * 1024;
 const CPU_SHARE_MIN: f64 = 0.8;
+/// How long a byte takes to a node that is 40 ms away, there and back.
+const DELAY: Duration = Duration::from_millis(20);
+const FAR_SHARE_MIN: f64 = 0.7;
 const OPS_SECONDS_MAX: f64 = 5.0;
 const WRITERS: usize = 256;
 
+/// Contenders of the table, in its order.
+const PLAIN: usize = 0;
+const TO_FILE: usize = 1;
+const PLAIN_FAR: usize = 2;
+const DIRECT: usize = 3;
+const STREAM: usize = 4;
+const FAR: usize = 5;
+const TO_MEMORY: usize = 6;
+
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mib = args.mib.unwrap_or(MIB_DEFAULT);
     let ops = args.count.unwrap_or(OPS_DEFAULT);
     let dir = args.scratch_dir()?;
     let runtime = runtime()?;
+    measure_content(args, &runtime, dir.path())?;
+    let log = runtime.block_on(Source::start(&dir.path().join("log")))?;
+    runtime.block_on(write_log(&log.world, ops))?;
+    let mut took = Vec::new();
+    for _ in 0..args.rounds {
+        took.push(arrive(&runtime, &dir.path().join("new"), &log.direct, Sink::Disk)?.as_secs_f64());
+    }
+    println!("A core of {ops} operations arrives at a new node");
+    println!("{}", Aim::below("seconds, signatures checked", median(took), OPS_SECONDS_MAX, "s"));
+    Ok(())
+}
+
+fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
+    let mib = args.mib.unwrap_or(MIB_DEFAULT);
     let data = incompressible(mib * 1024 * 1024);
-    let (content, address) = runtime.block_on(source(&dir.path().join("content")))?;
-    runtime.block_on(publish(&content, &data))?;
-    let (plain_cpu, disk_cpu, own_cpu) = <(Cpu, Cpu, Cpu)>::default();
+    let from = runtime.block_on(Source::start(&dir.join("content")))?;
+    runtime.block_on(publish(&from.world, &data))?;
+    let cpu: [Cpu; 7] = Default::default();
     let amount = data.len() as f64;
+    let (new, file) = (dir.join("new"), dir.join("plain"));
+    let arrives = |of: usize, address: &NodeAddress, sink: Sink| {
+        cpu[of].during(|| Ok(Work { amount, took: arrive(runtime, &new, address, sink)? }))
+    };
+    let sends = |of: usize, file: Option<&Path>, far: bool| {
+        cpu[of].during(|| plain(&data, file, far.then_some(runtime)))
+    };
     let rates = measure(
         args.rounds,
         &mut [
-            Contender::new("plain TCP + SHA-256", || plain_cpu.during(|| plain(&data, None))),
-            Contender::new("the same, and to a file", || {
-                disk_cpu.during(|| plain(&data, Some(&dir.path().join("plain"))))
-            }),
-            Contender::new("replication to a new node", || {
-                own_cpu.during(|| {
-                    let took = arrive(&runtime, &dir.path().join("new"), &address)?;
-                    Ok(Work { amount, took })
-                })
+            Contender::new("plain TCP + SHA-256", || sends(PLAIN, None, false)),
+            Contender::new("the same, and to a file", || sends(TO_FILE, Some(&file), false)),
+            Contender::new("plain TCP + SHA-256, 40 ms away", || sends(PLAIN_FAR, None, true)),
+            Contender::new("replication to a new node", || arrives(DIRECT, &from.direct, Sink::Disk)),
+            Contender::new("the same over a libp2p stream", || arrives(STREAM, &from.stream, Sink::Disk)),
+            Contender::new("replication to one 40 ms away", || arrives(FAR, &from.far, Sink::Disk)),
+            Contender::new("replication to a node in memory", || {
+                arrives(TO_MEMORY, &from.direct, Sink::Memory)
             }),
         ],
     )?;
     let title = format!("{mib} MiB from node to node over loopback, against plain TCP and SHA-256");
-    println!("{}", Table { title, unit: "MB", unit_size: 1e6, reference: rates[0].median(), rates: &rates });
-    let per_cpu = |name, cpu: Cpu| {
+    println!(
+        "{}",
+        Table { title, unit: "MB", unit_size: 1e6, reference: rates[PLAIN].median(), rates: &rates }
+    );
+    let share = |of: usize, against: usize| rates[of].median() / rates[against].median();
+    println!("{}", Aim::at_least("at 40 ms, of plain TCP there", share(FAR, PLAIN_FAR), FAR_SHARE_MIN, ""));
+    println!("{}\n", Aim::at_least("directly, of a libp2p stream", share(DIRECT, STREAM), 1.0, ""));
+    let per_cpu = |(rates, cpu): (&Rates, Cpu)| {
         let per_second = cpu.0.into_inner().into_iter().map(|seconds| amount / seconds).collect();
-        Rates { name, per_second }
+        Rates { name: rates.name, per_second }
     };
-    let rates = [
-        per_cpu("plain TCP + SHA-256", plain_cpu),
-        per_cpu("the same, and to a file", disk_cpu),
-        per_cpu("replication to a new node", own_cpu),
-    ];
-    let title = "The same for each second of processor time, both ends together".to_owned();
-    println!("{}", Table { title, unit: "MB", unit_size: 1e6, reference: rates[0].median(), rates: &rates });
-    let share = |of: usize| rates[2].median() / rates[of].median();
-    println!("{}", Aim::at_least("processor time, of plain TCP + SHA-256", share(0), CPU_SHARE_MIN, ""));
-    println!("{}", Aim::at_least("processor time, of the same to a file", share(1), CPU_SHARE_MIN, ""));
-    drop(content);
-
-    let (log, address) = runtime.block_on(source(&dir.path().join("log")))?;
-    runtime.block_on(write_log(&log, ops))?;
-    let mut took = Vec::new();
-    for _ in 0..args.rounds {
-        took.push(arrive(&runtime, &dir.path().join("new"), &address)?.as_secs_f64());
-    }
-    println!("A core of {ops} operations arrives at a new node");
-    println!("{}", Aim::below("seconds, signatures checked", median(took), OPS_SECONDS_MAX, "s"));
+    let rates: Vec<_> = rates.iter().zip(cpu).map(per_cpu).collect();
+    let title = "The same for each second of processor time, both ends together, and the delay's".to_owned();
+    println!(
+        "{}",
+        Table { title, unit: "MB", unit_size: 1e6, reference: rates[PLAIN].median(), rates: &rates }
+    );
+    let share = |of: usize, against: usize| rates[of].median() / rates[against].median();
+    let aim = |what, of, against| println!("{}", Aim::at_least(what, share(of, against), CPU_SHARE_MIN, ""));
+    aim("processor time, of plain TCP + SHA-256", DIRECT, PLAIN);
+    aim("processor time in memory, of plain TCP + SHA-256", TO_MEMORY, PLAIN);
+    aim("processor time, of the same to a file", DIRECT, TO_FILE);
     Ok(())
 }
 
@@ -107,14 +136,40 @@ fn cpu_seconds() -> Result<f64> {
     Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
 }
 
-/// A node that listens for others, and where.
-async fn source(dir: &Path) -> Result<(World, NodeAddress)> {
-    let world = World::open(dir)?;
-    let key = world.node.identity.key().await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = direct_address(listener.local_addr()?, &key.public()).context("an Ed25519 key")?;
-    tokio::spawn(Direct::new(key)?.serve(listener, world.node.replication.clone()));
-    Ok((world, address.parse()?))
+/// A node that others reach.
+struct Source {
+    world: World,
+    /// By TLS over TCP,
+    direct: NodeAddress,
+    /// the same, a long way off,
+    far: NodeAddress,
+    /// and by libp2p.
+    stream: NodeAddress,
+    _net: Net,
+}
+
+impl Source {
+    async fn start(dir: &Path) -> Result<Self> {
+        let world = World::open(dir)?;
+        let key = world.node.identity.key().await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let at = listener.local_addr()?;
+        let address = |at| direct_address(at, &key.public()).context("an Ed25519 key");
+        let (direct, far) = (address(at)?.parse()?, address(relay::start(at, DELAY).await?)?.parse()?);
+        tokio::spawn(Direct::new(key)?.serve(listener, world.node.replication.clone()));
+        let listen = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
+        let net = Net::start(key, &NetConfig { listen, dht: DhtMode::Off, ..NetConfig::default() }).await?;
+        net.serve_replication(world.node.replication.clone());
+        let stream = net.addresses().first().context("the node listens nowhere")?.to_string().parse()?;
+        Ok(Self { world, direct, far, stream, _net: net })
+    }
+}
+
+/// Where a new node keeps what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sink {
+    Disk,
+    Memory,
 }
 
 async fn publish(world: &World, data: &[u8]) -> Result<()> {
@@ -141,11 +196,15 @@ async fn write_log(world: &World, ops: u64) -> Result<()> {
 }
 
 /// How long it takes from the connection until a new node has all of the core.
-fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress) -> Result<Duration> {
+fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> Result<Duration> {
     let took = runtime.block_on(async {
-        let world = World::open(dir)?;
+        let world = match sink {
+            Sink::Disk => World::open(dir)?,
+            Sink::Memory => World::in_memory(),
+        };
         let key = world.node.identity.key().await?;
-        world.node.remotes.dial_by(Arc::new(NodeDialer::new(Direct::new(key)?, Vec::new())));
+        let net = Net::start(key, &NetConfig { dht: DhtMode::Off, ..NetConfig::default() }).await?;
+        world.node.remotes.dial_by(Arc::new(NodeDialer::new(Direct::new(key)?, Vec::new()).with_net(net)));
         let session = world.sign_in(PERSON).await?;
         let start = Instant::now();
         let mut remote = world.node.remotes.add(&session, session.core, address.clone(), false).await?;
@@ -157,14 +216,18 @@ fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress) -> Result<Durati
         world.node.remotes.remove(&session, session.core, &address.peer).await?;
         anyhow::Ok(took)
     })?;
-    std::fs::remove_dir_all(dir).context("cannot remove the new node")?;
+    if sink == Sink::Disk {
+        std::fs::remove_dir_all(dir).context("cannot remove the new node")?;
+    }
     Ok(took)
 }
 
-/// All bytes over a connection, hashed by whoever gets them; written to a file, too, where there is one.
-fn plain(data: &[u8], file: Option<&Path>) -> Result<Work> {
+/// All bytes over a connection, hashed by whoever gets them; written to a file, too, where there is one, and a long way
+/// off where there is a runtime to make it long.
+fn plain(data: &[u8], file: Option<&Path>, far: Option<&Runtime>) -> Result<Work> {
     let listener = StdListener::bind("127.0.0.1:0")?;
-    let to = listener.local_addr()?;
+    let at = listener.local_addr()?;
+    let to = far.map(|runtime| runtime.block_on(relay::start(at, DELAY))).transpose()?.unwrap_or(at);
     let work = Work::timed(data.len() as f64, || {
         std::thread::scope(|scope| {
             let sending = scope.spawn(move || -> Result<()> {

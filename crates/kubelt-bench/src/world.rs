@@ -31,6 +31,12 @@ impl World {
         Ok(Self { node: Node::new(store.clone(), Arc::new(SystemClock)), store })
     }
 
+    /// A node that keeps everything in memory.
+    pub(crate) fn in_memory() -> Self {
+        let store = Store::memory(Options::default());
+        Self { node: Node::new(store.clone(), Arc::new(SystemClock)), store }
+    }
+
     /// Another node over the same store, which has read nothing yet.
     pub(crate) fn fresh_node(&self) -> Node {
         Node::new(self.store.clone(), Arc::new(SystemClock))
