@@ -62,7 +62,7 @@ fn read_again(args: &Args, runtime: &Runtime, world: &World, long: &Arc<Session>
             }),
             Contender::new("loaded from the node's own store", || {
                 let node = world.fresh_node();
-                Work::timed(ops as f64, || runtime.block_on(load(&node, long)))
+                Work::timed(ops as f64, || load(&node, long))
             }),
         ],
     )?;
@@ -125,7 +125,7 @@ async fn each_in_turn(world: &World, session: &Arc<Session>, count: u64) -> Resu
 }
 
 /// Drafting the message that ends a session needs the whole log and writes nothing.
-async fn load(node: &Node, session: &Session) -> Result<()> {
+fn load(node: &Node, session: &Session) -> Result<()> {
     let account = wallet(LONG).account();
     node.sessions.end_challenge("localhost", account, session.id())?;
     Ok(())
