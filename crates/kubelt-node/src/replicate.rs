@@ -331,6 +331,13 @@ impl Replication {
         let mut all = self.0.strikes.lock();
         if all.len() >= PEER_STRIKES_REMEMBERED_MAX {
             all.retain(|_, strikes| now_ms < strikes.until_ms);
+            // Keys cost nothing: whoever makes many must not fill the memory.
+            let next = all.iter().min_by_key(|(_, strikes)| strikes.until_ms).map(|(peer, _)| *peer);
+            if all.len() >= PEER_STRIKES_REMEMBERED_MAX
+                && let Some(next) = next
+            {
+                all.remove(&next);
+            }
         }
         let strikes = all.entry(*peer).or_insert(Strikes { count: 0, until_ms: 0 });
         strikes.count = strikes.count.saturating_add(1);

@@ -8,7 +8,7 @@ use std::{
 use kubelt_core::{CoreId, PublicKey, log::LoginFacts};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Mutex as AsyncMutex, Notify, watch},
     task::AbortHandle,
     time::timeout,
 };
@@ -133,7 +133,15 @@ impl Remotes {
 
     /// The connection with a node: the one that is there, or a new one.
     async fn link(&self, peer: &PublicKey, addresses: &BTreeSet<String>) -> Result<Link, String> {
-        let slot = Arc::clone(self.0.links.lock().entry(*peer).or_default());
+        let slot = {
+            let mut links = self.0.links.lock();
+            let is_used = |slot: &Arc<AsyncMutex<Option<Link>>>| {
+                let live = |slot: &Option<Link>| slot.as_ref().is_some_and(|link| !link.is_over());
+                Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| live(&slot))
+            };
+            links.retain(|of, slot| of == peer || is_used(slot));
+            Arc::clone(links.entry(*peer).or_default())
+        };
         let mut slot = slot.lock().await;
         if let Some(link) = slot.as_ref().filter(|link| !link.is_over()) {
             return Ok(link.clone());

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kubelt_core::{
-    Act, Body, CoreId, Log, MapPath, OpId,
+    CoreId, Log, MapPath, OpId,
     limits::WANTS_MAX,
     peer::{Kind, Settled, Want, read_block},
     sync::{Allowed, Message, Output, Received, Sync},
@@ -21,10 +21,7 @@ use super::{
     intake::Intake,
     link::{Incoming, Link},
 };
-use crate::{
-    content::PREFIX,
-    limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX},
-};
+use crate::limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX};
 
 /// A core on a connection.
 pub(super) struct Channel {
@@ -349,14 +346,9 @@ impl Channel {
     }
 
     async fn take_in(&mut self, received: Vec<Received>) -> Result<(), ChannelError> {
-        let content = |op: &Received| match op.body.as_ref().map(|Body { act, .. }| act) {
-            Some(Act::Put { path, .. }) if path.prefix() == PREFIX => Some(path.clone()),
-            _ => None,
-        };
-        let paths: Vec<MapPath> = received.iter().filter_map(content).collect();
-        let ops = self.intake.take(received).await?;
-        self.touched.extend(paths);
-        self.status.send_modify(|status| status.ops += ops);
+        let taken = self.intake.take(received).await?;
+        self.touched.extend(taken.paths);
+        self.status.send_modify(|status| status.ops += taken.fresh);
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 
 use std::{collections::HashSet, thread};
 
-use kubelt_core::{CoreId, Login, Verb, log::Refusal, sync::Received};
+use kubelt_core::{Act, Body, CoreId, Login, MapPath, Verb, log::Refusal, sync::Received};
 
 use super::{ChannelError, PeerFault, Replication};
 use crate::{
     chains::Questions,
+    content::PREFIX,
     exchange::{CheckError, Checker, FoundLogin},
     limits::INTAKE_THREADS_MAX,
     write::{SignedOp, Write, WriteError},
@@ -20,6 +21,15 @@ pub(super) struct Intake {
     checker: Option<Checker>,
 }
 
+/// What has come of a window.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// Operations that were new.
+    pub(super) fresh: u64,
+    /// Paths of content of operations that were not here before.
+    pub(super) paths: Vec<MapPath>,
+}
+
 impl Intake {
     pub(super) fn new(replication: Replication, core: CoreId) -> Self {
         Self { replication, core, checker: Some(Checker::new(core)) }
@@ -31,7 +41,7 @@ impl Intake {
     ///
     /// What puts is taken with its body only: a header that is here is not sent again, so whoever withholds bodies could
     /// keep them from this node for ever.
-    pub(super) async fn take(&mut self, mut received: Vec<Received>) -> Result<u64, ChannelError> {
+    pub(super) async fn take(&mut self, mut received: Vec<Received>) -> Result<Taken, ChannelError> {
         received.retain(|op| op.body.is_some() || op.signed.header.verb != Verb::Put);
         let inner = &self.replication.0;
         let ids: Vec<_> = received.iter().map(|op| op.signed.id()).collect();
@@ -40,8 +50,13 @@ impl Intake {
         let unknown: Vec<_> =
             received.into_iter().zip(known).filter(|(_, known)| !known).map(|(op, _)| op).collect();
         if unknown.is_empty() {
-            return Ok(0);
+            return Ok(Taken::default());
         }
+        let content = |op: &Received| match op.body.as_ref().map(|Body { act, .. }| act) {
+            Some(Act::Put { path, .. }) if path.prefix() == PREFIX => Some(path.clone()),
+            _ => None,
+        };
+        let paths = unknown.iter().filter_map(content).collect();
         // A check that panicked leaves none.
         let mut checker = self.checker.take().unwrap_or_else(|| Checker::new(self.core));
         let questions = Questions::default();
@@ -62,7 +77,7 @@ impl Intake {
                 Err(error) => judge(error)?,
             }
         }
-        Ok(fresh)
+        Ok(Taken { fresh, paths })
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     LinkError, PeerFault,
-    limits::{PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_SYNC_TIME_MAX},
+    limits::{PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_STRIKES_REMEMBERED_MAX, PEER_SYNC_TIME_MAX},
 };
 
 /// A peer of our own, and the connection of the node that it speaks with.
@@ -141,6 +141,22 @@ async fn who_was_at_fault_is_left_alone_for_a_while() {
     assert!(matches!(again, Err(LinkError::Struck)), "{again:?}");
     fleet.clock.tick(2 * 60 * 1_000);
     opened(&a).await;
+}
+
+#[tokio::test]
+async fn faults_of_many_keys_fill_nothing() {
+    let (_fleet, a) = world().await;
+    let replication = &a.node.replication;
+    let key = |n: usize| {
+        let mut seed = [1; 32];
+        seed[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        SessionKey::from_seed(seed).public()
+    };
+    for n in 0..PEER_STRIKES_REMEMBERED_MAX + 2 {
+        replication.strike(&key(n), &PeerFault::Unasked);
+    }
+    assert_eq!(replication.0.strikes.lock().len(), PEER_STRIKES_REMEMBERED_MAX);
+    assert_eq!(replication.faults(&key(PEER_STRIKES_REMEMBERED_MAX + 1)), 1, "the newest is remembered");
 }
 
 #[tokio::test(start_paused = true)]
