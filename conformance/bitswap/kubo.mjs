@@ -14,6 +14,7 @@ export async function exchangeWithKubo (checks, node, dir, sizes) {
   try {
     await kubo.run(['swarm', 'connect', node.peers[0]])
     await fetchedByKubo(checks, node, kubo, dir, sizes)
+    await readFromKubo(checks, node, kubo)
     await fetchedFromKubo(checks, node, kubo, dir, sizes)
   } finally {
     await kubo.stop()
@@ -61,6 +62,33 @@ async function fetchedByKubo (checks, node, kubo, dir, sizes) {
     await kubo.run(['get', '--timeout=60s', `--output=${copy}`, cid])
     same(await digestOf(copy), digest)
   })
+}
+
+/** What the node's gateway gives to its reader of what Kubo has, and keeps from others. */
+async function readFromKubo (checks, node, kubo) {
+  const bytes = Buffer.alloc(3_000_000, 'read through ')
+  const cid = await kubo.text(['add', '-Q', '--cid-version=1', '--chunker=size-100000'], { input: bytes })
+  const only = { headers: { 'cache-control': 'only-if-cached' } }
+  await checks.check('a stranger gets nothing of Kubo through the gateway', async () => {
+    status(await node.anonymous(`/ipfs/${cid}`), 404)
+    status(await node.anonymous(`/ipfs/${cid}`, only), 412)
+    status(await node.fetch(`/ipfs/${cid}`, only), 412)
+  })
+  await checks.check('the gateway gives its reader what only Kubo has', async () => {
+    const response = status(await node.fetch(`/ipfs/${cid}`), 200)
+    same(Buffer.from(await response.arrayBuffer()), bytes)
+    const way = response.headers.get('server-timing')
+    if (!/^peer;desc=/.test(way)) { throw new Error(`it came by ${way}`) }
+    const part = status(await node.fetch(`/ipfs/${cid}`, { headers: { range: 'bytes=2500000-2500099' } }), 206)
+    same(Buffer.from(await part.arrayBuffer()), bytes.subarray(2_500_000, 2_500_100))
+    status(await node.anonymous(`/ipfs/${cid}`), 404)
+  })
+}
+
+/** The response, which must have this status. */
+function status (response, expected) {
+  if (response.status !== expected) { throw new Error(`the status is ${response.status}, not ${expected}`) }
+  return response
 }
 
 /** What the node gets of what Kubo has. */

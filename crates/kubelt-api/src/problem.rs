@@ -122,6 +122,8 @@ codes! {
     NotImplemented = "not-implemented", 501, "Not supported";
     /// Another node, which the request is about, was not reached or refused.
     Unreachable = "unreachable", 502, "The other node cannot be used";
+    /// What others have did not arrive in time.
+    GatewayTimeout = "gateway-timeout", 504, "The content did not arrive in time";
     /// The node cannot write at the moment: full or read-only disk, or shutting down.
     Unavailable = "unavailable", 503, "The node cannot do this at the moment";
 }

@@ -56,6 +56,8 @@ pub struct TarStream {
     ready: Vec<Bytes>,
     file: Option<OpenFile>,
     directories: Vec<Directory>,
+    /// An entry whose block could not be had.
+    held_up: Option<Place>,
     entries: u64,
     /// Whether there was a symbolic link.
     has_links: bool,
@@ -82,7 +84,7 @@ enum Entries {
     Sharded(Listing),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Place {
     path: String,
     cid: Cid,
@@ -103,13 +105,14 @@ impl TarStream {
         Ok(tar)
     }
 
-    /// The next piece, never empty; `None` at the end. After an error there is nothing more.
+    /// The next piece, never empty; `None` at the end. After an error of the source ([`ReadError::Source`]) it can be
+    /// asked again for the same piece; after any other there is nothing more.
     ///
     /// # Errors
-    /// [`TarError`]; the archive is broken off then.
+    /// [`TarError`]; the archive is broken off then, unless the source failed.
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Bytes>, TarError<B::Error>> {
         let result = self.step(blocks);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !matches!(error, TarError::Read(ReadError::Source(_)))) {
             *self = Self { ended: true, ..Self::empty() };
         }
         result
@@ -120,6 +123,7 @@ impl TarStream {
             ready: Vec::new(),
             file: None,
             directories: Vec::new(),
+            held_up: None,
             entries: 0,
             has_links: false,
             ended: false,
@@ -151,6 +155,10 @@ impl TarStream {
 
     /// Goes on to the next entry; false when there is none.
     fn advance<B: Blocks>(&mut self, blocks: &B) -> Result<bool, TarError<B::Error>> {
+        if let Some(place) = self.held_up.take() {
+            self.enter(blocks, place)?;
+            return Ok(true);
+        }
         let Some(directory) = self.directories.last_mut() else { return Ok(false) };
         let next = match &mut directory.entries {
             Entries::Plain(entries) => entries.pop(),
@@ -171,8 +179,17 @@ impl TarStream {
     }
 
     fn enter<B: Blocks>(&mut self, blocks: &B, place: Place) -> Result<(), TarError<B::Error>> {
-        self.entries += 1;
-        if self.entries > TAR_ENTRIES_MAX {
+        let entered = self.enter_now(blocks, place.clone());
+        match &entered {
+            Ok(()) => self.entries += 1,
+            Err(TarError::Read(ReadError::Source(_))) => self.held_up = Some(place),
+            Err(_other) => {}
+        }
+        entered
+    }
+
+    fn enter_now<B: Blocks>(&mut self, blocks: &B, place: Place) -> Result<(), TarError<B::Error>> {
+        if self.entries >= TAR_ENTRIES_MAX {
             return Err(TarError::TooManyEntries);
         }
         if self.directories.len() >= TAR_DEPTH_MAX {

@@ -75,10 +75,15 @@ struct Inner {
 /// The edge of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
-    let metrics = Metrics::new(node.status.clone(), node.peers.clone(), node.remotes.clone());
+    let metrics =
+        Metrics::new(node.status.clone(), node.peers.clone(), node.remotes.clone(), node.fetcher.clone());
     let sessions =
         SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
-    let gateway = Gateway { sessions: node.sessions.clone(), content: node.content.clone() };
+    let gateway = Gateway {
+        sessions: node.sessions.clone(),
+        content: node.content.clone(),
+        fetcher: node.fetcher.clone(),
+    };
     let naming = Arc::new(Naming {
         gateway: gateway.clone(),
         resolver: node.resolver.clone(),
@@ -271,7 +276,7 @@ const TAKEN_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const SHOWN_HEADERS: HeaderValue = HeaderValue::from_static(
     "Content-Range, Content-Length, X-Ipfs-Path, X-Ipfs-Roots, X-Chunked-Output, X-Stream-Output, ETag, \
-     Accept-Ranges, X-Request-Id, X-Kubelt-Op, X-Kubelt-Visibility",
+     Accept-Ranges, Server-Timing, X-Request-Id, X-Kubelt-Op, X-Kubelt-Visibility",
 );
 
 /// Headers of every answer.

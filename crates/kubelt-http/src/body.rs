@@ -1,8 +1,9 @@
 //! Bodies: incoming ones that may not stand still, outgoing ones that are read as the client takes them.
 
 use std::{
+    fmt,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::body::Body;
@@ -61,7 +62,7 @@ pub(crate) async fn read_out(mut body: Body) {
 /// Stored blocks are slices of mapped segments, so reading one when the client is ready for it costs no more than
 /// a page fault; handing it to another thread would cost more. Nothing is read ahead.
 pub(crate) trait Pieces: Unpin {
-    /// The next bytes; `None` at the end.
+    /// The next bytes; `None` at the end. After [`ContentError::Away`] it is asked again for the same, once that is here.
     fn next(&mut self) -> Option<Result<Bytes, ContentError>>;
 }
 
@@ -71,10 +72,21 @@ impl Pieces for ContentReader {
     }
 }
 
+/// A block that is on its way here.
+struct Arriving(Pin<Box<dyn Future<Output = Result<(), ContentError>> + Send>>);
+
+impl fmt::Debug for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Arriving")
+    }
+}
+
 /// Pieces as a body.
 #[derive(Debug)]
 pub(crate) struct PiecesBody<P> {
     pieces: P,
+    /// What the next piece waits for.
+    waiting: Option<Arriving>,
     /// Bytes still to come, where that is known.
     left: Option<u64>,
 }
@@ -82,7 +94,7 @@ pub(crate) struct PiecesBody<P> {
 impl<P: Pieces> PiecesBody<P> {
     /// Pieces that have `left` bytes together; as many as they are, if it is `None`.
     pub(crate) fn new(pieces: P, left: Option<u64>) -> Self {
-        Self { pieces, left }
+        Self { pieces, waiting: None, left }
     }
 }
 
@@ -92,12 +104,24 @@ impl<P: Pieces> http_body::Body for PiecesBody<P> {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
-        let piece = match self.pieces.next() {
-            None => return Poll::Ready(None),
-            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Some(Ok(piece)) => piece,
+        let piece = loop {
+            if let Some(waiting) = &mut self.waiting {
+                let arrived = ready!(waiting.0.as_mut().poll(context));
+                self.waiting = None;
+                if let Err(error) = arrived {
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+            match self.pieces.next() {
+                None => return Poll::Ready(None),
+                Some(Err(ContentError::Away(away))) => {
+                    self.waiting = Some(Arriving(Box::pin(away.arrival())))
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(piece)) => break piece,
+            }
         };
         self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
         Poll::Ready(Some(Ok(Frame::data(piece))))

@@ -168,6 +168,8 @@ pub(crate) fn listing_entry(child: Child) -> ListingEntry {
         ChildKind::File { size } => (ListingKind::File, Some(size)),
         ChildKind::Directory => (ListingKind::Directory, None),
         ChildKind::Symlink => (ListingKind::Symlink, None),
+        // What a core lists is here.
+        ChildKind::Unknown { .. } => (ListingKind::File, None),
     };
     ListingEntry {
         name: child.name,

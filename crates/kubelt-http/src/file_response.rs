@@ -143,12 +143,12 @@ impl<F: Fn(Range<u64>) -> Result<ContentReader, ContentError> + Unpin> Pieces fo
         if let Some(piece) = self.current.as_mut().and_then(Iterator::next) {
             return Some(piece);
         }
-        let Some((head, range)) = self.parts.pop_front() else { return self.tail.take().map(Ok) };
-        match (self.open)(range) {
+        let Some((_, range)) = self.parts.front() else { return self.tail.take().map(Ok) };
+        match (self.open)(range.clone()) {
             Ok(reader) => self.current = Some(reader),
             Err(error) => return Some(Err(error)),
         }
-        Some(Ok(head))
+        self.parts.pop_front().map(|(head, _)| Ok(head))
     }
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn respond(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let etag = etag(file);
-    let bytes = Representation { etag: &etag, size: file.size, media_type: media_type(content, file) };
+    let bytes = Representation { etag: &etag, size: file.size, media_type: media_type(content, file)? };
     let (reading, file_read) = (content.clone(), file.clone());
     let response = ranged(method, headers, &bytes, move |range| reading.read(&file_read, range))?;
     Ok(describe(response, file))
@@ -191,7 +191,10 @@ pub(crate) fn cache_control(visibility: Visibility) -> HeaderValue {
 }
 
 /// The media type that the writer gave, or one guessed from the name or the first bytes; text is UTF-8.
-pub(crate) fn media_type(content: &Content, file: &File) -> HeaderValue {
+///
+/// # Errors
+/// [`ContentError::Away`] where the first bytes are on their way here.
+pub(crate) fn media_type(content: &Content, file: &File) -> Result<HeaderValue, ContentError> {
     let by_name = || {
         let name = file.name.as_deref()?;
         mime_guess::from_path(name).first_raw()
@@ -199,16 +202,22 @@ pub(crate) fn media_type(content: &Content, file: &File) -> HeaderValue {
     let by_bytes = || {
         let end = file.size.min(SNIFFED_BYTES);
         let mut head = Vec::new();
-        for piece in content.read(file, 0..end).into_iter().flatten() {
-            let Ok(piece) = piece else { break };
-            head.extend_from_slice(&piece);
+        for piece in content.read(file, 0..end)? {
+            match piece {
+                Ok(piece) => head.extend_from_slice(&piece),
+                Err(away @ ContentError::Away(_)) => return Err(away),
+                Err(_broken) => break,
+            }
         }
-        sniff(&head, end == file.size)
+        Ok(sniff(&head, end == file.size))
     };
     if let Some(given) = &file.media_type {
-        return with_charset(given);
+        return Ok(with_charset(given));
     }
-    with_charset(by_name().unwrap_or_else(by_bytes))
+    Ok(with_charset(match by_name() {
+        Some(kind) => kind,
+        None => by_bytes()?,
+    }))
 }
 
 fn with_charset(kind: &str) -> HeaderValue {

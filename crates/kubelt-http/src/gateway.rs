@@ -11,17 +11,17 @@ mod format;
 mod request;
 mod unixfs;
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use kubelt_api::Code;
 use kubelt_content::{Codec, parse_cid};
-use kubelt_node::{Content, Reached, Sessions};
+use kubelt_node::{Asker, Content, Fetcher, Reached, Retrieval, Sessions};
 
 use self::dress::{Nature, dress};
 pub(crate) use self::{
@@ -31,13 +31,17 @@ pub(crate) use self::{
     format::{Format, Wish},
     request::{ContentRequest, Lasts, Named, Place},
 };
-use crate::{auth, path::segments, problem::ApiError, query::Query};
+use crate::{
+    app::client, auth, limits::ARRIVALS_PER_ANSWER_MAX, path::segments, problem::ApiError, query::Query,
+    rate::network,
+};
 
 /// What the gateway uses.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) content: Content,
+    pub(crate) fetcher: Fetcher,
 }
 
 pub(crate) fn routes(state: Arc<Gateway>) -> Router {
@@ -64,6 +68,7 @@ async fn by_cid(State(gateway): State<Arc<Gateway>>, request: Request) -> Result
         segments: path,
         slash,
         reader,
+        client: client(&request.extensions),
         method: request.method,
         query: request.uri.query().unwrap_or_default().to_owned(),
         headers: request.headers,
@@ -84,19 +89,94 @@ pub(crate) async fn serve(gateway: &Gateway, request: ContentRequest) -> Result<
     }
     let query = Query::first_of_each(&request.query);
     let wish = Wish::read(&request.headers, &query)?;
-    let answer = async {
-        let path = request.path();
-        let reached = gateway.content.reach(&request.reader, &request.root, &path).await?;
-        let ask =
-            Ask { content: &gateway.content, request: &request, query: &query, wish, reached: &reached };
-        ask.answer(path).await
+    let elsewhere = gateway.elsewhere(&request);
+    let mut arrivals = Arrivals::default();
+    let mut answered = loop {
+        match gateway.answer(&request, &query, wish, elsewhere.as_ref()).await {
+            Err(error) => match arrivals.wait(error).await {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            },
+            answered => break answered,
+        }
     };
-    match answer.await {
+    if let (Some(elsewhere), Ok(response)) = (&elsewhere, &mut answered) {
+        tell_ways(response, elsewhere);
+    }
+    match answered {
         Err(error) if error.is_not_found() && only_if_cached(&request) => Err(ApiError::new(
             Code::PreconditionFailed,
             "the content is not here, and `only-if-cached` forbids looking elsewhere",
         )),
         answer => answer,
+    }
+}
+
+/// Blocks that an answer has waited for before its first byte.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(usize);
+
+impl Arrivals {
+    /// Waits for the block that an answer lacked; then it can be made anew.
+    ///
+    /// # Errors
+    /// The error itself, where it is of another kind, or why the block does not come.
+    pub(crate) async fn wait(&mut self, error: ApiError) -> Result<(), ApiError> {
+        let away = error.into_away()?;
+        self.0 += 1;
+        if self.0 > ARRIVALS_PER_ANSWER_MAX {
+            let text = "the content is spread over more blocks than are fetched for one answer";
+            return Err(ApiError::new(Code::TooLarge, text));
+        }
+        Ok(away.arrival().await?)
+    }
+}
+
+impl Gateway {
+    /// The answer, as far as it can be made of what is here now.
+    async fn answer(
+        &self,
+        request: &ContentRequest,
+        query: &Query,
+        wish: Wish,
+        elsewhere: Option<&Retrieval>,
+    ) -> Result<Response, ApiError> {
+        let path = request.path();
+        let reached = self.content.reach(&request.reader, elsewhere, &request.root, &path).await?;
+        let ask = Ask { content: &self.content, request, query, wish, reached: &reached, elsewhere };
+        ask.answer(path).await
+    }
+
+    /// What brings content that is not here, where the node does that for whoever asks.
+    pub(crate) fn elsewhere(&self, request: &ContentRequest) -> Option<Retrieval> {
+        self.fetcher.retrieval(Asker {
+            reader: &request.reader,
+            network: network(request.client),
+            hops: hops(&request.headers),
+            only_cached: only_if_cached(request),
+        })
+    }
+}
+
+/// How many nodes a request has come through that fetch for others (RFC 8586).
+fn hops(headers: &HeaderMap) -> usize {
+    let lines = headers.get_all("cdn-loop").iter().filter_map(|value| value.to_str().ok());
+    let names = lines.flat_map(|line| line.split(',')).map(|name| name.split(';').next().unwrap_or_default());
+    names.filter(|name| name.trim().eq_ignore_ascii_case("kubelt")).count()
+}
+
+/// Says by which ways content has come so far, and how long that took (Server Timing, W3C).
+fn tell_ways(response: &mut Response, elsewhere: &Retrieval) {
+    let progress = elsewhere.progress();
+    let mut text = String::new();
+    for (way, blocks) in progress.taken() {
+        let plural = if blocks == 1 { "" } else { "s" };
+        // Writing to a string does not fail.
+        let _ = write!(text, "{};desc=\"{blocks} block{plural}\", ", way.as_str());
+    }
+    if !text.is_empty() {
+        let _ = write!(text, "fetch;dur={:.1}", elsewhere.age().as_secs_f64() * 1_000.0);
+        dress::insert(response.headers_mut(), HeaderName::from_static("server-timing"), &text);
     }
 }
 
@@ -113,6 +193,7 @@ struct Ask<'a> {
     query: &'a Query,
     wish: Wish,
     reached: &'a Reached,
+    elsewhere: Option<&'a Retrieval>,
 }
 
 impl Ask<'_> {

@@ -88,3 +88,5 @@ pub(crate) const DELEGATED_LOOKUPS_MAX: usize = 32;
 pub(crate) const DELEGATED_TIME_MAX: Duration = Duration::from_secs(10);
 /// Providers that one answer names.
 pub(crate) const DELEGATED_FOUND_MAX: usize = 64;
+/// Times that an answer waits for blocks on their way here before its first byte.
+pub(crate) const ARRIVALS_PER_ANSWER_MAX: usize = 1_024;

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_node::{Peers, Remotes, Status, worker::WorkerState};
+use kubelt_node::{Fetcher, Peers, Remotes, Status, worker::WorkerState};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -23,6 +23,11 @@ struct WorkerLabels {
     worker: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WayLabels {
+    way: &'static str,
+}
+
 /// What the node counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -37,6 +42,11 @@ struct Inner {
     peers: Peers,
     remotes: Remotes,
     of_peers: Mutex<HashMap<&'static str, Gauge>>,
+    fetcher: Fetcher,
+    fetched_blocks: Family<WayLabels, Gauge>,
+    fetched_bytes: Family<WayLabels, Gauge>,
+    fetch_readers: Gauge,
+    fetch_cache_bytes: Gauge,
     cores: Gauge,
     blocks: Gauge,
     block_bytes: Gauge,
@@ -53,7 +63,7 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(status: Status, peers: Peers, remotes: Remotes) -> Self {
+    pub(crate) fn new(status: Status, peers: Peers, remotes: Remotes, fetcher: Fetcher) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
         let seconds = Histogram::new([
@@ -76,6 +86,14 @@ impl Metrics {
         let worker_steps = of_workers("worker_steps", "Steps that a worker has done");
         let worker_errors = of_workers("worker_errors", "Steps of a worker that failed");
         let worker_waiting = of_workers("worker_waiting", "How much waits for a worker");
+        let mut of_ways = |name: &str, help: &str| {
+            let family = Family::<WayLabels, Gauge>::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        let fetched_blocks =
+            of_ways("fetch_blocks", "Blocks had for pins and readers, by the way on which they came");
+        let fetched_bytes = of_ways("fetch_bytes", "Bytes of those blocks");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -90,6 +108,11 @@ impl Metrics {
             free_bytes: gauge("store_free_bytes", "Free bytes on the store's disk"),
             commits: gauge("store_commits", "Group commits since the start, one disk sync each"),
             transactions: gauge("store_transactions", "Transactions in those group commits"),
+            fetch_readers: gauge("fetch_readers", "Readers that content is fetched for now"),
+            fetch_cache_bytes: gauge(
+                "fetch_cache_bytes",
+                "Bytes of what was fetched for readers and is kept for a while",
+            ),
             failed_commits: gauge("store_failed_commits", "Group commits that failed"),
             worker_busy,
             worker_steps,
@@ -103,6 +126,9 @@ impl Metrics {
             peers,
             remotes,
             of_peers: Mutex::default(),
+            fetcher,
+            fetched_blocks,
+            fetched_bytes,
         };
         Self(Arc::new(inner))
     }
@@ -161,6 +187,16 @@ impl Metrics {
             of(&inner.worker_errors, worker.errors);
             of(&inner.worker_waiting, worker.waiting);
         }
+        let fetched = inner.fetcher.figures();
+        for (way, blocks, bytes) in fetched.ways {
+            let of = |family: &Family<WayLabels, Gauge>, value: u64| {
+                set(&family.get_or_create_owned(&WayLabels { way: way.as_str() }), value);
+            };
+            of(&inner.fetched_blocks, blocks);
+            of(&inner.fetched_bytes, bytes);
+        }
+        set(&inner.fetch_readers, fetched.readers);
+        set(&inner.fetch_cache_bytes, fetched.cache_bytes);
         let mut text = String::new();
         self.set_of_peers();
         encode(&mut text, &inner.registry.lock()).expect("writing to a string does not fail");

@@ -118,6 +118,7 @@ pub(crate) async fn resolve(
 impl Naming {
     async fn path(&self, parts: Parts) -> Result<Response, ApiError> {
         let reader = auth::reader(&self.gateway.sessions, &parts.headers)?;
+        let client = client(&parts.extensions);
         let raw = parts.uri.path().strip_prefix("/ipns/").unwrap_or_default();
         let (mut path, slash) = segments(raw)?;
         if path.is_empty() {
@@ -149,6 +150,7 @@ impl Naming {
             segments: path,
             slash,
             reader,
+            client,
             query: query.to_owned(),
             method: parts.method,
             headers: parts.headers,
@@ -229,6 +231,7 @@ impl Naming {
             slash,
             // Whoever is signed in is so with the node, and this is another origin.
             reader: Reader::Anonymous,
+            client: client(&parts.extensions),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             method: parts.method,
             headers: parts.headers,

@@ -14,9 +14,9 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    AnswerError, ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError,
-    Incomplete, LoadError, PinError, ReceiptError, RemoteNodeError, SignInError, StoreError, TxError,
-    UploadError, WriteError,
+    AnswerError, Away, ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError,
+    Incomplete, LoadError, PinError, ReceiptError, RemoteNodeError, RetrievalError, SignInError, StoreError,
+    TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -27,11 +27,20 @@ use crate::path::BadPath;
 pub(crate) struct ApiError {
     code: Code,
     detail: String,
+    away: Option<Away>,
 }
 
 impl ApiError {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), away: None }
+    }
+
+    /// The block that is on its way here, where it is only that.
+    pub(crate) fn into_away(self) -> Result<Away, Self> {
+        match self.away {
+            Some(away) => Ok(away),
+            None => Err(self),
+        }
     }
 
     /// The one answer for what is missing and for what this reader may not know of.
@@ -227,6 +236,17 @@ impl From<ContentError> for ApiError {
         match error {
             ContentError::NotFound => Self::not_found(),
             ContentError::Denied => Self::new(Code::Gone, error.to_string()),
+            // Who does not wait for it has nothing here.
+            ContentError::Away(away) => Self { away: Some(away), ..Self::not_found() },
+            ContentError::Retrieval(error) => {
+                let code = match error {
+                    RetrievalError::ClientBusy => Code::RateLimited,
+                    RetrievalError::Busy => Code::Unavailable,
+                    RetrievalError::Timeout => Code::GatewayTimeout,
+                    RetrievalError::TooMuch(_) => Code::TooLarge,
+                };
+                Self::new(code, error.to_string())
+            }
             ContentError::Path(error) => error.into(),
             ContentError::Malformed(source) => {
                 Self::new(Code::Unprocessable, format!("the content cannot be read: {source}"))

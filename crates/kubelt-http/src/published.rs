@@ -161,7 +161,7 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
 fn names(page: Children) -> Vec<String> {
     let name = |child: kubelt_node::Child| match child.kind {
         ChildKind::Directory => format!("{}/", child.name),
-        ChildKind::File { .. } | ChildKind::Symlink => child.name,
+        ChildKind::File { .. } | ChildKind::Symlink | ChildKind::Unknown { .. } => child.name,
     };
     page.entries.into_iter().map(name).collect()
 }

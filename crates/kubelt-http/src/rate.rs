@@ -127,7 +127,7 @@ fn take<K: std::hash::Hash + Eq + Clone>(
 }
 
 /// One client of IPv6 holds a whole /64.
-fn network(client: IpAddr) -> IpAddr {
+pub(crate) fn network(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => match address.to_ipv4_mapped() {

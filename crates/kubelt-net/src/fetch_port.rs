@@ -41,7 +41,9 @@ impl PeerSession for Session {
             }
             Some(match self.blocks.next().await? {
                 // Bitswap names blocks by hashing them.
-                SessionEvent::Block { cid, data, .. } => FromPeers::Block(Block::trusted(cid, data)),
+                SessionEvent::Block { cid, data, peer } => {
+                    FromPeers::Block { block: Block::trusted(cid, data), peer: peer.to_base58() }
+                }
                 SessionEvent::Starved(cid) => FromPeers::Nobody(cid),
             })
         })

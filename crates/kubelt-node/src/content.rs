@@ -51,6 +51,7 @@ use crate::{
     collect::{Leases, Stamps},
     cores::{Cores, LoadError},
     denylists::Denylists,
+    fetch::{Away, RetrievalError},
     limits::{UPLOADS_MAX, USAGE_SCANS_MAX},
     names::Named,
 };
@@ -109,8 +110,8 @@ impl Content {
     }
 
     /// The blocks that a reader may have who was let in so far.
-    pub fn blocks(&self, within: Within) -> ReachedBlocks {
-        ReachedBlocks::new(self.store.clone(), within, self.denylists.now())
+    pub fn blocks(&self, within: &Within) -> ReachedBlocks {
+        ReachedBlocks::new(self.store.clone(), within.clone(), self.denylists.now())
     }
 }
 
@@ -197,6 +198,12 @@ pub enum ContentError {
     /// It is there, and the operator does not serve it.
     #[error("this content is on a denylist of this node")]
     Denied,
+    /// A block of it is elsewhere, and may come: wait for it, and ask again.
+    #[error("a block is on its way here")]
+    Away(Away),
+    /// It was not brought here.
+    #[error(transparent)]
+    Retrieval(#[from] RetrievalError),
     /// No path of content.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -216,6 +223,7 @@ impl From<BlockError> for ContentError {
         match error {
             BlockError::Missing(_) => Self::NotFound,
             BlockError::Denied(_) => Self::Denied,
+            BlockError::Away(away) => Self::Away(away),
             BlockError::Store(error) => Self::Store(error),
         }
     }

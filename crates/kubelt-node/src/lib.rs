@@ -63,7 +63,8 @@ pub use disclosure::{Disclosure, Shown};
 pub use dnslink::{BadLink, DnsLinks, Looking, LookupError, TxtAnswer, TxtLookup, is_dns_name};
 pub use exchange::Exchange;
 pub use fetch::{
-    Coming, FetchProgress, Fetched, Fetcher, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession,
+    Asker, Away, Coming, FetchFigures, FetchFor, FetchProgress, FetchRules, FetchWay, Fetched, Fetcher,
+    FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, Retrieval, RetrievalError,
 };
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};

@@ -350,13 +350,29 @@ pub(crate) const FETCH_WANTS_MAX: usize = 2_048;
 /// Blocks that are looked for on this node at once.
 pub(crate) const FETCH_LOOK_BLOCKS: usize = 256;
 /// How often a fetch looks at the clock, and whether it is wanted still.
-pub(crate) const FETCH_TICK: Duration = Duration::from_millis(500);
+pub(crate) const FETCH_TICK: Duration = Duration::from_millis(250);
+/// How long those have who are asked first, before the next are asked, too.
+pub(crate) const FETCH_HEAD_START: Duration = Duration::from_millis(250);
+/// How long peers have that were just connected to because they are said to have something.
+pub(crate) const FETCH_HINT_TIME: Duration = Duration::from_secs(5);
+/// Blocks that wait for a look for peers who have them.
+pub(crate) const FETCH_STARVED_LISTED_MAX: usize = 256;
 /// How long nothing may come before gateways are asked for what peers were asked for.
 pub(crate) const FETCH_QUIET: Duration = Duration::from_secs(1);
 /// How long nothing may come before a fetch ends.
 pub(crate) const FETCH_IDLE: Duration = Duration::from_secs(60);
 /// The same where nobody who can be asked has any of the blocks.
 pub(crate) const FETCH_STARVED_IDLE: Duration = Duration::from_secs(5);
+/// How long one DAG may be fetched at a stretch.
+pub(crate) const FETCH_TIME_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+/// How long a gateway that failed is asked after the others.
+pub(crate) const FETCH_GATEWAY_REST: Duration = Duration::from_secs(30);
+/// The same of one that gave other bytes than those asked for.
+pub(crate) const FETCH_GATEWAY_LIED_REST: Duration = Duration::from_secs(10 * 60);
+/// Hosts of a core that are asked for its content.
+pub(crate) const FETCH_HOSTS_MAX: usize = 8;
+/// Nodes that a request may have come through and is still fetched for.
+pub(crate) const FETCH_HOPS_MAX: usize = 2;
 /// Requests to gateways at once, for all that is fetched.
 pub(crate) const FETCH_GATEWAY_CALLS_MAX: usize = 8;
 /// Looks for peers that have a block, at once for one DAG.
@@ -383,3 +399,32 @@ pub(crate) const WAY_TIME_MAX: Duration = Duration::from_secs(20);
 pub(crate) const RECEIPT_HOSTS_MAX: usize = 16;
 /// Addresses at which a stranger is sent to a peer.
 pub(crate) const STRANGER_ADDRESSES_MAX: usize = 4;
+
+/// Readers that the node fetches for at once.
+pub(crate) const READS_MAX: usize = 64;
+/// The same of one account, or of one network where nobody is signed in.
+pub(crate) const READS_OF_CLIENT_MAX: usize = 8;
+/// How long one request may be fetched for, unless the settings say otherwise.
+pub(crate) const READ_TIME_MAX: Duration = Duration::from_secs(30 * 60);
+/// Bytes that come from others for one request, unless the settings say otherwise.
+pub(crate) const READ_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of what was fetched for readers that stay in memory, unless the settings say otherwise.
+pub(crate) const READ_CACHE_BYTES_MAX: usize = 64 << 20;
+/// Bytes that wait for one reader, or that it may have to look at again.
+pub(crate) const READ_HELD_BYTES_MAX: usize = 8 << 20;
+/// Bytes that are asked for ahead of one reader.
+pub(crate) const READ_AHEAD_BYTES: usize = 4 << 20;
+/// Blocks that are asked for ahead of one reader.
+pub(crate) const READ_AHEAD_BLOCKS_MAX: usize = 32;
+/// Blocks whose links are remembered for that.
+pub(crate) const READ_AHEAD_NODES_MAX: usize = 16;
+/// Links of all of them.
+pub(crate) const READ_AHEAD_LINKS_MAX: usize = 32_768;
+/// Bytes that are asked of peers for one reader, or came and were not looked at.
+pub(crate) const READ_BUDGET_BYTES: usize = 8 << 20;
+/// Blocks that are wanted for one reader at once.
+pub(crate) const READ_WANTS_MAX: usize = 64;
+/// How long a reader waits while nothing comes.
+pub(crate) const READ_IDLE: Duration = Duration::from_secs(30);
+/// The same where nobody who can be asked has the block.
+pub(crate) const READ_STARVED_IDLE: Duration = Duration::from_secs(2);

@@ -111,6 +111,7 @@ impl From<BlockError> for RpcError {
         match error {
             BlockError::Missing(cid) => Self::Missing(cid),
             BlockError::Denied(_) => Self::Denied,
+            BlockError::Away(away) => Self::Missing(Box::new(away.cid())),
             BlockError::Store(error) => Self::Store(error),
         }
     }
@@ -160,7 +161,10 @@ impl RpcError {
             ContentError::Load(error) => Self::Load(error),
             ContentError::Store(error) => Self::Store(error),
             ContentError::Malformed(error) => Self::Read(error),
-            ContentError::NotFound | ContentError::Path(_) => Self::Missing(Box::new(*cid)),
+            ContentError::NotFound
+            | ContentError::Path(_)
+            | ContentError::Away(_)
+            | ContentError::Retrieval(_) => Self::Missing(Box::new(*cid)),
         }
     }
 }

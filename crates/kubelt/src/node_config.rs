@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -12,7 +13,7 @@ use kubelt_chain::Upstreams;
 use kubelt_core::PublicKey;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
-use kubelt_node::{What, peer_key};
+use kubelt_node::{FetchFor, FetchRules, What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
@@ -155,6 +156,12 @@ struct NetworkFile {
     gateways: Vec<String>,
     /// For whom content is fetched that is not here.
     fetch: FetchFile,
+    /// Seconds that one request may be fetched for.
+    fetch_seconds_max: Option<u64>,
+    /// MiB that come from others for one request.
+    fetch_mib_max: Option<u64>,
+    /// MiB of what was fetched for readers that stay in memory.
+    fetch_cache_mib: Option<usize>,
     /// Address to listen on for other nodes that replicate cores.
     replicate_listen: Option<SocketAddr>,
     /// Nodes that may bring cores here which name this node as a host, by their ids.
@@ -167,10 +174,11 @@ struct NetworkFile {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum FetchFile {
+    Nobody,
     /// For who signed in.
     #[default]
     Members,
-    Nobody,
+    Anybody,
 }
 
 /// `preset`.
@@ -223,6 +231,22 @@ impl From<ProvideFile> for What {
 }
 
 impl NetworkFile {
+    fn fetch_rules(&self) -> FetchRules {
+        let rules = FetchRules::default();
+        FetchRules {
+            whom: match self.fetch {
+                FetchFile::Nobody => FetchFor::Nobody,
+                FetchFile::Members => FetchFor::Members,
+                FetchFile::Anybody => FetchFor::Anybody,
+            },
+            time_max: self.fetch_seconds_max.map_or(rules.time_max, Duration::from_secs),
+            bytes_max: self.fetch_mib_max.map_or(rules.bytes_max, |mib| mib.saturating_mul(1 << 20)),
+            cache_bytes_max: self
+                .fetch_cache_mib
+                .map_or(rules.cache_bytes_max, |mib| mib.saturating_mul(1 << 20)),
+        }
+    }
+
     fn resolve(self, listen: Vec<Multiaddr>, bootstrap: Vec<Multiaddr>) -> NetConfig {
         let mut bootstrap = first_given(bootstrap, self.bootstrap);
         if matches!(self.preset, Preset::Public) {
@@ -353,8 +377,8 @@ pub(crate) struct NodeConfig {
     pub(crate) provide: What,
     /// Trustless gateways.
     pub(crate) gateways: Vec<String>,
-    /// Whether content is fetched that is not here.
-    pub(crate) fetches: bool,
+    /// How content is fetched that is not here.
+    pub(crate) fetch: FetchRules,
     /// Delegated routers to ask, too.
     pub(crate) routers: Vec<Router>,
     pub(crate) replication: ReplicationConfig,
@@ -429,7 +453,7 @@ impl NodeConfig {
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
             gateways: check_gateways(std::mem::take(&mut file.network.gateways))?,
-            fetches: file.network.fetch == FetchFile::Members,
+            fetch: file.network.fetch_rules(),
             replication: ReplicationConfig {
                 listen: args.replicate_listen.or(file.network.replicate_listen),
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
@@ -548,6 +572,8 @@ pub(crate) fn default_data_dir() -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use kubelt_node::{FetchFor, FetchRules};
+
     use super::{FetchFile, File, NodeArgs, NodeConfig, check_gateways};
 
     #[test]
@@ -582,6 +608,13 @@ mod tests {
             read("[network]\nfetch = 'nobody'").is_ok_and(|file| file.network.fetch == FetchFile::Nobody)
         );
         assert!(read("[network]\nfetch = 'everybody'").is_err());
+        let rules = |text: &str| read(text).expect("is read").network.fetch_rules();
+        assert_eq!(rules(""), FetchRules::default());
+        let own = rules(
+            "[network]\nfetch = 'anybody'\nfetch_seconds_max = 5\nfetch_mib_max = 2\nfetch_cache_mib = 0",
+        );
+        assert_eq!((own.whom, own.time_max.as_secs()), (FetchFor::Anybody, 5));
+        assert_eq!((own.bytes_max, own.cache_bytes_max), (2 << 20, 0));
         assert!(check_gateways(vec!["https://gateway.example".to_owned()]).is_ok());
         assert!(check_gateways(vec!["gateway.example".to_owned()]).is_err());
     }

@@ -5,7 +5,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Ins
 use anyhow::Context as _;
 use kubelt_http::{Hosts, HttpConfig, router, serve};
 use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address, provider};
-use kubelt_node::{Node, SystemClock, What};
+use kubelt_node::{FetchFor, Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
 use tokio::{
     net::TcpListener,
@@ -71,7 +71,8 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         .with_context(|| format!("cannot listen on `{}`", config.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let net = connect(&node, &config.network, config.provide, config.routers).await?;
-    if config.fetches {
+    node.fetcher.set_rules(config.fetch);
+    if config.fetch.whom != FetchFor::Nobody {
         if let Some(net) = &net {
             node.fetcher.fetch_from_peers(Arc::new(net.clone()));
         }

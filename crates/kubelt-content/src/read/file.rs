@@ -81,10 +81,11 @@ impl FileReader {
         Ok(self)
     }
 
-    /// The next bytes, never empty; `None` at the end. After an error there is nothing more.
+    /// The next bytes, never empty; `None` at the end. After an error of the source ([`ReadError::Source`]) it can be
+    /// asked again for the same bytes; after any other there is nothing more.
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Bytes>, ReadError<B::Error>> {
         let result = self.step(blocks);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !error.is_of_source()) {
             self.pending.clear();
         }
         result
@@ -100,7 +101,13 @@ impl FileReader {
                 return Err(ReadError::TooDeep);
             }
             let is_leaf = is_leaf(&cid)?;
-            let block = load(blocks, &cid)?;
+            let block = match load(blocks, &cid) {
+                Ok(block) => block,
+                Err(error) => {
+                    self.pending.push(Part { start, size, content: Content::Child { cid, depth } });
+                    return Err(error);
+                }
+            };
             if is_leaf {
                 check_size(&cid, size, block.len() as u64)?;
                 return Ok(Some(self.cut(start, &block)));

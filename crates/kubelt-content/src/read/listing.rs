@@ -88,10 +88,11 @@ impl Listing {
         }
     }
 
-    /// The next entry; `None` behind the last. After an error there is nothing more.
+    /// The next entry; `None` behind the last. After an error of the source ([`ReadError::Source`]) it can be asked
+    /// again for the same entry; after any other there is nothing more.
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Entry>, ReadError<B::Error>> {
         let result = self.step(blocks);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !error.is_of_source()) {
             self.frames.clear();
         }
         result
@@ -100,18 +101,26 @@ impl Listing {
     fn step<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Entry>, ReadError<B::Error>> {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
-            let Some(item) = frame.items.next() else {
+            let Some(next) = frame.items.as_slice().first() else {
                 self.frames.pop();
                 continue;
             };
+            if let Some(shard) = frame.shard
+                && next.label.len() == shard.prefix_digits()
+            {
+                let cid = next.cid;
+                frame.slot = next.slot;
+                let depth = self.frames.len() - 1;
+                self.enter(blocks, &cid)?;
+                // It is taken once its block was had.
+                self.frames[depth].items.next();
+                continue;
+            }
+            let Some(item) = frame.items.next() else { continue };
             let Some(shard) = frame.shard else {
                 return Ok(Some(item.entry(0)));
             };
             frame.slot = item.slot;
-            if item.label.len() == shard.prefix_digits() {
-                self.enter(blocks, &item.cid)?;
-                continue;
-            }
             let entry = item.entry(shard.prefix_digits());
             // What is listed can also be found: the hash of the name leads here. A shard that is linked from
             // many places, to make a listing endless, ends it at the second of them.

@@ -88,30 +88,37 @@ impl ScopedBlocks {
         Self { scope, limits, seen, levels: vec![first.into_iter()], read: 0 }
     }
 
-    /// The next block; `None` at the end. After an error there is nothing more.
+    /// The next block; `None` at the end. After an error of the source ([`ReadError::Source`]) it can be asked again
+    /// for the same block; after any other there is nothing more.
     pub fn next<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Block>, WalkError<B::Error>> {
         let result = self.step(blocks);
-        if result.is_err() {
+        if result.as_ref().is_err_and(|error| !matches!(error, WalkError::Read(ReadError::Source(_)))) {
             self.levels.clear();
         }
         result
     }
 
     fn step<B: Blocks>(&mut self, blocks: &B) -> Result<Option<Block>, WalkError<B::Error>> {
-        while let Some(row) = self.levels.last_mut() {
-            let Some(task) = row.next() else {
+        while let Some(row) = self.levels.last() {
+            // It is taken once its block was had.
+            let Some(task) = row.as_slice().first().copied() else {
                 self.levels.pop();
                 continue;
             };
-            let Some(is_new) = self.visit(&task) else { continue };
-            self.read += 1;
-            if self.read > self.limits.blocks_max {
+            let Some(is_new) = self.meets(&task) else {
+                self.take();
+                continue;
+            };
+            if self.read >= self.limits.blocks_max {
                 return Err(WalkError::TooManyBlocks(self.limits.blocks_max));
             }
             if self.levels.len() > self.limits.depth_max {
                 return Err(WalkError::TooDeep(self.limits.depth_max));
             }
             let data = load(blocks, &task.cid)?;
+            self.read += 1;
+            self.note(&task);
+            self.take();
             let below = self.below(&task, &data)?;
             if !below.is_empty() {
                 self.levels.push(below.into_iter());
@@ -123,25 +130,29 @@ impl ScopedBlocks {
         Ok(None)
     }
 
+    fn take(&mut self) {
+        self.levels.last_mut().and_then(Iterator::next);
+    }
+
     /// Whether the block is to be given (true) or only gone through (false); none where it is done.
-    fn visit(&mut self, task: &Task) -> Option<bool> {
-        let Some(seen) = &mut self.seen else { return Some(true) };
+    fn meets(&self, task: &Task) -> Option<bool> {
+        let Some(seen) = &self.seen else { return Some(true) };
+        match seen.get(&key(&task.cid)) {
+            None => Some(true),
+            Some(true) => None,
+            Some(false) => (task.below != Below::Nothing).then_some(false),
+        }
+    }
+
+    /// Notes that the block was met.
+    fn note(&mut self, task: &Task) {
         let is_all = match task.below {
             Below::Nothing => false,
             Below::Everything | Below::Entity | Below::Shards => true,
             Below::Bytes { start, size, from, to } => from <= start && start.saturating_add(size) <= to,
         };
-        match seen.get_mut(&key(&task.cid)) {
-            None => {
-                seen.insert(key(&task.cid), is_all);
-                Some(true)
-            }
-            Some(true) => None,
-            Some(_) if task.below == Below::Nothing => None,
-            Some(was_all) => {
-                *was_all = is_all;
-                Some(false)
-            }
+        if let Some(seen) = &mut self.seen {
+            seen.insert(key(&task.cid), is_all);
         }
     }
 

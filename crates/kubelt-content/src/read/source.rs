@@ -115,6 +115,13 @@ pub enum ReadError<E: std::error::Error + 'static> {
     },
 }
 
+impl<E: std::error::Error + 'static> ReadError<E> {
+    /// Whether a block could not be had now; it may come, and what read it goes on where it stood.
+    pub const fn is_of_source(&self) -> bool {
+        matches!(self, Self::Source(_))
+    }
+}
+
 /// A block, from its CID where that holds it.
 pub fn load<B: Blocks>(blocks: &B, cid: &Cid) -> Result<Bytes, ReadError<B::Error>> {
     if let Some(content) = inline_content(cid) {

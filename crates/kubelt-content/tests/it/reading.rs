@@ -5,8 +5,10 @@ use std::convert::Infallible;
 
 use bytes::{Bytes, BytesMut};
 use kubelt_content::read::{
-    Blocks, FileReader, Listing, NodeKind, Walk, WalkError, WalkLimits, resolve, stat,
+    Blocks, FileReader, Listing, MissingBlock, NodeKind, ReadError, Scope, ScopedBlocks, Walk, WalkError,
+    WalkLimits, follow, resolve, stat,
 };
+use kubelt_content::tar::{TarError, TarStream};
 use kubelt_content::unixfs::{DirectoryBuilder, FileBuilder, FileRoot, Importer, Profile};
 use kubelt_content::{Block, Cid};
 use proptest::prelude::{
@@ -116,6 +118,62 @@ fn slices_of_a_file_are_slices_of_its_blocks() {
     while let Some(slice) = reader.next(&blocks).expect("reads") {
         let is_inside = |block: &Bytes| block.as_ptr_range().contains(&slice.as_ptr());
         assert!(blocks.values().any(is_inside), "a slice was copied");
+    }
+}
+
+#[test]
+fn what_is_there_only_later_is_read_all_the_same() {
+    let (mut blocks, file) = import(Profile::V1_LEGACY, &Stream::new().take(1_000_000), 1 << 20);
+    let mut builder = DirectoryBuilder::new(Profile::V1_LEGACY);
+    for index in 0..9_000 {
+        builder.add(format!("twice {index}"), file.cid, file.dag_size).expect("a good name");
+    }
+    let large = builder.finish(&mut keep(&mut blocks)).expect("distinct");
+    let mut builder = DirectoryBuilder::new(Profile::V1_LEGACY);
+    builder.add("a file", file.cid, file.dag_size).expect("a good name");
+    builder.add("large", large.cid, large.dag_size).expect("a good name");
+    let root = builder.finish(&mut keep(&mut blocks)).expect("distinct").cid;
+
+    let shy = Shy::new(&blocks);
+    let mut reader = shy.ask(|shy| FileReader::open(shy, &file.cid));
+    let mut plain = FileReader::open(&blocks, &file.cid).expect("opens");
+    while let Some(slice) = plain.next(&blocks).expect("reads") {
+        assert_eq!(shy.ask(|shy| reader.next(shy)), Some(slice));
+    }
+    assert_eq!(shy.ask(|shy| reader.next(shy)), None);
+
+    let shy = Shy::new(&blocks);
+    let mut listing = shy.ask(|shy| Listing::open(shy, &large.cid));
+    let names = std::iter::from_fn(|| shy.ask(|shy| listing.next(shy)).map(|entry| entry.name));
+    let names: Vec<String> = names.collect();
+    assert_eq!(names, list(&blocks, Listing::open(&blocks, &large.cid).expect("opens")));
+
+    let shy = Shy::new(&blocks);
+    let mut tar = shy.ask(|shy| match TarStream::open(shy, &root, "root") {
+        Err(TarError::Read(error)) => Err(error),
+        opened => Ok(opened.expect("it can be packed")),
+    });
+    let mut plain = TarStream::open(&blocks, &root, "root").expect("opens");
+    for _ in 0..500 {
+        let piece = shy.ask(|shy| match tar.next(shy) {
+            Err(TarError::Read(error)) => Err(error),
+            piece => Ok(piece.expect("it can be packed")),
+        });
+        assert_eq!(piece, plain.next(&blocks).expect("packs"));
+    }
+
+    for duplicates in [false, true] {
+        let shy = Shy::new(&blocks);
+        let way = shy.ask(|shy| follow(shy, &root, &["large"]));
+        let scoped = || ScopedBlocks::new(&way, Scope::All, duplicates, WalkLimits::default());
+        let (mut late, mut plain) = (scoped(), scoped());
+        for _ in 0..2_000 {
+            let block = shy.ask(|shy| match late.next(shy) {
+                Err(WalkError::Read(error)) => Err(error),
+                block => Ok(block.expect("it is well formed")),
+            });
+            assert_eq!(block, plain.next(&blocks).expect("walks"));
+        }
     }
 }
 
@@ -231,6 +289,41 @@ fn keep(blocks: &mut Memory) -> impl FnMut(Block) -> Result<(), Infallible> + '_
         let (cid, data) = block.into_parts();
         blocks.insert(cid, data);
         Ok(())
+    }
+}
+
+/// Has a block only once it was asked for in vain.
+struct Shy<'a> {
+    blocks: &'a Memory,
+    asked: std::cell::RefCell<BTreeSet<Cid>>,
+}
+
+impl<'a> Shy<'a> {
+    fn new(blocks: &'a Memory) -> Self {
+        Self { blocks, asked: std::cell::RefCell::default() }
+    }
+
+    /// Does something again and again until all the blocks are there that it needs.
+    #[track_caller]
+    fn ask<T>(&self, mut what: impl FnMut(&Self) -> Result<T, ReadError<MissingBlock>>) -> T {
+        for _ in 0..10_000 {
+            match what(self) {
+                Err(error) if error.is_of_source() => {}
+                done => return done.expect("nothing else is wrong"),
+            }
+        }
+        panic!("it does not go on");
+    }
+}
+
+impl Blocks for Shy<'_> {
+    type Error = MissingBlock;
+
+    fn block(&self, cid: &Cid) -> Result<Bytes, MissingBlock> {
+        if self.asked.borrow_mut().insert(*cid) {
+            return Err(MissingBlock(*cid));
+        }
+        self.blocks.block(cid)
     }
 }
 

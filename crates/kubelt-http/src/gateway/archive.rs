@@ -71,7 +71,7 @@ pub(crate) fn car_response(
     form: CarForm,
     method: &Method,
 ) -> Result<Response, ApiError> {
-    let blocks = content.blocks(reached.within);
+    let blocks = content.blocks(&reached.within);
     // What is missing at the very end of the path is said before anything is sent.
     load(&blocks, &reached.way.end).map_err(ContentError::reading)?;
     let body = if *method == Method::HEAD {
@@ -94,7 +94,7 @@ pub(crate) fn tar_response(
     name: &str,
     method: &Method,
 ) -> Result<Response, ApiError> {
-    let blocks = content.blocks(reached.within);
+    let blocks = content.blocks(&reached.within);
     let tar = TarStream::open(&blocks, &reached.way.end, name).map_err(packing)?;
     let body = if *method == Method::HEAD {
         unsent()

@@ -20,8 +20,8 @@ use crate::{
 
 /// The block at the end of a way, to be read like a file.
 pub(crate) fn block_file(content: &Content, reached: &Reached) -> Result<File, ContentError> {
-    let (cid, within) = (reached.way.end, reached.within);
-    let block = content.block(&cid, within)?;
+    let (cid, within) = (reached.way.end, reached.within.clone());
+    let block = content.block(&cid, &within)?;
     Ok(File {
         cid,
         size: block.len() as u64,
@@ -91,7 +91,7 @@ impl Ask<'_> {
         if let Some(response) = conditional(&self.request.headers, &etag)? {
             return Ok(self.dressed(response, Nature::Page));
         }
-        let block = self.content.block(&cid, self.reached.within)?;
+        let block = self.content.block(&cid, &self.reached.within)?;
         let (space, crumbs, gateway) = self.crumbs();
         let mut response = self.page(document_page(&space, &crumbs, &gateway, &cid, codec, &block));
         insert(response.headers_mut(), header::ETAG, &etag);

@@ -1,5 +1,7 @@
 //! What is asked of the gateway, once the root is known.
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, Method};
 use kubelt_content::Cid;
 use kubelt_node::Reader;
@@ -20,6 +22,8 @@ pub(crate) struct ContentRequest {
     pub(crate) slash: bool,
     /// Who asks.
     pub(crate) reader: Reader,
+    /// From where.
+    pub(crate) client: IpAddr,
     /// GET or HEAD; all others are refused.
     pub(crate) method: Method,
     /// The headers of the request.

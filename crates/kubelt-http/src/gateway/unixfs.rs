@@ -61,19 +61,19 @@ impl Ask<'_> {
     /// What a block is; with it the block itself, where that is all of a file: most files are small.
     fn node(self, cid: &Cid) -> Result<(Node, Option<Bytes>), ApiError> {
         if Codec::of(cid) == Ok(Codec::Raw) {
-            let block = self.content.block(cid, self.reached.within)?;
+            let block = self.content.block(cid, &self.reached.within)?;
             let size = block.len() as u64;
             let (kind, metadata) = (NodeKind::File { size }, Metadata::default());
             return Ok((Node { cid: *cid, kind, dag_size: size, metadata }, Some(block)));
         }
-        let blocks = self.content.blocks(self.reached.within);
+        let blocks = self.content.blocks(&self.reached.within);
         Ok((stat(&blocks, cid).map_err(ContentError::reading)?, None))
     }
 
     /// The index page of a directory, if it has one.
     async fn index(self, mut path: Vec<String>) -> Result<Option<(Node, Option<Bytes>)>, ApiError> {
         path.push(INDEX.to_owned());
-        match self.content.reach(&self.request.reader, &self.request.root, &path).await {
+        match self.content.reach(&self.request.reader, self.elsewhere, &self.request.root, &path).await {
             Ok(reached) => {
                 let found = self.node(&reached.way.end)?;
                 Ok(Some(found).filter(|(node, _)| matches!(node.kind, NodeKind::File { .. })))
@@ -100,14 +100,14 @@ impl Ask<'_> {
             },
             media_type: matches!(node.kind, NodeKind::Symlink { .. }).then(|| "inode/symlink".to_owned()),
             visibility: self.reached.visibility,
-            within: self.reached.within,
+            within: self.reached.within.clone(),
             op: None,
             name: self.query.get("filename").or(name).map(str::to_owned),
             block,
         };
         let etag = format!("\"{tagged}\"");
         let bytes =
-            Representation { etag: &etag, size: file.size, media_type: media_type(self.content, &file) };
+            Representation { etag: &etag, size: file.size, media_type: media_type(self.content, &file)? };
         let content = self.content.clone();
         let (method, headers) = (&self.request.method, &self.request.headers);
         let mut response = ranged(method, headers, &bytes, move |range| content.read(&file, range))?;
@@ -135,6 +135,7 @@ impl Ask<'_> {
     /// Whether anybody gets the same at the same address, until something is written, opened or closed here.
     fn is_anybodys(self) -> bool {
         self.reached.visibility == Visibility::Public
+            && !self.reached.within.is_elsewhere()
             && matches!(self.request.reader, Reader::Anonymous)
             && self.request.named.lasts == Lasts::Forever
     }
@@ -173,7 +174,7 @@ impl Ask<'_> {
             has_parent: !self.request.segments.is_empty(),
             hashes,
             cid: Some(cid),
-            children: &self.children(cid, self.reached.within)?,
+            children: &self.children(cid, &self.reached.within)?,
             is_later: self.query.has("cursor"),
         });
         let mut response = self.page(html);
@@ -181,7 +182,7 @@ impl Ask<'_> {
         Ok(self.dressed(response, Nature::Page))
     }
 
-    fn children(self, cid: &Cid, within: Within) -> Result<Children, ApiError> {
+    fn children(self, cid: &Cid, within: &Within) -> Result<Children, ApiError> {
         Ok(self.content.list_cid(cid, within, self.query.get("cursor"), NAMES_PER_PAGE)?)
     }
 
@@ -192,7 +193,7 @@ impl Ask<'_> {
         if let Some(response) = conditional(&self.request.headers, &etag)? {
             return Ok(self.dressed(response, Nature::Page));
         }
-        let page = self.children(cid, self.reached.within)?;
+        let page = self.children(cid, &self.reached.within)?;
         let entries: Vec<_> = page
             .entries
             .iter()
@@ -201,6 +202,7 @@ impl Ask<'_> {
                     ChildKind::File { size } => ("file", Some(size)),
                     ChildKind::Directory => ("directory", None),
                     ChildKind::Symlink => ("symlink", None),
+                    ChildKind::Unknown { .. } => ("unknown", None),
                 };
                 let cid = child.cid.map(|cid| cid.to_string());
                 json!({ "name": child.name, "kind": kind, "size": size, "cid": cid })

@@ -10,11 +10,11 @@ use kubelt_content::{
     limits::REDIRECTS_BYTES_MAX,
     redirects::{self, Redirects, RedirectsError},
 };
-use kubelt_node::{ContentError, Found};
+use kubelt_node::{ContentError, Found, Retrieval};
 
 use super::plain;
 use crate::{
-    gateway::{ContentRequest, Gateway, Lasts, serve},
+    gateway::{Arrivals, ContentRequest, Gateway, Lasts, serve},
     path::{encode_segment, segments},
     problem::ApiError,
 };
@@ -52,7 +52,23 @@ async fn rules(
 ) -> Result<Option<Result<Redirects, RedirectsError>>, ApiError> {
     let mut path = request.hidden.clone();
     path.push(FILE.to_owned());
-    let file = match gateway.content.find_cid(&request.reader, &request.root, &path).await {
+    let (elsewhere, mut arrivals) = (gateway.elsewhere(request), Arrivals::default());
+    loop {
+        match read_rules(gateway, request, elsewhere.as_ref(), &path).await {
+            Err(error) => arrivals.wait(error).await?,
+            read => return read,
+        }
+    }
+}
+
+/// The rules, as far as they can be read of what is here now.
+async fn read_rules(
+    gateway: &Gateway,
+    request: &ContentRequest,
+    elsewhere: Option<&Retrieval>,
+    path: &[String],
+) -> Result<Option<Result<Redirects, RedirectsError>>, ApiError> {
+    let file = match gateway.content.find_cid(&request.reader, elsewhere, &request.root, path).await {
         Ok(Found::File(file) | Found::Block(file)) => file,
         Ok(Found::Directory { .. }) | Err(ContentError::NotFound) => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -82,6 +82,7 @@ fn row(html: &mut String, page: &DirectoryPage<'_>, child: &Child) {
         ChildKind::Directory => (" class=\"d\"", String::new()),
         ChildKind::File { size } => ("", human(size)),
         ChildKind::Symlink => ("", "link".to_owned()),
+        ChildKind::Unknown { dag_size } => ("", dag_size.map(human).unwrap_or_default()),
     };
     let _ = write!(
         html,

@@ -7,7 +7,7 @@ pub(super) fn icon(kind: ChildKind, name: &str) -> &'static str {
     match kind {
         ChildKind::Directory => FOLDER,
         ChildKind::Symlink => LINK,
-        ChildKind::File { .. } => {
+        ChildKind::File { .. } | ChildKind::Unknown { .. } => {
             let guess = mime_guess::from_path(name).first_raw().unwrap_or_default();
             match guess.split_once('/') {
                 Some(("image", _)) => IMAGE,

@@ -6,6 +6,7 @@ mod cars;
 mod content;
 mod denylists;
 mod exposure;
+mod fetching;
 mod gateway;
 mod harness;
 mod kept;

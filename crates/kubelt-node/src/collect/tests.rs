@@ -93,7 +93,7 @@ impl World {
     }
 
     async fn read(&self, reader: &Reader, cid: &Cid) -> bool {
-        match self.node.content.find_cid(reader, cid, &[]).await {
+        match self.node.content.find_cid(reader, None, cid, &[]).await {
             Ok(Found::File(_) | Found::Block(_)) => true,
             Ok(Found::Directory { .. }) => panic!("nobody stored a directory"),
             Err(ContentError::NotFound) => false,

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     access::Reader,
     blocks::Within,
+    fetch::Retrieval,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
     names::{self, OpenName, Search, named, open_name},
     write::content_entry,
@@ -44,7 +45,7 @@ impl Content {
             let (head, rest) = segments.split_at(taken);
             let path = content_path(head)?;
             let Some(entry) = self.entry(reader, core, &path).await? else { continue };
-            match resolve(&self.blocks(entry.within), &entry.value.cid, rest) {
+            match resolve(&self.blocks(&entry.within), &entry.value.cid, rest) {
                 Ok(node) => {
                     self.permit(&entry.value.cid, rest)?;
                     return Ok(found(&entry, node.cid, node.kind, segments, rest.is_empty()));
@@ -75,7 +76,7 @@ impl Content {
         for taken in (0..=segments.len()).rev() {
             let (head, rest) = segments.split_at(taken);
             let Some(entry) = self.entry(reader, core, &content_path(head)?).await? else { continue };
-            match follow(&self.blocks(entry.within), &entry.value.cid, rest) {
+            match follow(&self.blocks(&entry.within), &entry.value.cid, rest) {
                 Ok(way) => {
                     self.permit(&entry.value.cid, rest)?;
                     return Ok(Reached { way, visibility: entry.visibility, within: entry.within });
@@ -110,7 +111,7 @@ impl Content {
             let within = if named.partial { Within::partial(*core) } else { Within::WHOLE };
             let denied =
                 |cid| self.permit(&named.root, rest).is_err() || self.denylists.now().denies_cid(cid);
-            match follow(&self.blocks(within), &named.root, rest) {
+            match follow(&self.blocks(&within), &named.root, rest) {
                 Ok(way) if way.remainder == 0 => {
                     let is_denied = denied(&way.end);
                     return Ok(OwnEntry { path, named, cid: way.end, is_denied });
@@ -136,25 +137,29 @@ impl Content {
     pub async fn find_cid(
         &self,
         reader: &Reader,
+        elsewhere: Option<&Retrieval>,
         cid: &Cid,
         segments: &[String],
     ) -> Result<Found, ContentError> {
-        let Reached { way, visibility, within } = self.reach(reader, cid, segments).await?;
+        let Reached { way, visibility, within } = self.reach(reader, elsewhere, cid, segments).await?;
         if way.remainder > 0 {
             return Err(ContentError::NotFound);
         }
         let cid = way.end;
-        let name = segments.last().cloned();
-        let file =
-            |size: u64| File { cid, size, media_type: None, visibility, within, op: None, name, block: None };
-        match stat(&self.blocks(within), &cid) {
+        let blocks = self.blocks(&within);
+        let (inside, name) = (within.clone(), segments.last().cloned());
+        let file = |size: u64| {
+            let (media_type, op, block) = (None, None, None);
+            File { cid, size, media_type, visibility, within: inside, op, name, block }
+        };
+        match stat(&blocks, &cid) {
             Ok(node) => Ok(match node.kind {
                 NodeKind::File { size } => Found::File(file(size)),
                 NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility, within },
                 NodeKind::Symlink { target } => Found::File(file(target.len() as u64)),
             }),
             Err(ReadError::NotUnixFs(_)) => {
-                let block = load(&self.blocks(within), &cid).map_err(ContentError::reading)?;
+                let block = load(&blocks, &cid).map_err(ContentError::reading)?;
                 Ok(Found::Block(file(block.len() as u64)))
             }
             Err(error) => Err(ContentError::reading(error)),
@@ -169,6 +174,7 @@ impl Content {
     pub async fn reach(
         &self,
         reader: &Reader,
+        elsewhere: Option<&Retrieval>,
         root: &Cid,
         segments: &[String],
     ) -> Result<Reached, ContentError> {
@@ -178,12 +184,23 @@ impl Content {
         } else {
             self.let_in(reader, root).await?
         };
-        let (visibility, within) = let_in.ok_or(ContentError::NotFound)?;
+        let (visibility, within) = match (let_in, elsewhere) {
+            (let_in, None) => let_in.ok_or(ContentError::NotFound)?,
+            (let_in, Some(elsewhere)) => {
+                // What comes for one reader, perhaps from what only that one may see here, is nobody else's to keep.
+                let own = if reader.session().is_some() { Visibility::Private } else { Visibility::Public };
+                match let_in.map(|(visibility, within)| (visibility, within.or_elsewhere(elsewhere))) {
+                    Some((visibility, within)) if !within.is_elsewhere() => (visibility, within),
+                    Some((_, within)) => (own, within),
+                    None => (own, Within::NOTHING.or_elsewhere(elsewhere)),
+                }
+            }
+        };
         self.permit(root, segments)?;
         if is_inline {
             self.permit(root, &[])?;
         }
-        let way = follow(&self.blocks(within), root, segments).map_err(ContentError::reading)?;
+        let way = follow(&self.blocks(&within), root, segments).map_err(ContentError::reading)?;
         Ok(Reached { way, visibility, within })
     }
 
@@ -300,7 +317,7 @@ impl Content {
 }
 
 fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry: bool) -> Found {
-    let (visibility, within) = (entry.visibility, entry.within);
+    let visibility = entry.visibility;
     let file = |size: u64| File {
         cid,
         size,
@@ -308,14 +325,16 @@ fn found(entry: &Entry, cid: Cid, kind: NodeKind, segments: &[String], is_entry:
             .filter(|kind| is_entry && *kind != UNKNOWN_MEDIA_TYPE)
             .cloned(),
         visibility,
-        within,
+        within: entry.within.clone(),
         op: Some(entry.op),
         name: segments.last().cloned(),
         block: None,
     };
     match kind {
         NodeKind::File { size } => Found::File(file(size)),
-        NodeKind::Directory { .. } => Found::Directory { cid: Some(cid), visibility, within },
+        NodeKind::Directory { .. } => {
+            Found::Directory { cid: Some(cid), visibility, within: entry.within.clone() }
+        }
         NodeKind::Symlink { target } => Found::File(file(target.len() as u64)),
     }
 }

@@ -39,6 +39,11 @@ pub enum ChildKind {
     Directory,
     /// A symbolic link.
     Symlink,
+    /// It is elsewhere, and was not looked at.
+    Unknown {
+        /// Bytes of all blocks below, as the directory says.
+        dag_size: Option<u64>,
+    },
 }
 
 /// One thing below a path.
@@ -101,10 +106,10 @@ impl Content {
         let mut children = BTreeMap::new();
         match found {
             Found::Directory { cid: Some(cid), within, .. } => {
-                if self.is_sharded(&cid, within)? {
-                    return self.list_sharded(reader, core, &base, (&cid, within), cursor, limit).await;
+                if self.is_sharded(&cid, &within)? {
+                    return self.list_sharded(reader, core, &base, (&cid, &within), cursor, limit).await;
                 }
-                children = self.dag_children(&cid, within, cursor, limit + 1)?;
+                children = self.dag_children(&cid, &within, cursor, limit + 1)?;
             }
             Found::Directory { cid: None, .. } => {}
             Found::File(_) | Found::Block(_) => return Err(ContentError::NotFound),
@@ -122,7 +127,7 @@ impl Content {
     pub fn list_cid(
         &self,
         directory: &Cid,
-        within: Within,
+        within: &Within,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Children, ContentError> {
@@ -132,7 +137,7 @@ impl Content {
         while entries.len() <= limit {
             let Some(entry) = listing.next(&blocks).map_err(ContentError::reading)? else { break };
             if !entry.is_dots() {
-                entries.push((entry.name.clone(), Listed::Dag(entry, within)));
+                entries.push((entry.name.clone(), Listed::Dag(entry, within.clone())));
             }
         }
         self.page(entries, limit)
@@ -144,7 +149,7 @@ impl Content {
         reader: &Reader,
         core: &CoreId,
         base: &MapPath,
-        (directory, within): (&Cid, Within),
+        (directory, within): (&Cid, &Within),
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Children, ContentError> {
@@ -166,7 +171,7 @@ impl Content {
             if entry.is_dots() || is_covered && self.covers(reader, core, base, &entry.name).await? {
                 continue;
             }
-            entries.push((entry.name.clone(), Listed::Dag(entry, within)));
+            entries.push((entry.name.clone(), Listed::Dag(entry, within.clone())));
         }
         let mut page = self.page(entries, limit)?;
         if let Some(next) = page.next.as_mut().filter(|_| page.entries.len() <= from_map) {
@@ -188,7 +193,7 @@ impl Content {
         Ok(self.entry(reader, core, &path).await?.is_some() || self.any_below(reader, core, &path).await?)
     }
 
-    fn is_sharded(&self, directory: &Cid, within: Within) -> Result<bool, ContentError> {
+    fn is_sharded(&self, directory: &Cid, within: &Within) -> Result<bool, ContentError> {
         let node = stat(&self.blocks(within), directory).map_err(ContentError::reading)?;
         Ok(matches!(node.kind, NodeKind::Directory { sharded: true }))
     }
@@ -197,7 +202,7 @@ impl Content {
     fn dag_children(
         &self,
         cid: &Cid,
-        within: Within,
+        within: &Within,
         cursor: Option<&str>,
         count: usize,
     ) -> Result<BTreeMap<String, Listed>, ContentError> {
@@ -208,7 +213,7 @@ impl Content {
             if entry.is_dots() || cursor.is_some_and(|cursor| entry.name.as_str() <= cursor) {
                 continue;
             }
-            children.insert(entry.name.clone(), Listed::Dag(entry, within));
+            children.insert(entry.name.clone(), Listed::Dag(entry, within.clone()));
             if children.len() > count {
                 children.pop_last();
             }
@@ -285,13 +290,16 @@ impl Content {
                 let leaf = entry.dag_size.filter(|_| Codec::of(&entry.cid) == Ok(Codec::Raw));
                 let kind = match leaf {
                     Some(size) => ChildKind::File { size },
-                    None => details.kind(&self.blocks(within), &self.store, &entry.cid)?,
+                    None => match details.kind(&self.blocks(&within), &self.store, &entry.cid)? {
+                        ChildKind::Unknown { .. } => ChildKind::Unknown { dag_size: entry.dag_size },
+                        kind => kind,
+                    },
                 };
                 Ok(Child { name, kind, cid: Some(entry.cid), media_type: None, visibility: None })
             }
             Listed::Map(entry) => {
                 let cid = entry.value.cid;
-                let kind = details.kind(&self.blocks(entry.within), &self.store, &cid)?;
+                let kind = details.kind(&self.blocks(&entry.within), &self.store, &cid)?;
                 let (media_type, visibility) = (Some(entry.value.media_type), Some(entry.visibility));
                 Ok(Child { name, kind, cid: Some(cid), media_type, visibility })
             }
@@ -410,6 +418,8 @@ impl Details {
             Err(_other_codec) => match blocks.block(cid) {
                 Ok(block) => ChildKind::File { size: block.len() as u64 },
                 Err(BlockError::Missing(_) | BlockError::Denied(_)) => ChildKind::File { size: 0 },
+                // A page does not wait for everything that it names.
+                Err(BlockError::Away(_)) => return Ok(ChildKind::Unknown { dag_size: None }),
                 Err(BlockError::Store(error)) => return Err(error.into()),
             },
         };

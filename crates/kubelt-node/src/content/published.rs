@@ -86,7 +86,7 @@ impl Content {
         let mut found = Vec::with_capacity(opened.len());
         let mut bytes = 0;
         for (cid, with_bytes, within) in opened {
-            let data = within.and_then(|within| {
+            let data = within.as_ref().and_then(|within| {
                 let blocks = self.blocks(within);
                 // Whether a block is there is asked rarely: its bytes tell it surely.
                 blocks.block(cid).ok()

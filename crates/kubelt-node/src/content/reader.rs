@@ -29,7 +29,7 @@ impl Content {
     ///
     /// # Errors
     /// [`ContentError::NotFound`] when the block is missing, or the store fails.
-    pub fn block(&self, cid: &Cid, within: Within) -> Result<Bytes, ContentError> {
+    pub fn block(&self, cid: &Cid, within: &Within) -> Result<Bytes, ContentError> {
         load(&self.blocks(within), cid).map_err(ContentError::reading)
     }
 
@@ -38,7 +38,7 @@ impl Content {
     /// # Errors
     /// [`ContentError`] when a block is malformed or the store fails.
     pub fn read(&self, file: &File, range: Range<u64>) -> Result<ContentReader, ContentError> {
-        let blocks = self.blocks(file.within);
+        let blocks = self.blocks(&file.within);
         if let Some(block) = &file.block {
             let state = State::Whole(Some(slice(block.clone(), &range)));
             return Ok(ContentReader { blocks, state });

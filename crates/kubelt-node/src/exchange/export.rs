@@ -150,7 +150,7 @@ impl CoreExport {
                 self.emit_ops(page)
             }
             Step::Content(walk) => {
-                let blocks = self.exchange.content.blocks(Within::partial(self.core));
+                let blocks = self.exchange.content.blocks(&Within::partial(self.core));
                 match walk.next(&blocks) {
                     Ok(Some(visit)) => self.emit(&Block::trusted(visit.cid, visit.data)),
                     Ok(None) => self.step = Step::Done,

@@ -1,4 +1,4 @@
-//! How far a fetch is, in words.
+//! By which ways blocks come, and how far a fetch is.
 
 use std::{
     fmt::Write as _,
@@ -8,36 +8,91 @@ use std::{
     },
 };
 
-/// How far a fetch is; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct FetchProgress(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    here: AtomicU64,
-    peers: AtomicU64,
-    gateways: AtomicU64,
-    bytes: AtomicU64,
-    wanted: AtomicU64,
-}
-
 /// The way on which a block came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    Here,
-    Peers,
+pub enum FetchWay {
+    /// It was on this node, where its reader may see it.
+    Local,
+    /// It was fetched for a reader a while ago.
+    Cache,
+    /// From a peer that was connected.
+    Peer,
+    /// From a node that holds the core.
+    Host,
+    /// From a peer that was found because it is said to have the block.
+    Bitswap,
+    /// From a trustless gateway.
     Gateway,
 }
 
-impl FetchProgress {
-    pub(super) fn came(&self, way: Way, bytes: usize) {
-        let count = match way {
-            Way::Here => &self.0.here,
-            Way::Peers => &self.0.peers,
-            Way::Gateway => &self.0.gateways,
+impl FetchWay {
+    /// All of them, in the order in which they are tried.
+    pub const ALL: [Self; 6] =
+        [Self::Local, Self::Cache, Self::Peer, Self::Host, Self::Bitswap, Self::Gateway];
+
+    /// The word for it in figures and headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Cache => "cache",
+            Self::Peer => "peer",
+            Self::Host => "host",
+            Self::Bitswap => "bitswap",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Local => "from this node",
+            Self::Cache => "from its cache",
+            Self::Peer => "from connected peers",
+            Self::Host => "from hosts of the core",
+            Self::Bitswap => "by bitswap from providers",
+            Self::Gateway => "from gateways",
+        }
+    }
+
+    /// Whether it leads to others.
+    pub(super) const fn is_remote(self) -> bool {
+        !matches!(self, Self::Local | Self::Cache)
+    }
+}
+
+/// Blocks and their bytes, by the way on which they came.
+#[derive(Debug, Default)]
+pub(super) struct Counts([(AtomicU64, AtomicU64); FetchWay::ALL.len()]);
+
+impl Counts {
+    pub(super) fn came(&self, way: FetchWay, bytes: usize) {
+        let (blocks, all) = &self.0[way as usize];
+        blocks.fetch_add(1, Ordering::Relaxed);
+        all.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The ways that were taken, with their blocks and bytes.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (FetchWay, u64, u64)> + '_ {
+        let count = |way: FetchWay| {
+            let (blocks, bytes) = &self.0[way as usize];
+            (way, blocks.load(Ordering::Relaxed), bytes.load(Ordering::Relaxed))
         };
-        count.fetch_add(1, Ordering::Relaxed);
-        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        FetchWay::ALL.into_iter().map(count)
+    }
+}
+
+/// How far a fetch is; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct FetchProgress(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    came: Counts,
+    wanted: AtomicU64,
+}
+
+impl FetchProgress {
+    pub(super) fn came(&self, way: FetchWay, bytes: usize) {
+        self.0.came.came(way, bytes);
     }
 
     pub(super) fn wants(&self, blocks: usize) {
@@ -46,26 +101,23 @@ impl FetchProgress {
 
     /// Blocks that came from elsewhere.
     pub fn fetched(&self) -> u64 {
-        self.0.peers.load(Ordering::Relaxed) + self.0.gateways.load(Ordering::Relaxed)
+        self.taken().filter(|(way, _)| way.is_remote()).map(|(_, blocks)| blocks).sum()
+    }
+
+    /// The ways that were taken, in the order in which they are tried, and how many blocks came by each.
+    pub fn taken(&self) -> impl Iterator<Item = (FetchWay, u64)> + '_ {
+        self.0.came.taken().filter(|(_, blocks, _)| *blocks > 0).map(|(way, blocks, _)| (way, blocks))
     }
 
     /// It in words: how much came, by which way, and how many blocks are asked for.
     pub fn text(&self) -> String {
-        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let mut text = String::from("fetching:");
-        let ways = [
-            ("from this node", &self.0.here),
-            ("by bitswap", &self.0.peers),
-            ("from gateways", &self.0.gateways),
-        ];
-        for (way, count) in ways {
-            let blocks = load(count);
-            if blocks > 0 {
-                // Writing to a string does not fail.
-                let _ = write!(text, " {blocks} blocks {way},");
-            }
+        for (way, blocks) in self.taken() {
+            // Writing to a string does not fail.
+            let _ = write!(text, " {blocks} blocks {},", way.in_words());
         }
-        let _ = write!(text, " {} bytes, {} blocks asked for", load(&self.0.bytes), load(&self.0.wanted));
+        let bytes: u64 = self.0.came.taken().map(|(_, _, bytes)| bytes).sum();
+        let _ = write!(text, " {bytes} bytes, {} blocks asked for", self.0.wanted.load(Ordering::Relaxed));
         text
     }
 }

@@ -47,7 +47,7 @@ impl PeerSession for Session {
             match self.wanted.pop() {
                 None => std::future::pending().await,
                 Some(cid) => Some(match self.peers.blocks.get(&cid) {
-                    Some(block) => FromPeers::Block(block.clone()),
+                    Some(block) => FromPeers::Block { block: block.clone(), peer: "one".to_owned() },
                     None => FromPeers::Nobody(cid),
                 }),
             }
@@ -64,8 +64,8 @@ impl Gateways for Answers {
         self.0.len()
     }
 
-    fn block(&self, gateway: usize, cid: &Cid) -> Result<Bytes, GatewayError> {
-        self.0[gateway].get(cid).cloned().ok_or_else(|| GatewayError("404".to_owned()))
+    fn block(&self, gateway: usize, cid: &Cid, _: usize) -> Result<Bytes, GatewayError> {
+        self.0[gateway].get(cid).cloned().ok_or_else(|| GatewayError::Missing("404".to_owned()))
     }
 }
 
@@ -123,7 +123,7 @@ async fn a_dag_comes_from_peers_once() {
     assert_eq!(world.fetch(&root, true).await.expect("fetches"), Fetched::Whole);
     assert!(world.has(&blocks));
     assert_eq!(world.progress.fetched(), 23);
-    assert!(world.progress.text().contains("23 blocks by bitswap"), "{}", world.progress.text());
+    assert!(world.progress.text().contains("23 blocks from connected peers"), "{}", world.progress.text());
     // What is here is not asked for again.
     assert_eq!(world.fetch(&root, true).await.expect("fetches"), Fetched::Whole);
     assert_eq!(peers.asked.lock().expect("not poisoned").len(), 23);
@@ -146,7 +146,7 @@ async fn gateways_give_what_peers_lack_and_are_not_believed() {
     ])));
     assert_eq!(world.fetch(blocks[22].cid(), true).await.expect("fetches"), Fetched::Whole);
     assert!(world.has(&blocks));
-    assert!(world.progress.text().contains("21 blocks by bitswap, 2 blocks from gateways"));
+    assert!(world.progress.text().contains("21 blocks from connected peers, 2 blocks from gateways"));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where blocks can come from: ports that the edges fill.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use kubelt_content::{Block, Cid};
@@ -33,7 +33,12 @@ pub trait PeerSession: Send + std::fmt::Debug {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromPeers {
     /// A block, named by hashing its bytes.
-    Block(Block),
+    Block {
+        /// It.
+        block: Block,
+        /// Who sent it, by its id.
+        peer: String,
+    },
     /// Nobody who is connected has this one. It stays wanted.
     Nobody(Cid),
 }
@@ -43,14 +48,28 @@ pub trait Gateways: Send + Sync + std::fmt::Debug {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// The raw bytes of a block from one of them, unverified. It blocks, and bounds its time and its size.
+    /// The raw bytes of a block from one of them, unverified. It blocks, and bounds its time and its size. The gateway
+    /// is told how many nodes the request has come through already, so that no two ask each other in turn for ever.
     ///
     /// # Errors
     /// [`GatewayError`] when there is no good answer.
-    fn block(&self, gateway: usize, cid: &Cid) -> Result<Bytes, GatewayError>;
+    fn block(&self, gateway: usize, cid: &Cid, hops: usize) -> Result<Bytes, GatewayError>;
 }
 
 /// Why a gateway gave no block.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct GatewayError(pub String);
+pub enum GatewayError {
+    /// It says that it has none.
+    #[error("{0}")]
+    Missing(String),
+    /// It cannot be reached, or its answer is of no use.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Where blocks can come from.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ways {
+    pub(super) peers: Option<Arc<dyn PeerBlocks>>,
+    pub(super) gateways: Option<Arc<dyn Gateways>>,
+}

@@ -284,7 +284,7 @@ impl Pins {
 
     /// Takes possession of what lies below a block that the reader was let in to.
     async fn take_below(&self, core: &CoreId, top: &Cid, within: Within) -> Result<u64, UploadError> {
-        let (blocks, top) = (self.content.blocks(within), *top);
+        let (blocks, top) = (self.content.blocks(&within), *top);
         let walked = tokio::task::spawn_blocking(move || {
             let mut walk = Walk::new([top], limits());
             let mut reached = Vec::new();

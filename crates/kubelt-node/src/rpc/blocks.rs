@@ -61,7 +61,7 @@ impl Rpc {
         let reader = Reader::Session(std::sync::Arc::clone(session));
         let let_in = self.content.let_in(&reader, root).await;
         let let_in = let_in.map_err(|error| RpcError::finding(error, root))?;
-        let reached = let_in.map(|(_, within)| self.content.blocks(within));
+        let reached = let_in.map(|(_, within)| self.content.blocks(&within));
         let blocks = RpcBlocks {
             store: self.store.clone(),
             denylists: self.content.denylists().clone(),

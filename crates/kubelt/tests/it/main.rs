@@ -3,6 +3,7 @@
 mod bad_input;
 mod cli;
 mod faults;
+mod fetching;
 mod network;
 mod proxy;
 mod receipts;

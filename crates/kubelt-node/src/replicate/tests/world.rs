@@ -213,7 +213,7 @@ impl Person {
         let reader = Reader::Session(Arc::clone(&self.session));
         let found = self.node.content.find(&reader, &self.session.core, &segments).await.ok()?;
         let Found::File(file) = found else { panic!("{found:?}") };
-        let blocks = self.node.content.blocks(file.within);
+        let blocks = self.node.content.blocks(&file.within);
         let mut reading = kubelt_content::read::FileReader::open(&blocks, &file.cid).expect("a file");
         let mut bytes = Vec::new();
         while let Some(piece) = reading.next(&blocks).expect("is whole") {
