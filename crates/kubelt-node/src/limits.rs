@@ -121,6 +121,16 @@ pub(crate) const PIN_ID_BYTES_MAX: usize = 128;
 pub(crate) const PIN_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the node waits before it looks again for blocks of a pin that somebody asks about.
 pub(crate) const PIN_RETRY: Duration = Duration::from_secs(5);
+/// How long after nobody had its blocks a pin is looked for again by itself; twice as long after each further time.
+pub(crate) const PIN_AGAIN_MIN: Duration = Duration::from_secs(60);
+/// The longest that it waits then.
+pub(crate) const PIN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
+/// Pins that wait for that; others are looked for when somebody asks about them.
+pub(crate) const PIN_RETRIES_MAX: usize = 100_000;
+/// Pins that are looked for again in one step.
+pub(crate) const PIN_RETRIES_PER_STEP: usize = 64;
+/// Cores whose pins are looked at in one step when the node starts.
+pub(crate) const PIN_RETRY_CORES: usize = 256;
 /// Pins whose blocks are looked for at once.
 pub(crate) const PIN_TAKES_MAX: usize = 4;
 /// Pins of one core whose blocks are looked for at once.

@@ -132,6 +132,7 @@ impl Node {
             ipns.worker(),
             ipns.spreader(),
             remote_pins.worker(),
+            pins.worker(),
             remotes.worker(),
             collecting(&store, &cores, &content, stamps),
         ]);

@@ -8,6 +8,7 @@
 mod list;
 mod looks;
 mod record;
+mod retries;
 mod take;
 
 use std::{collections::HashMap, sync::Arc};
@@ -35,6 +36,7 @@ use crate::{
     fetch::{FetchProgress, Fetcher},
     limits::{PIN_CORES_CACHED_MAX, PIN_ID_BYTES_MAX},
     session::Session,
+    worker::{Waker, Worker},
     write::{Write, WriteError, content_entry},
 };
 
@@ -66,6 +68,8 @@ struct Shared {
     looks: Mutex<looks::Looks>,
     /// Pins whose blocks are being fetched from elsewhere, and how far that is.
     fetches: Mutex<HashMap<(CoreId, MapPath), FetchProgress>>,
+    /// Pins that are looked for again by themselves.
+    retries: Mutex<retries::Retries>,
 }
 
 /// Why a pin was not made, changed or shown.
@@ -110,8 +114,15 @@ impl Pins {
             newest_ms: Mutex::default(),
             looks: Mutex::default(),
             fetches: Mutex::default(),
+            retries: Mutex::default(),
         };
         Self { store, cores, content, clock, fetcher, shared: Arc::new(shared) }
+    }
+
+    /// What looks again for pins that nobody had.
+    pub(crate) fn worker(&self) -> Worker {
+        let retrier = retries::Retrier { pins: self.clone(), unseen: Some(None) };
+        Worker::new("pins", &Waker::default(), retrier)
     }
 
     /// Adds a pin. It is queued then; its blocks are looked for in the background, so that the answer tells

@@ -57,8 +57,10 @@ impl Pins {
                 let next = this.shared.looks.lock().next();
                 let Some(Look { core, path, reader }) = next else { return };
                 let waits = this.look(&core, &path, &reader).await;
-                if waits && this.fetcher.can_fetch() {
-                    this.fetch(core, path.clone(), reader);
+                match waits {
+                    true if this.fetcher.can_fetch() => this.fetch(core, path.clone(), reader),
+                    true => {}
+                    false => this.shared.retries.lock().forget(&core, &path),
                 }
                 this.shared.looks.lock().done(&core, &path);
             }
@@ -103,45 +105,55 @@ impl Pins {
         {
             let mut fetches = self.shared.fetches.lock();
             let of_core = fetches.keys().filter(|(one, _)| *one == core).count();
-            // One that finds no place is looked for again when somebody asks about it.
-            if fetches.contains_key(&key)
-                || fetches.len() >= PIN_FETCHES_MAX
-                || of_core >= PIN_FETCHES_PER_CORE_MAX
-            {
+            if fetches.contains_key(&key) {
                 return;
+            }
+            if fetches.len() >= PIN_FETCHES_MAX || of_core >= PIN_FETCHES_PER_CORE_MAX {
+                return self.put_off(key);
             }
             fetches.insert(key.clone(), progress.clone());
         }
         let this = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = this.fetched(&key.0, &key.1, &reader, &progress).await {
+            let waits = this.fetched(&key.0, &key.1, &reader, &progress).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "the blocks of a pin could not be fetched");
-            }
+                true
+            });
             this.shared.fetches.lock().remove(&key);
+            match waits {
+                true => this.put_off(key),
+                false => this.shared.retries.lock().forget(&key.0, &key.1),
+            }
         });
     }
 
+    /// Looks for a pin again after a while.
+    fn put_off(&self, (core, path): (CoreId, MapPath)) {
+        self.shared.retries.lock().put_off(core, path, self.clock.now_ms());
+    }
+
+    /// Brings what can be had of a pin; whether it still lacks something that others may have later.
     async fn fetched(
         &self,
         core: &CoreId,
         path: &MapPath,
         reader: &Reader,
         progress: &FetchProgress,
-    ) -> Result<(), UploadError> {
-        let Some((_, entry)) = self.entry(core, path)? else { return Ok(()) };
+    ) -> Result<bool, UploadError> {
+        let Some((_, entry)) = self.entry(core, path)? else { return Ok(false) };
         let is_wanted = || matches!(self.entry(core, path), Ok(Some((_, now))) if now.cid == entry.cid);
         let trouble = match self.fetcher.dag(core, &entry.cid, reader, progress, &is_wanted).await {
             Err(UploadError::Commit(CommitError::Quota(_))) => NO_ROOM,
             Err(error) => return Err(error),
             Ok(Fetched::TooLarge) => TOO_LARGE,
-            Ok(Fetched::Stopped) => return Ok(()),
-            Ok(Fetched::Missing(_)) if progress.fetched() == 0 => return Ok(()),
+            Ok(Fetched::Stopped) => return Ok(false),
+            Ok(Fetched::Missing(_)) if progress.fetched() == 0 => return Ok(true),
             Ok(Fetched::Whole | Fetched::Missing(_)) => {
-                self.look(core, path, reader).await;
-                return Ok(());
+                return Ok(self.look(core, path, reader).await);
             }
         };
-        self.note(core, path, &entry.cid, Some(trouble.to_owned())).await
+        self.note(core, path, &entry.cid, Some(trouble.to_owned())).await?;
+        Ok(false)
     }
 
     /// What is being done for a pin; none where nothing is.
