@@ -191,9 +191,16 @@ impl Filter {
 
     fn record(&self, provider: Provider) -> Option<PeerRecord> {
         let Provider { peer, mut addresses } = provider;
-        // That the DHT names it for content says that it speaks bitswap.
-        let spoken = "transport-bitswap";
-        if !self.protocols.is_empty() && !self.protocols.iter().any(|one| one == spoken) {
+        let is_gateway = |address: &String| address.split('/').any(|part| matches!(part, "http" | "https"));
+        let mut spoken = Vec::with_capacity(2);
+        // That it is named for content says that it speaks bitswap, unless it has no address for that.
+        if addresses.is_empty() || !addresses.iter().all(is_gateway) {
+            spoken.push("transport-bitswap");
+        }
+        if addresses.iter().any(is_gateway) {
+            spoken.push("transport-ipfs-gateway-http");
+        }
+        if !self.protocols.is_empty() && !self.protocols.iter().any(|one| spoken.contains(&one.as_str())) {
             return None;
         }
         let knew_none = addresses.is_empty();
@@ -204,7 +211,7 @@ impl Filter {
                 return None;
             }
         }
-        Some(PeerRecord { schema: "peer", id: peer, addrs: addresses, protocols: vec![spoken] })
+        Some(PeerRecord { schema: "peer", id: peer, addrs: addresses, protocols: spoken })
     }
 
     fn takes(&self, address: &str) -> bool {
@@ -247,5 +254,23 @@ mod tests {
         }
         assert_eq!(kept("filter-addrs=unknown", &[]), Some(0));
         assert_eq!(kept("filter-addrs=tcp", &[]), None);
+    }
+
+    #[test]
+    fn a_gateway_is_told_by_its_address() {
+        let (peer, gateway) = ("/ip4/192.0.2.1/tcp/1", "/dns4/node.example/tcp/443/tls/http");
+        let check = |query: &str, addresses: &[&str], expected: Option<&[&str]>| {
+            let addresses = addresses.iter().map(|one| (*one).to_owned()).collect();
+            let filter = Filter::read(Some(query)).expect("a query");
+            let record = filter.record(Provider { peer: "Qm".to_owned(), addresses });
+            assert_eq!(record.map(|record| record.protocols).as_deref(), expected, "{query}");
+        };
+        let both = ["transport-bitswap", "transport-ipfs-gateway-http"];
+        check("", &[gateway, peer], Some(&both));
+        check("", &[gateway], Some(&both[1..]));
+        check("filter-protocols=transport-ipfs-gateway-http", &[gateway, peer], Some(&both));
+        check("filter-protocols=transport-ipfs-gateway-http", &[peer], None);
+        check("filter-protocols=transport-bitswap", &[gateway], None);
+        check("filter-addrs=https,http", &[gateway, peer], Some(&both));
     }
 }

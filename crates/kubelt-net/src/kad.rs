@@ -104,5 +104,10 @@ pub(crate) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
+/// Whether an address is that of a gateway, and no peer's.
+pub(crate) fn is_http(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::Http | Protocol::Https))
+}
+
 #[cfg(test)]
 mod tests;

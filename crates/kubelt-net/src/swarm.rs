@@ -21,7 +21,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent, connection_limits},
     bitswap::Misbehaved,
     config::{DhtScope, NetConfig},
-    kad::{Dht, OwnProvided, is_routable, protocol, store::now},
+    kad::{Dht, OwnProvided, is_http, is_routable, protocol, store::now},
     limits::{
         CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RELAY_RETRY_TICKS,
         ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK,
@@ -95,7 +95,8 @@ impl Task {
         state: Arc<State>,
         config: &NetConfig,
     ) -> Self {
-        for address in &config.announce {
+        // Where the gateway is says nothing of whether peers reach the node.
+        for address in config.announce.iter().filter(|address| !is_http(address)) {
             swarm.add_external_address(address.clone());
         }
         state.external.lock().extend(config.announce.iter().cloned());

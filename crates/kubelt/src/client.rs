@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use kubelt_api::{PROBLEM_JSON, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Response, header, request};
+use ureq::http::{HeaderName, Method, Response, header, request};
 use ureq::{Agent, Body, SendBody};
 
 pub(crate) use calls::{Link, Sending};
@@ -38,6 +38,8 @@ pub(crate) struct Download {
     pub(crate) bytes: Option<u64>,
     /// Whether this is only a part of the content.
     pub(crate) partial: bool,
+    /// By which ways the node has fetched what it did not have, as far as it had when it answered.
+    pub(crate) ways: Vec<String>,
     pub(crate) body: Box<dyn Read>,
 }
 
@@ -140,9 +142,17 @@ impl Client {
             media_type: text(header::CONTENT_TYPE),
             bytes: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
             partial: response.status().as_u16() == 206,
+            ways: text(HeaderName::from_static("server-timing")).map_or_else(Vec::new, |text| ways(&text)),
             body: Box::new(response.into_body().into_reader()),
         })
     }
+}
+
+/// The ways in a `Server-Timing` by which blocks came from elsewhere.
+fn ways(text: &str) -> Vec<String> {
+    let names = text.split(',').filter(|entry| entry.contains("block"));
+    let names = names.map(|entry| entry.split(';').next().unwrap_or_default().trim().to_owned());
+    names.filter(|name| name != "local").collect()
 }
 
 /// Remembers a failure of the reader itself, so that it is not taken for one of the connection.

@@ -63,6 +63,9 @@ pub(crate) struct Fetched {
     pub(crate) verified: u64,
     /// Paths of symbolic links that lead out of the directory, or cannot be made here.
     pub(crate) left_out: Vec<String>,
+    /// By which ways the node has fetched what it did not have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ways: Vec<String>,
 }
 
 /// Copies a download to `to` and checks it on the way; `cid` names it where the caller knows better than the node.

@@ -1,10 +1,11 @@
 //! Configuration of a node: flags over environment over a TOML file over defaults. An empty one runs.
 
+mod network;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -12,11 +13,12 @@ use clap::Args;
 use kubelt_chain::Upstreams;
 use kubelt_core::PublicKey;
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
-use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
-use kubelt_node::{FetchFor, FetchRules, What, peer_key};
+use kubelt_net::{Multiaddr, NetConfig};
+use kubelt_node::{FetchRules, What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
+use self::network::{NetworkFile, check_gateways, https_address};
 use crate::{
     chain_config::{ChainFile, upstreams},
     client::NodeUrl,
@@ -124,153 +126,6 @@ struct File {
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
     rates: RatesFile,
-}
-
-/// `[network]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct NetworkFile {
-    /// Addresses to listen at.
-    listen: Vec<Multiaddr>,
-    /// Addresses under which peers reach the node, where that is known.
-    announce: Vec<Multiaddr>,
-    /// Peers to connect to at the start, with their ids.
-    bootstrap: Vec<Multiaddr>,
-    /// Well-known peers to connect to besides.
-    preset: Preset,
-    /// Whether nodes in the same local network find each other.
-    mdns: bool,
-    /// Whether the node relays for nodes that nobody reaches.
-    relay: bool,
-    /// MiB of memory over which no further connections are taken.
-    memory_mib_max: Option<u64>,
-    /// How the node takes part in the DHT.
-    dht: DhtFile,
-    /// Which DHT.
-    dht_scope: DhtScopeFile,
-    /// What the DHT is told that this node has.
-    provide: ProvideFile,
-    /// Delegated routers to ask, too.
-    routers: Vec<String>,
-    /// Trustless gateways that blocks are taken from, by their URLs.
-    gateways: Vec<String>,
-    /// For whom content is fetched that is not here.
-    fetch: FetchFile,
-    /// Seconds that one request may be fetched for.
-    fetch_seconds_max: Option<u64>,
-    /// MiB that come from others for one request.
-    fetch_mib_max: Option<u64>,
-    /// MiB of what was fetched for readers that stay in memory.
-    fetch_cache_mib: Option<usize>,
-    /// Address to listen on for other nodes that replicate cores.
-    replicate_listen: Option<SocketAddr>,
-    /// Nodes that may bring cores here which name this node as a host, by their ids.
-    carry_for: Vec<String>,
-    /// Where others reach that, where it is not the address itself: `/dns/node.example/tcp/4749/tls`.
-    replicate_addresses: Vec<Multiaddr>,
-}
-
-/// `fetch`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum FetchFile {
-    Nobody,
-    /// For who signed in.
-    #[default]
-    Members,
-    Anybody,
-}
-
-/// `preset`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Preset {
-    #[default]
-    None,
-    Public,
-}
-
-/// `dht`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum DhtFile {
-    #[default]
-    Auto,
-    Client,
-    Server,
-    Off,
-}
-
-/// `dht_scope`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum DhtScopeFile {
-    #[default]
-    Wan,
-    Lan,
-}
-
-/// `provide`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ProvideFile {
-    Nothing,
-    #[default]
-    Roots,
-    All,
-}
-
-impl From<ProvideFile> for What {
-    fn from(provide: ProvideFile) -> Self {
-        match provide {
-            ProvideFile::Nothing => Self::Nothing,
-            ProvideFile::Roots => Self::Roots,
-            ProvideFile::All => Self::All,
-        }
-    }
-}
-
-impl NetworkFile {
-    fn fetch_rules(&self) -> FetchRules {
-        let rules = FetchRules::default();
-        FetchRules {
-            whom: match self.fetch {
-                FetchFile::Nobody => FetchFor::Nobody,
-                FetchFile::Members => FetchFor::Members,
-                FetchFile::Anybody => FetchFor::Anybody,
-            },
-            time_max: self.fetch_seconds_max.map_or(rules.time_max, Duration::from_secs),
-            bytes_max: self.fetch_mib_max.map_or(rules.bytes_max, |mib| mib.saturating_mul(1 << 20)),
-            cache_bytes_max: self
-                .fetch_cache_mib
-                .map_or(rules.cache_bytes_max, |mib| mib.saturating_mul(1 << 20)),
-        }
-    }
-
-    fn resolve(self, listen: Vec<Multiaddr>, bootstrap: Vec<Multiaddr>) -> NetConfig {
-        let mut bootstrap = first_given(bootstrap, self.bootstrap);
-        if matches!(self.preset, Preset::Public) {
-            bootstrap.extend(kubelt_net::public_bootstrap());
-        }
-        NetConfig {
-            listen: first_given(listen, self.listen),
-            announce: self.announce,
-            bootstrap,
-            mdns: self.mdns,
-            relay: self.relay,
-            memory_bytes_max: self.memory_mib_max.map(|mib| mib.saturating_mul(1 << 20)),
-            dht: match self.dht {
-                DhtFile::Auto => DhtMode::Auto,
-                DhtFile::Client => DhtMode::Client,
-                DhtFile::Server => DhtMode::Server,
-                DhtFile::Off => DhtMode::Off,
-            },
-            dht_scope: match self.dht_scope {
-                DhtScopeFile::Wan => DhtScope::Wan,
-                DhtScopeFile::Lan => DhtScope::Lan,
-            },
-        }
-    }
 }
 
 /// `[pinning]`.
@@ -410,7 +265,11 @@ impl NodeConfig {
         let listen = args.listen.or(file.listen);
         let public_hosts = first_given(args.public_host, file.public_hosts);
         check_hosts(&public_hosts)?;
+        let is_told = args.public_url.is_some() || file.public_url.is_some();
         let public_url = public_url(args.public_url, file.public_url.as_deref(), &public_hosts)?;
+        // A guess is good enough to look whether it is true, but not to be announced.
+        let gateway_address =
+            public_url.as_ref().filter(|_| is_told).and_then(|url| https_address(&url.to_string()));
         let gateway = GatewayHosts {
             subdomains: if args.gateway_host.is_empty() {
                 file.gateway_hosts.unwrap_or_else(|| GatewayHosts::default().subdomains)
@@ -462,7 +321,7 @@ impl NodeConfig {
             chains: upstreams(file.chains)?,
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
-            network: file.network.resolve(args.p2p_listen, args.bootstrap),
+            network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address),
         })
     }
 }
@@ -516,15 +375,6 @@ fn node_keys(ids: &[String]) -> anyhow::Result<Vec<PublicKey>> {
     ids.iter().map(key).collect()
 }
 
-fn check_gateways(urls: Vec<String>) -> anyhow::Result<Vec<String>> {
-    let is_bad =
-        |url: &&String| !(url.starts_with("https://") || url.starts_with("http://")) || url.contains('?');
-    if let Some(bad) = urls.iter().find(is_bad) {
-        bail!("`{bad}` is no gateway; write `https://gateway.example`");
-    }
-    Ok(urls)
-}
-
 /// The settings' DNSLinks, those of the file over them, and those of the flags over both.
 fn dnslinks(
     mut links: BTreeMap<String, String>,
@@ -572,9 +422,7 @@ pub(crate) fn default_data_dir() -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use kubelt_node::{FetchFor, FetchRules};
-
-    use super::{FetchFile, File, NodeArgs, NodeConfig, check_gateways};
+    use super::{File, NodeArgs, NodeConfig};
 
     #[test]
     fn an_empty_file_is_enough_and_a_misspelt_setting_is_refused() {
@@ -598,25 +446,6 @@ mod tests {
         assert_eq!(config.data_dir.as_os_str(), "/b");
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.rates.requests_per_second, 0);
-    }
-
-    #[test]
-    fn members_fetch_unless_nobody_may() {
-        let read = |text: &str| toml::from_str::<File>(text);
-        assert!(read("").is_ok_and(|file| file.network.fetch == FetchFile::Members));
-        assert!(
-            read("[network]\nfetch = 'nobody'").is_ok_and(|file| file.network.fetch == FetchFile::Nobody)
-        );
-        assert!(read("[network]\nfetch = 'everybody'").is_err());
-        let rules = |text: &str| read(text).expect("is read").network.fetch_rules();
-        assert_eq!(rules(""), FetchRules::default());
-        let own = rules(
-            "[network]\nfetch = 'anybody'\nfetch_seconds_max = 5\nfetch_mib_max = 2\nfetch_cache_mib = 0",
-        );
-        assert_eq!((own.whom, own.time_max.as_secs()), (FetchFor::Anybody, 5));
-        assert_eq!((own.bytes_max, own.cache_bytes_max), (2 << 20, 0));
-        assert!(check_gateways(vec!["https://gateway.example".to_owned()]).is_ok());
-        assert!(check_gateways(vec!["gateway.example".to_owned()]).is_err());
     }
 
     #[test]

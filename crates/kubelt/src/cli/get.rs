@@ -32,7 +32,11 @@ impl GetArgs {
         match &self.target {
             ReadTarget::Cid { cid, path } => {
                 let client = caller.client()?;
-                let download = match client.gateway(&gateway_path(cid, path), self.range.as_deref()) {
+                // The node may have to look for it among others.
+                let looking = caller.out.progress("looking for it", None);
+                let found = client.gateway(&gateway_path(cid, path), self.range.as_deref());
+                looking.finish();
+                let download = match found {
                     // Only directories are sent on, to the address with a slash.
                     Err(ClientError::Moved { .. }) => return self.tree(caller, &client, cid, path),
                     result => result?,
@@ -67,7 +71,7 @@ impl GetArgs {
     fn file(&self, caller: &Caller, download: Download, cid: Option<&str>, name: &str) -> Result<()> {
         let to = self.destination(&download, name)?;
         let progress = caller.out.progress("getting", download.bytes);
-        let partial = download.partial;
+        let (partial, ways) = (download.partial, download.ways.clone());
         let named = cid.map(str::to_owned).or_else(|| download.cid.clone());
         let result = save(download, cid, &to, &progress);
         progress.finish();
@@ -81,11 +85,11 @@ impl GetArgs {
             return Ok(());
         }
         let value = serde_json::json!({
-            "file": to, "bytes": bytes, "cid": named, "partial": partial, "verified": verified,
+            "file": to, "bytes": bytes, "cid": named, "partial": partial, "verified": verified, "ways": ways,
         });
         caller.out.result(&value, || {
             let mark = if verified { ", verified" } else { "" };
-            format!("{} ({}{mark})", to.display(), bytes_text(bytes))
+            format!("{} ({}{mark}{})", to.display(), bytes_text(bytes), by(&ways))
         })?;
         Ok(())
     }
@@ -159,8 +163,13 @@ impl GetArgs {
                 count if count == fetched.files => "all verified".to_owned(),
                 count => format!("{count} verified"),
             };
-            format!("{} ({files}, {bytes}, {verified})", to.display())
+            format!("{} ({files}, {bytes}, {verified}{})", to.display(), by(&fetched.ways))
         })?;
         Ok(())
     }
+}
+
+/// By which ways the node has fetched it, in words; nothing where it had it.
+fn by(ways: &[String]) -> String {
+    if ways.is_empty() { String::new() } else { format!(", fetched by {}", ways.join(" and ")) }
 }

@@ -4,7 +4,7 @@
 //! CID that the caller gave.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,8 @@ pub(crate) struct Tree<'a> {
     progress: &'a Progress,
     /// The blocks that came last: a block is looked at to see what it is, and then read.
     kept: RefCell<VecDeque<(Cid, Bytes)>>,
+    /// By which ways the node has fetched blocks that it did not have.
+    ways: RefCell<BTreeSet<String>>,
 }
 
 /// What a walk has found so far; links by their depth, target, path and where they go.
@@ -52,7 +54,7 @@ struct Walk {
 
 impl<'a> Tree<'a> {
     pub(crate) fn new(client: &'a Client, progress: &'a Progress) -> Self {
-        Self { client, progress, kept: RefCell::default() }
+        Self { client, progress, kept: RefCell::default(), ways: RefCell::default() }
     }
 
     /// Fetches the directory at `path` below `root` into `to`.
@@ -69,6 +71,7 @@ impl<'a> Tree<'a> {
                 Some(Err(_)) | None => walk.fetched.left_out.push(path),
             }
         }
+        walk.fetched.ways = self.ways.take().into_iter().collect();
         Ok(walk.fetched)
     }
 
@@ -137,7 +140,9 @@ impl Blocks for Tree<'_> {
         }
         let path = format!("{}?format=raw", gateway_path(&cid.to_string(), ""));
         let mut bytes = Vec::new();
-        let body = self.client.gateway(&path, None)?.body;
+        let download = self.client.gateway(&path, None)?;
+        self.ways.borrow_mut().extend(download.ways);
+        let body = download.body;
         body.take(BLOCK_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(BlockError::CutShort)?;
         verify(cid, &bytes)
             .map_err(|source| BlockError::Wrong { cid: Box::new(*cid), source: Box::new(source) })?;
