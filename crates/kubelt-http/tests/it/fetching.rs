@@ -20,10 +20,12 @@ use kubelt_content::{
     unixfs::{DirectoryBuilder, Importer, Profile},
 };
 use kubelt_node::{
-    Coming, FetchFor, FetchRules, FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, PublishedBlock,
-    PublishedBlocks as _,
+    Coming, ConnectedPeer, FetchFor, FetchRules, FromPeers, GatewayError, Gateways, Heard, NodeKey,
+    PeerBlocks, PeerNetwork, PeerSession, Provider, ProviderRouting, PublishedBlock, PublishedBlocks as _,
+    Routing, RoutingError, StrangerError, worker::Step,
 };
-use tokio::sync::Semaphore;
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
 use tower::ServiceExt as _;
 
 use crate::harness::{HOST, Person, TestNode};
@@ -35,14 +37,16 @@ struct Peer {
     asked: Arc<Mutex<Vec<Cid>>>,
     /// How many blocks it sends.
     patience: Arc<Semaphore>,
+    /// Whom it is, where it sends blocks only once it was pointed out.
+    hidden_as: Option<String>,
 }
 
 #[derive(Debug)]
-struct Session(Peer, Vec<Cid>);
+struct Session(Peer, Vec<Cid>, bool);
 
 impl PeerBlocks for Peer {
     fn session(&self, _: usize) -> Box<dyn PeerSession> {
-        Box::new(Session(self.clone(), Vec::new()))
+        Box::new(Session(self.clone(), Vec::new(), self.hidden_as.is_none()))
     }
 }
 
@@ -56,7 +60,12 @@ impl PeerSession for Session {
         self.1.retain(|cid| !cids.contains(cid));
     }
 
-    fn hint(&mut self, _: Vec<String>) {}
+    fn hint(&mut self, peers: Vec<String>) {
+        if !self.2 && peers.iter().any(|peer| Some(peer) == self.0.hidden_as.as_ref()) {
+            self.2 = true;
+            self.1 = self.0.asked.lock().expect("not poisoned").clone();
+        }
+    }
 
     fn next(&mut self) -> Coming<'_> {
         Box::pin(async move {
@@ -64,10 +73,11 @@ impl PeerSession for Session {
                 std::future::pending::<()>().await;
             }
             let (peer, cid) = (self.0.clone(), self.1[0]);
-            let said = match peer.blocks.get(&cid) {
+            let said = match peer.blocks.get(&cid).filter(|_| self.2) {
                 Some(block) => {
                     peer.patience.acquire().await.expect("it is open").forget();
-                    FromPeers::Block { block: block.clone(), peer: "one".to_owned() }
+                    let peer = peer.hidden_as.clone().unwrap_or_else(|| "one".to_owned());
+                    FromPeers::Block { block: block.clone(), peer }
                 }
                 None => FromPeers::Nobody(cid),
             };
@@ -81,7 +91,7 @@ impl Peer {
     /// One that sends so many blocks.
     fn with(blocks: &HashMap<Cid, Block>, patience: usize) -> Self {
         let (blocks, patience) = (Arc::new(blocks.clone()), Arc::new(Semaphore::new(patience)));
-        Self { blocks, asked: Arc::default(), patience }
+        Self { blocks, asked: Arc::default(), patience, hidden_as: None }
     }
 
     fn asked(&self) -> usize {
@@ -358,6 +368,124 @@ async fn gateways_are_asked_for_what_peers_lack_and_not_believed() {
     assert_eq!(got.text(), "text 3");
     let ways = got.header("server-timing").expect("it says how");
     assert!(ways.starts_with("gateway;desc=\"2 blocks\""), "{ways}");
+}
+
+/// A network in which every peer can be connected to.
+#[derive(Debug)]
+struct AllReachable;
+
+impl PeerNetwork for AllReachable {
+    fn own(&self) -> Provider {
+        Provider { peer: "own".to_owned(), addresses: Vec::new() }
+    }
+
+    fn peers(&self) -> Vec<ConnectedPeer> {
+        Vec::new()
+    }
+
+    fn connect<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>> {
+        Box::pin(async move { Ok(address.rsplit('/').next().unwrap_or_default().to_owned()) })
+    }
+
+    fn announced(&self) -> Provider {
+        self.own()
+    }
+
+    fn find_peer<'a>(&'a self, _: &'a str) -> Routing<'a, Option<Provider>> {
+        Box::pin(async { None })
+    }
+
+    fn heard_of<'a>(&'a self, _: &'a Cid) -> Routing<'a, Heard> {
+        Box::pin(async { Heard { peers: None, providers: Vec::new() } })
+    }
+
+    fn ask_as_stranger<'a>(&'a self, _: &'a [String], _: &'a Cid) -> Routing<'a, Result<(), StrangerError>> {
+        Box::pin(async { Err(StrangerError::NoAddress) })
+    }
+
+    fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
+        Vec::new()
+    }
+}
+
+impl ProviderRouting for AllReachable {
+    fn find_providers<'a>(&'a self, _: &'a Cid) -> Routing<'a, mpsc::Receiver<Provider>> {
+        let (told, telling) = mpsc::channel(1);
+        let addresses = vec!["/ip4/192.0.2.9/tcp/1".to_owned()];
+        told.try_send(Provider { peer: "a-provider".to_owned(), addresses }).expect("there is room");
+        Box::pin(async { telling })
+    }
+}
+
+#[tokio::test]
+async fn hosts_of_the_core_and_then_providers_are_asked_for_what_nobody_has_who_is_connected() {
+    let tree = tree();
+    let host = NodeKey::from_seed([9; 32]);
+    let public = host.public();
+    let check = async |hidden_as: &str, with_host: bool, way: &str| {
+        let peer = Peer { hidden_as: Some(hidden_as.to_owned()), ..Peer::with(&tree.blocks, 10_000) };
+        let (node, ann, token) = scene(&peer).await;
+        node.node.peers.by(Arc::new(AllReachable));
+        node.node.providers.ask(Arc::new(AllReachable));
+        if with_host {
+            let value = json!({ "peer": public.to_string(), "addresses": ["/ip4/192.0.2.1/tcp/1"] });
+            let name = public.to_string().trim_start_matches("did:key:").to_owned();
+            let path = format!("{}/-/state/config/hosts/{name}", ann.core());
+            node.call("PUT", &path, Some(&token), &[], Body::from(value.to_string())).await.expect(200);
+        }
+        let got = node.get(&format!("/ipfs/{}/3.txt", tree.root), Some(&token)).await.expect(200);
+        assert_eq!(got.text(), "text 3");
+        let ways = got.header("server-timing").expect("it says how");
+        assert!(ways.starts_with(&format!("{way};desc=")), "{ways}");
+    };
+    check(&host.peer_id(), true, "host").await;
+    check("a-provider", true, "bitswap").await;
+    check("a-provider", false, "bitswap").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_that_nobody_had_is_looked_for_again_by_itself() {
+    let tree = tree();
+    let (node, ann, token) = scene(&Peer::with(&HashMap::new(), 0)).await;
+    let done = async |node: &TestNode| {
+        while node.node.pins.is_busy() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let worker = node.node.workers.get("pins").expect("there is one");
+    let step = async || while worker.step().await.expect("a step") == Step::More {};
+    let pins = format!("{}/-/pins", ann.core());
+    let pin = node.post(&pins, Some(&token), &json!({ "cid": tree.root.to_string() })).await.expect(202);
+    let id = pin.json::<kubelt_api::PinState>().requestid;
+    done(&node).await;
+    step().await;
+    assert_eq!(worker.status().waiting, 1);
+    let peer = Peer::with(&tree.blocks, 100_000);
+    node.node.fetcher.fetch_from_peers(Arc::new(peer.clone()));
+    step().await;
+    done(&node).await;
+    assert_eq!(peer.asked(), 0, "its time has not come");
+    node.pass(2 * 60_000);
+    step().await;
+    done(&node).await;
+    assert!(peer.asked() > 50);
+    let state: kubelt_api::PinState =
+        node.get(&format!("{pins}/{id}"), Some(&token)).await.expect(200).json();
+    assert_eq!(state.status, "pinned");
+    step().await;
+    assert_eq!(worker.status().waiting, 0);
+}
+
+#[tokio::test]
+async fn the_probe_of_those_who_fetch_by_https_is_answered() {
+    let node = TestNode::new();
+    for method in ["HEAD", "GET"] {
+        // An empty block that stands in its CID, as Kubo asks for it.
+        let accept = [("accept", "application/vnd.ipld.raw")];
+        let answer =
+            node.call(method, "/ipfs/bafkqaaa?format=raw", None, &accept, Body::empty()).await.expect(200);
+        assert_eq!((answer.body.len(), answer.header("content-type")), (0, Some("application/vnd.ipld.raw")));
+    }
 }
 
 #[tokio::test]

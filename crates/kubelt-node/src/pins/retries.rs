@@ -63,6 +63,10 @@ impl Retries {
         taken
     }
 
+    fn has(&self, core: &CoreId, path: &MapPath) -> bool {
+        self.tries.contains_key(&(*core, path.clone()))
+    }
+
     fn next_ms(&self) -> Option<u64> {
         self.due.first().map(|(due, ..)| *due)
     }
@@ -131,7 +135,11 @@ impl Pins {
                 Ok(())
             })?;
             let mut retries = self.shared.retries.lock();
-            waiting.into_iter().for_each(|path| retries.put_off(*core, path, now_ms));
+            for path in waiting {
+                if !retries.has(core, &path) {
+                    retries.put_off(*core, path, now_ms);
+                }
+            }
         }
         Ok(cores.last().copied())
     }
