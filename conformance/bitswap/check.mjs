@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Checks } from '../checks.mjs'
 import { startNode } from '../node.mjs'
+import { fetchedByHttps } from './https.mjs'
 import { exchangeWithKubo } from './kubo.mjs'
 
 // What Helia's libraries take for granted, and Node.js has since version 22.
@@ -28,6 +29,7 @@ try {
   writeTree(dir)
   if (process.env.KUBO) {
     await exchangeWithKubo(checks, node, dir, sizes)
+    await fetchedByHttps(checks, dir)
   } else {
     checks.cannotRun('bitswap with Kubo', 'KUBO names no binary')
   }

@@ -34,10 +34,10 @@ const ALONE = {
 }
 
 /**
- * Starts a daemon that dials nobody: offline, or, with `online`, for peers that are connected by hand. Gives `gateway` (its URL), `pid`, `run(args, {input, cwd})` (a command of
+ * Starts a daemon that dials nobody: offline, or, with `online`, for peers that are connected by hand; `config` overrides what that sets. Gives `gateway` (its URL), `pid`, `run(args, {input, cwd})` (a command of
  * `ipfs` talking to that daemon; what it prints), `text(args)` (the same, trimmed) and `stop()`.
  */
-export async function startKubo ({ online = false } = {}) {
+export async function startKubo ({ online = false, config = {} } = {}) {
   const binary = process.env.KUBO
   if (!binary) {
     throw new Error('KUBO names no binary; run `cargo xtask conformance kubo`')
@@ -60,7 +60,7 @@ export async function startKubo ({ online = false } = {}) {
   await run(['config', '--json', 'Gateway', JSON.stringify(GATEWAY)])
   await run(['config', '--json', 'Version.SwarmCheckEnabled', 'false'])
   if (online) {
-    for (const [name, value] of Object.entries(ALONE)) {
+    for (const [name, value] of Object.entries({ ...ALONE, ...config })) {
       await run(['config', '--json', name, JSON.stringify(value)])
     }
     await run(['config', '--json', 'Addresses.Swarm', '["/ip4/127.0.0.1/tcp/0"]'])
