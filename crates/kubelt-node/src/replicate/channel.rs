@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kubelt_core::{
-    CoreId, Log, MapPath, OpId,
+    Act, Body, CoreId, Log, MapPath, OpId,
     limits::WANTS_MAX,
     peer::{Kind, Settled, Want, read_block},
     sync::{Allowed, Message, Output, Received, Sync},
@@ -18,10 +18,13 @@ use super::{
     fetch::Fetch,
     gate::{Gate, Standing},
     holdings::StoreHoldings,
-    intake::Intake,
+    intake::{self, Intake},
     link::{Incoming, Link},
 };
-use crate::limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX};
+use crate::{
+    content::PREFIX,
+    limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX},
+};
 
 /// A core on a connection.
 pub(super) struct Channel {
@@ -145,6 +148,7 @@ impl Channel {
             }
             let (settling, busy) = (self.fetch.is_settling(), self.fetch.has_work());
             let looks_again = self.fetch.looks_again();
+            let taking = self.intake.is_busy();
             let retry = self.retry.filter(|_| self.live && self.sync.is_none()).map(|(at, _)| at);
             tokio::select! {
                 incoming = self.incoming.recv() => {
@@ -153,6 +157,7 @@ impl Channel {
                         return Ok(());
                     }
                 }
+                fresh = self.intake.advance(), if taking => self.count(fresh?),
                 settled = self.fetch.settled(), if settling => {
                     settled?;
                     self.open_whole().await?;
@@ -319,11 +324,15 @@ impl Channel {
     }
 
     async fn go_on(&mut self, message: Message) -> Result<(), ChannelError> {
+        if intake::rests_on_log(&message) {
+            let fresh = self.intake.finish().await?;
+            self.count(fresh);
+        }
         let (replication, core) = (&self.replication, self.core);
         let sync = self.sync.as_mut().expect("there is one now");
         let step = |log: &Log| {
             let step = sync.step(message, &StoreHoldings::new(log, replication, core));
-            (step, sorted(log.heads()))
+            (step.map(|step| intake::without_known(step, log)), sorted(log.heads()))
         };
         let (step, heads) = self.replication.0.cores.with_log(&core, step).await?;
         let step = step.map_err(PeerFault::Sync)?;
@@ -346,10 +355,22 @@ impl Channel {
     }
 
     async fn take_in(&mut self, received: Vec<Received>) -> Result<(), ChannelError> {
-        let taken = self.intake.take(received).await?;
-        self.touched.extend(taken.paths);
-        self.status.send_modify(|status| status.ops += taken.fresh);
+        let content = |op: &Received| match op.body.as_ref().map(|Body { act, .. }| act) {
+            Some(Act::Put { path, .. }) if path.prefix() == PREFIX => Some(path.clone()),
+            _ => None,
+        };
+        let paths: Vec<MapPath> = received.iter().filter_map(content).collect();
+        self.touched.extend(paths);
+        let fresh = self.intake.take(received).await?;
+        self.count(fresh);
         Ok(())
+    }
+
+    /// So many operations came in.
+    fn count(&self, fresh: u64) {
+        if fresh > 0 {
+            self.status.send_modify(|status| status.ops += fresh);
+        }
     }
 
     /// A sync has ended, with these heads here.

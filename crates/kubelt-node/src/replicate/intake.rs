@@ -2,83 +2,129 @@
 
 use std::{collections::HashSet, thread};
 
-use kubelt_core::{Act, Body, CoreId, Login, MapPath, Verb, log::Refusal, sync::Received};
+use kubelt_core::{
+    CoreId, Log, Login, Verb,
+    log::Refusal,
+    sync::{Message, Output, Received, Step},
+};
+use tokio::task::JoinHandle;
 
 use super::{ChannelError, PeerFault, Replication};
 use crate::{
     chains::Questions,
-    content::PREFIX,
     exchange::{CheckError, Checker, FoundLogin},
     limits::INTAKE_THREADS_MAX,
     write::{SignedOp, Write, WriteError},
 };
 
-/// Takes the operations of one core in.
+/// Who checked a window, and what was good of it.
+type Checked = (Checker, Result<Vec<SignedOp>, ChannelError>);
+
+/// Takes the operations of one core in, window by window: the signatures of one are checked while the one before it is
+/// written, since both take about as long.
 #[derive(Debug)]
 pub(super) struct Intake {
     replication: Replication,
     core: CoreId,
     checker: Option<Checker>,
-}
-
-/// What has come of a window.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// Operations that were new.
-    pub(super) fresh: u64,
-    /// Paths of content of operations that were not here before.
-    pub(super) paths: Vec<MapPath>,
+    checking: Option<JoinHandle<Checked>>,
+    writing: Option<JoinHandle<Result<u64, ChannelError>>>,
 }
 
 impl Intake {
     pub(super) fn new(replication: Replication, core: CoreId) -> Self {
-        Self { replication, core, checker: Some(Checker::new(core)) }
+        Self { replication, core, checker: Some(Checker::new(core)), checking: None, writing: None }
     }
 
-    /// Takes in what is good of a window; gives how many operations were new. One that cannot be judged here yet, or
-    /// whose predecessors were not taken, is left for another sync. One that an honest peer would never have taken in
-    /// itself is the peer's fault.
+    /// Begins to take in what is good of a window, once no other is being checked; gives how many operations of
+    /// windows before it were new. One that cannot be judged here yet, or whose predecessors were not taken, is left for
+    /// another sync. One that an honest peer would never have taken in itself is the peer's fault.
     ///
     /// What puts is taken with its body only: a header that is here is not sent again, so whoever withholds bodies could
     /// keep them from this node for ever.
-    pub(super) async fn take(&mut self, mut received: Vec<Received>) -> Result<Taken, ChannelError> {
+    pub(super) async fn take(&mut self, mut received: Vec<Received>) -> Result<u64, ChannelError> {
         received.retain(|op| op.body.is_some() || op.signed.header.verb != Verb::Put);
-        let inner = &self.replication.0;
-        let ids: Vec<_> = received.iter().map(|op| op.signed.id()).collect();
-        let known = |log: &kubelt_core::Log| ids.iter().map(|id| log.contains(id)).collect::<Vec<_>>();
-        let known = inner.cores.with_log(&self.core, known).await?;
-        let unknown: Vec<_> =
-            received.into_iter().zip(known).filter(|(_, known)| !known).map(|(op, _)| op).collect();
-        if unknown.is_empty() {
-            return Ok(Taken::default());
+        let mut fresh = 0;
+        while self.checking.is_some() {
+            fresh += self.advance().await?;
         }
-        let content = |op: &Received| match op.body.as_ref().map(|Body { act, .. }| act) {
-            Some(Act::Put { path, .. }) if path.prefix() == PREFIX => Some(path.clone()),
-            _ => None,
-        };
-        let paths = unknown.iter().filter_map(content).collect();
+        if received.is_empty() {
+            return Ok(fresh);
+        }
         // A check that panicked leaves none.
         let mut checker = self.checker.take().unwrap_or_else(|| Checker::new(self.core));
-        let questions = Questions::default();
-        unknown.iter().for_each(|op| questions.of(&op.signed, op.body.as_ref(), op.login.as_deref()));
-        checker.ask(&inner.exchange.chains, questions).await;
-        let (store, core) = (inner.store.clone(), self.core);
-        let checked = tokio::task::spawn_blocking(move || {
-            let result = check(&mut checker, &store, &core, unknown);
-            (checker, result)
-        });
-        let (checker, result) = checked.await.map_err(|_panicked| ChannelError::Closed)?;
-        self.checker = Some(checker);
-        let writes: Vec<_> = result?.into_iter().map(|op| Write::Op(Box::new(op))).collect();
-        let mut fresh = 0;
-        for result in inner.cores.write_all(self.core, writes).await {
-            match result {
-                Ok(written) => fresh += u64::from(written.fresh),
-                Err(error) => judge(error)?,
-            }
-        }
-        Ok(Taken { fresh, paths })
+        let (replication, core) = (self.replication.clone(), self.core);
+        self.checking = Some(tokio::spawn(async move {
+            let questions = Questions::default();
+            received.iter().for_each(|op| questions.of(&op.signed, op.body.as_ref(), op.login.as_deref()));
+            checker.ask(&replication.0.exchange.chains, questions).await;
+            let checked = tokio::task::spawn_blocking(move || {
+                let result = check(&mut checker, &replication.0.store, &core, received);
+                (checker, result)
+            });
+            checked.await.expect("checking does not panic")
+        }));
+        Ok(fresh)
     }
+
+    /// Whether a window is on its way in.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.checking.is_some() || self.writing.is_some()
+    }
+
+    /// Waits for the next thing to be done with windows that are on their way in; gives how many operations were new.
+    /// It may be dropped at any time.
+    pub(super) async fn advance(&mut self) -> Result<u64, ChannelError> {
+        if let Some(writing) = &mut self.writing {
+            let written = writing.await;
+            self.writing = None;
+            return written.map_err(|_panicked| ChannelError::Closed)?;
+        }
+        if let Some(checking) = &mut self.checking {
+            let checked = checking.await;
+            self.checking = None;
+            let (checker, ops) = checked.map_err(|_panicked| ChannelError::Closed)?;
+            self.checker = Some(checker);
+            self.writing = Some(tokio::spawn(write(self.replication.clone(), self.core, ops?)));
+        }
+        Ok(0)
+    }
+
+    /// Waits until nothing is on its way in; gives how many operations were new.
+    pub(super) async fn finish(&mut self) -> Result<u64, ChannelError> {
+        let mut fresh = 0;
+        while self.is_busy() {
+            fresh += self.advance().await?;
+        }
+        Ok(fresh)
+    }
+}
+
+/// Whether a message rests on the log as all windows before it leave it: others may be looked at meanwhile.
+pub(super) const fn rests_on_log(message: &Message) -> bool {
+    !matches!(message, Message::Headers { .. } | Message::Bodies { .. } | Message::Next)
+}
+
+/// A step without the operations that are here already.
+pub(super) fn without_known(mut step: Step, log: &Log) -> Step {
+    for output in &mut step.outputs {
+        if let Output::Received(received) = output {
+            received.retain(|op| !log.contains(&op.signed.id()));
+        }
+    }
+    step
+}
+
+async fn write(replication: Replication, core: CoreId, ops: Vec<SignedOp>) -> Result<u64, ChannelError> {
+    let writes = ops.into_iter().map(|op| Write::Op(Box::new(op))).collect();
+    let mut fresh = 0;
+    for result in replication.0.cores.write_all(core, writes).await {
+        match result {
+            Ok(written) => fresh += u64::from(written.fresh),
+            Err(error) => judge(error)?,
+        }
+    }
+    Ok(fresh)
 }
 
 /// Whose fault it is that an operation was not written.
