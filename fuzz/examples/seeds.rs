@@ -10,12 +10,13 @@ use kubelt_content::car::{CarWriter, section_len};
 use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Cid, Codec, Ipld};
+use kubelt_core::invite::InviteLink;
 use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, Statement, Want};
 use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login,
-    Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
+    OpId, Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
 
 /// Typed data with every kind of type.
@@ -62,10 +63,16 @@ fn main() {
         ("key", SessionKey::from_seed([1; 32]).public().to_string()),
         ("ability", "put content/site/**".to_owned()),
         ("hosts", format!("core={} host=/dns/a.example/tcp/4749/tls", core_of_nobody())),
+        ("invite", invite().to_string()),
     ] {
         write("log_text", name, text.as_bytes());
     }
     log_blocks(&wallet);
+}
+
+fn invite() -> InviteLink {
+    let from = "/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3KooWGQmdpzHXCqLno4mMxWXKNFQHASBeF99gTm2JR8Vu5Bdc";
+    InviteLink::new(core_of_nobody(), OpId::of(b"grant"), [from.to_owned()])
 }
 
 fn core_of_nobody() -> CoreId {

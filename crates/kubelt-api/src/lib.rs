@@ -9,6 +9,7 @@
 pub mod content;
 pub mod core;
 pub mod log;
+pub mod members;
 pub mod node;
 pub mod peers;
 pub mod pins;
@@ -23,7 +24,12 @@ pub use content::{
     ListingKind, Possession, PossessionRequest, RemovedBlocks, Visibility,
 };
 pub use core::{ContentUsage, CoreUsage, CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
-pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage};
+pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
+pub use members::{
+    AcceptRequest, AcceptedView, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,
+    MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest, OwnInviteList, OwnInviteView,
+    PrincipalView, RoleList, RoleView, Wish,
+};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
 pub use peers::{PeerConnect, PeerConnected, PeerList, PeerView};
 pub use pins::{
@@ -34,7 +40,7 @@ pub use problem::{Code, Problem};
 pub use receipts::{Receipt, ReceiptOf, WayView};
 pub use remotes::{CopiesView, RemoteList, RemoteRequest, RemoteView};
 pub use session::{
-    Challenge, ChallengeRequest, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
+    Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
     SessionRequest, SessionView,
 };
 pub use wallet::{WalletRequestAnswer, WalletRequestList, WalletRequestView};

@@ -16,12 +16,32 @@ pub struct OpPost {
 #[serde(deny_unknown_fields)]
 pub struct OpPostEntry {
     /// The signed header.
-    pub signed: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
+    /// Instead of it the header alone, as a draft gave it, and `signature`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// The signature of the header's account over the draft's text or its typed data, as hex with `0x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// Which of the two was signed; the text when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheme: Option<SignatureScheme>,
     /// The body.
     pub body: String,
     /// The login that the header names, unless the node knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
+}
+
+/// What an account signed of a draft.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignatureScheme {
+    /// Its text (`personal_sign`, for accounts of Ethereum).
+    Text,
+    /// Its typed data (`eth_signTypedData_v4`).
+    TypedData,
 }
 
 /// What became of an operation.

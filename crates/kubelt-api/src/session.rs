@@ -14,6 +14,9 @@ pub struct ChallengeRequest {
     /// ever may when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abilities: Option<Vec<String>>,
+    /// Other cores that the session is for: shared ones in which the account has a part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<CoreAbilities>,
     /// The `did:key` of a session key that the client holds. Without one the node holds a key for the
     /// session, which then lives 24 hours at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +28,18 @@ pub struct ChallengeRequest {
     /// Heads of the private core that the wallet's side knows; the sign-in then counts as a seal of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<String>,
+}
+
+/// What a session may do in one core.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CoreAbilities {
+    /// The core's id.
+    pub core: String,
+    /// What the session may do there, such as `put content/**`. In a request all that the account may when absent, as far
+    /// as the node may say that to whoever asks, and otherwise all that a session ever may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abilities: Option<Vec<String>>,
 }
 
 /// A message to sign.
@@ -63,6 +78,9 @@ pub struct SessionCreated {
     pub path: String,
     /// Whether the core was created by this sign-in.
     pub created: bool,
+    /// What the session was handed in other cores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<CoreAbilities>,
     /// When the session ends (RFC 3339).
     pub expires: String,
 }
@@ -83,6 +101,9 @@ pub struct SessionView {
     /// What it may do in the account's private core.
     #[serde(default)]
     pub abilities: Vec<String>,
+    /// What it may do in other cores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<CoreAbilities>,
 }
 
 /// The sessions of an account on this node.

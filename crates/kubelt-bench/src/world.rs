@@ -45,13 +45,7 @@ impl World {
     /// Opens a session of a person; the first one creates their core.
     pub(crate) async fn sign_in(&self, person: u64) -> Result<Arc<Session>> {
         let key = wallet(person);
-        let ask = kubelt_node::Ask {
-            account: key.account(),
-            abilities: None,
-            session_key: None,
-            heads: Vec::new(),
-            life_ms: None,
-        };
+        let ask = kubelt_node::Ask::of(key.account());
         let challenge = self.node.sessions.challenge(ORIGIN, ask)?;
         let signature = key.sign(challenge.message.as_bytes());
         Ok(self.node.sessions.open(ORIGIN, &challenge.message, &signature).await?.session)

@@ -117,6 +117,10 @@ pub const HOST_RECORDS_MAX: usize = 16;
 pub const HOST_ADDRESSES_MAX: usize = 16;
 /// Longest of them, in bytes.
 pub const HOST_ADDRESS_BYTES_MAX: usize = 512;
+/// Nodes that a link to an invite names.
+pub const INVITE_NODES_MAX: usize = 4;
+/// Longest link to an invite, in bytes.
+pub const INVITE_LINK_BYTES_MAX: usize = 4 * 1_024;
 /// Largest checkpoint block, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 

@@ -60,7 +60,7 @@ pub enum Value {
     Other(Ipld),
 }
 
-/// The value of `cores/<name>`: a child core.
+/// The value of `cores/<name>`: a child core, or, in a private core, a shared core that its owner has a part in.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ChildCore {
     /// The child.
@@ -181,7 +181,21 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
     Ok(Value::Other(value.clone()))
 }
 
+/// First segment of the map's paths of other cores.
+pub const CORES: &str = "cores";
+
 impl ChildCore {
+    /// Where the core of this name stands in the map; none where the name cannot stand in an address: 1 to 64 letters,
+    /// digits, `-` and `_`, and neither an account nor the id of a core.
+    pub fn path(name: &str) -> Option<MapPath> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain);
+        let is_other =
+            name == "me" || name == "-" || name.starts_with("0x") || name.parse::<CoreId>().is_ok();
+        (fits && !is_other)
+            .then(|| MapPath::new(format!("{CORES}/{name}")).expect("such a name is a segment"))
+    }
+
     /// Reads the value of `cores/<name>`.
     ///
     /// # Errors

@@ -192,7 +192,8 @@ fn principal(principal: &Principal) -> String {
     }
 }
 
-fn ability(ability: &Ability) -> String {
+/// An ability.
+pub fn ability(ability: &Ability) -> String {
     let what = match ability.verb {
         Verb::Read => "read",
         Verb::Put => "write",

@@ -29,6 +29,7 @@ use crate::{
     hosts::GatewayHosts,
     kept::{Kept, Key, body_to_keep},
     kubo::{self, KuboRoutes},
+    member_routes::{self, MemberRoutes},
     metrics::Metrics,
     naming::{self, Naming},
     node_routes::{self, NodeRoutes},
@@ -113,8 +114,12 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         finder: node.finder.clone(),
         receipts: node.receipts.clone(),
         wallets: node.wallets.clone(),
+        cores: node.cores.clone(),
+        members: node.members.clone(),
         rates: rates.clone(),
     };
+    let members =
+        MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
     let about = NodeRoutes {
         status: node.status.clone(),
         sessions: node.sessions.clone(),
@@ -131,6 +136,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
             rates.clone(),
         ))
         .merge(session_routes::routes(sessions))
+        .merge(member_routes::routes(members))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))
         .merge(kubo::routes(kubo))

@@ -15,13 +15,13 @@ use axum::{
 use kubelt_api::Code;
 use kubelt_core::CoreId;
 use kubelt_node::{
-    Content, Cores, Exchange, HostFinder, Identity, Ipns, Pins, Reader, Receipts, RemotePins, Remotes,
-    Sessions, Wallets,
+    Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Pins, Reader, Receipts, RemotePins,
+    Remotes, Sessions, Wallets,
 };
 
 use crate::{
     app::client,
-    auth, content_routes, log_routes,
+    auth, content_routes, log_routes, member_routes,
     path::{Address, Tail, encode_segment},
     pin_routes, pinning_routes,
     problem::ApiError,
@@ -45,6 +45,8 @@ pub(crate) struct CoreRoutes {
     pub(crate) finder: HostFinder,
     pub(crate) receipts: Receipts,
     pub(crate) wallets: Wallets,
+    pub(crate) cores: Cores,
+    pub(crate) members: Members,
     pub(crate) rates: Rates,
 }
 
@@ -79,10 +81,11 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
         matches!(&address, Ok(Address { tail: Tail::Api { name, .. }, .. }) if name == pin_routes::NAME);
     let result = async {
         let address = address?;
+        let reader = auth::reader(&routes.sessions, &parts.headers)?;
         let request = CoreRequest {
-            core: Cores::resolve(&address.cores),
+            core: routes.cores.resolve_for(&reader, &address.cores).await?,
             address: address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect(),
-            reader: auth::reader(&routes.sessions, &parts.headers)?,
+            reader,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
             client: client(&parts.extensions),
             method: parts.method,
@@ -121,6 +124,10 @@ async fn route(
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,
                 "rpc" => wallet_routes::serve(routes, request, body).await,
+                "cores" => member_routes::cores(routes, request, body).await,
+                "members" => member_routes::members(routes, request).await,
+                "invites" => member_routes::invites(routes, request).await,
+                "drafts" => member_routes::drafts(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,
                 _ => Err(ApiError::not_found()),

@@ -20,6 +20,7 @@ mod kept;
 mod kubo;
 mod limits;
 mod log_routes;
+mod member_routes;
 mod metrics;
 mod naming;
 mod node_routes;

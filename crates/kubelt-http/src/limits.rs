@@ -90,3 +90,5 @@ pub(crate) const DELEGATED_TIME_MAX: Duration = Duration::from_secs(10);
 pub(crate) const DELEGATED_FOUND_MAX: usize = 64;
 /// Times that an answer waits for blocks on their way here before its first byte.
 pub(crate) const ARRIVALS_PER_ANSWER_MAX: usize = 1_024;
+/// Accounts that one request may name together.
+pub(crate) const ROOT_ACCOUNTS_MAX: usize = 64;

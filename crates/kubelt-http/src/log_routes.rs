@@ -12,8 +12,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use kubelt_api::{Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage};
-use kubelt_core::{Hlc, OpId};
+use kubelt_api::{Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
+use kubelt_core::{Header, Hlc, OpId, Scheme, Signed, signature::scheme_of};
 use kubelt_node::{
     Exchange, OpsOrder, Session,
     exchange::{CoreExport, ExportError, LoggedOp, PostedOp},
@@ -106,7 +106,17 @@ async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Res
     let mut posted = Vec::with_capacity(post.ops.len());
     for op in &post.ops {
         let login = op.login.as_deref().map(decode).transpose()?;
-        posted.push(PostedOp { signed: decode(&op.signed)?, body: decode(&op.body)?, login });
+        let signed = match (&op.signed, &op.header, &op.signature) {
+            (Some(signed), None, None) => decode(signed)?,
+            (None, Some(header), Some(signature)) => join(&decode(header)?, signature, op.scheme)?,
+            _ => {
+                return Err(ApiError::new(
+                    Code::BadRequest,
+                    "an operation is posted as `signed`, or as `header` and `signature`",
+                ));
+            }
+        };
+        posted.push(PostedOp { signed, body: decode(&op.body)?, login });
     }
     let mut receipts = Vec::with_capacity(posted.len());
     for result in routes.exchange.post(&request.reader, &request.core, &posted).await {
@@ -114,6 +124,21 @@ async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Res
         receipts.push(OpReceipt { id: written.id.to_string(), effective: written.effective });
     }
     Ok((StatusCode::CREATED, Json(OpReceipts { ops: receipts })).into_response())
+}
+
+/// The signed header of a draft and its account's signature.
+fn join(header: &[u8], signature: &str, scheme: Option<SignatureScheme>) -> Result<Bytes, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::new(Code::BadOperation, error.to_string());
+    let header = Header::decode(header).map_err(|error| bad(&error))?;
+    let signature = signature
+        .strip_prefix("0x")
+        .and_then(|digits| hex::decode(digits).ok())
+        .ok_or_else(|| bad(&"the signature is not hex with `0x`"))?;
+    let scheme = match scheme {
+        None | Some(SignatureScheme::Text) => scheme_of(&header.by),
+        Some(SignatureScheme::TypedData) => Scheme::Eip712,
+    };
+    Ok(Signed { header, scheme, signature, block: None }.encode().into())
 }
 
 /// Serves `/@core/-/heads`.

@@ -6,9 +6,10 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, ContentRemoved, CoreUsage, CoreView, Heads, Listing, OpPost, OpReceipt,
-    OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
-    Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
+    CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DraftList, DraftRequest,
+    Heads, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts,
+    OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, Receipt,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -18,7 +19,7 @@ use utoipa::{
     },
 };
 
-use crate::{delegated, naming, node_routes, peer_routes, session_routes};
+use crate::{delegated, member_routes, naming, node_routes, peer_routes, session_routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -31,7 +32,8 @@ use crate::{delegated, naming, node_routes, peer_routes, session_routes};
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
-        remove_remote, sync_remote, receipt, ipfs, ipns,
+        remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, draft_ops,
+        member_routes::own_invites, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -42,6 +44,7 @@ use crate::{delegated, naming, node_routes, peer_routes, session_routes};
         (name = "log", description = "The signed log of a core and what it adds up to"),
         (name = "cores", description = "Whole cores in and out"),
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
+        (name = "members", description = "Cores of several people: members, roles and invites, and drafts of what accounts sign themselves"),
         (name = "remotes", description = "Other nodes that hold a core"),
         (name = "names", description = "IPNS records by delegated routing (Delegated Routing V1 HTTP API), and where names lead"),
         (name = "wallet", description = "What programs made for wallets ask of a core (JSON-RPC; EIP-1193, OpenRPC at `rpc.discover`)"),
@@ -223,6 +226,33 @@ fn sync_remote() {}
     params(("core" = String, Path), ("path" = String, Path)),
     responses((status = 200, body = Receipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn receipt() {}
+
+/// Lists the cores that the core names, with what you are in each.
+#[utoipa::path(get, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = NamedCoreList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_cores() {}
+
+/// Makes a shared core inside your private core. It is dead until its root has signed a first operation.
+#[utoipa::path(post, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = NewCoreRequest,
+    responses((status = 201, body = CoreMade), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn create_core() {}
+
+/// Lists who has which part in the core, for those who have one.
+#[utoipa::path(get, path = "/@{core}/-/members", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = MemberList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_members() {}
+
+/// Lists the grants to single accounts, each with the link to send.
+#[utoipa::path(get, path = "/@{core}/-/invites", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = InviteList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_invites() {}
+
+/// Drafts operations for the account itself to sign; each is then posted to `ops`.
+#[utoipa::path(post, path = "/@{core}/-/drafts", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = DraftRequest,
+    responses((status = 200, body = DraftList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn draft_ops() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pinning", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = RemotePinList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

@@ -14,9 +14,9 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    AnswerError, Away, ChallengeError, CommitError, ContentError, DeliveryError, EndError, IdentityError,
-    Incomplete, LoadError, PinError, ReceiptError, RemoteNodeError, RetrievalError, SignInError, StoreError,
-    TxError, UploadError, WriteError,
+    AnswerError, Away, BringError, ChallengeError, CommitError, ContentError, DeliveryError, EndError,
+    IdentityError, Incomplete, JoinError, LoadError, MembersError, PinError, ReceiptError, RemoteNodeError,
+    RetrievalError, SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -393,6 +393,7 @@ impl From<EndError> for ApiError {
             EndError::Pending => Self::new(Code::Pending, error.to_string()),
             EndError::Challenge | EndError::Signature(_) => Self::new(Code::BadSignIn, chain(&error)),
             EndError::Store(error) => error.into(),
+            EndError::Elsewhere { .. } => Self::new(Code::Conflict, chain(&error)),
             EndError::Write(error) => error.into(),
         }
     }
@@ -408,6 +409,53 @@ impl From<AnswerError> for ApiError {
                 Self::new(Code::Unprocessable, chain(&error))
             }
         }
+    }
+}
+
+impl From<MembersError> for ApiError {
+    fn from(error: MembersError) -> Self {
+        match error {
+            MembersError::NotFound => Self::not_found(),
+            MembersError::Forbidden | MembersError::RootOnly => Self::new(Code::Forbidden, error.to_string()),
+            MembersError::NoMember(_) => Self::new(Code::NotFound, error.to_string()),
+            MembersError::NameTaken(_) | MembersError::OfRoot(_) => {
+                Self::new(Code::Conflict, error.to_string())
+            }
+            MembersError::Name(_)
+            | MembersError::Principal(_)
+            | MembersError::Title
+            | MembersError::Words(_) => Self::new(Code::BadRequest, error.to_string()),
+            MembersError::Write(error) => error.into(),
+            MembersError::Bring(error) => error.into(),
+            MembersError::Join(error) => error.into(),
+            MembersError::Remote(error) => error.into(),
+            MembersError::Identity(error) => error.into(),
+            MembersError::Load(error) => error.into(),
+            MembersError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BringError> for ApiError {
+    fn from(error: BringError) -> Self {
+        match error {
+            BringError::TooMany => Self::new(Code::QuotaExceeded, error.to_string()),
+            BringError::Tx(error) => error.into(),
+            BringError::Commit(error) => error.into(),
+            BringError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<JoinError> for ApiError {
+    fn from(error: JoinError) -> Self {
+        let code = match error {
+            JoinError::Session => Code::Forbidden,
+            JoinError::NotFound => Code::NotFound,
+            JoinError::Unreached(_) | JoinError::Broken(_) | JoinError::Late => Code::Unreachable,
+            JoinError::Busy => Code::Unavailable,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -459,6 +507,7 @@ impl From<ImportError> for ApiError {
             ImportError::Busy => Self::new(Code::Unavailable, error.to_string()),
             ImportError::Forbidden => Self::new(Code::Forbidden, error.to_string()),
             ImportError::Write { source, .. } => source.into(),
+            ImportError::Bring(error) => error.into(),
             ImportError::Upload(error) => error.into(),
             ImportError::Tx(error) => error.into(),
             ImportError::Commit(error) => error.into(),

@@ -67,7 +67,7 @@ fn read_peer(text: &str) -> Result<PublicKey, ApiError> {
     key.ok_or_else(|| ApiError::new(Code::BadRequest, "not the id of a node, `12D3…`, nor its `did:key`"))
 }
 
-fn view(remote: Remote) -> RemoteView {
+pub(crate) fn view(remote: Remote) -> RemoteView {
     let Remote { peer, addresses, host, spare, holding, lag_ms, added, connected, exchanged, error } = remote;
     RemoteView {
         peer: peer_id(&peer).unwrap_or_default(),

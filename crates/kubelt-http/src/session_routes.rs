@@ -1,6 +1,6 @@
 //! `/-/session`: sign-in, sessions, signing out.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use axum::{
     Json, Router,
@@ -10,13 +10,20 @@ use axum::{
     routing::{delete, post},
 };
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
-    SessionRequest, SessionView,
+    Challenge, ChallengeRequest, Code, CoreAbilities, EndChallengeRequest, EndRequest, SessionCreated,
+    SessionList, SessionRequest, SessionView,
 };
-use kubelt_core::{Ability, Account, LoginId, OpId, PublicKey};
+use kubelt_core::{Ability, Account, CoreId, LoginError, LoginId, OpId, PublicKey, limits::ABILITIES_MAX};
 use kubelt_node::{Ask, Sessions};
 
-use crate::{auth::SignedIn, json::JsonBody, origin::Hosts, problem::ApiError, rate::Rates, time::rfc3339};
+use crate::{
+    auth::{self, SignedIn},
+    json::JsonBody,
+    origin::Hosts,
+    problem::ApiError,
+    rate::Rates,
+    time::rfc3339,
+};
 
 /// What these routes use.
 #[derive(Debug, Clone)]
@@ -48,23 +55,31 @@ pub(crate) async fn challenge(
 ) -> Result<Json<Challenge>, ApiError> {
     routes.rates.sign_in(peer.ip())?;
     let origin = routes.hosts.serving(&uri, &headers)?;
-    let made = routes.sessions.challenge(&origin, ask(&request)?)?;
+    let mut ask = ask(&request)?;
+    let asking = auth::reader(&routes.sessions, &headers)?;
+    for core in &request.cores {
+        let id: CoreId = core.core.parse().map_err(|_cause| {
+            ApiError::new(Code::BadRequest, format!("`{}` is not the id of a core", short(&core.core)))
+        })?;
+        let abilities = match &core.abilities {
+            Some(texts) => abilities(texts)?,
+            None => {
+                let asking = asking.session().map(AsRef::as_ref);
+                routes.sessions.usual_abilities(asking, &ask.account, &id).await?
+            }
+        };
+        ask.cores.insert(id, abilities);
+    }
+    let made = routes.sessions.challenge(&origin, ask)?;
     Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
 }
 
 fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
-    let bad = |error: &dyn std::error::Error| ApiError::new(Code::BadRequest, error.to_string());
     let account = request.account.parse::<Account>().map_err(|error| bad(&error))?;
-    let abilities = match &request.abilities {
-        None => None,
-        Some(texts) => Some(
-            texts
-                .iter()
-                .map(|text| text.parse::<Ability>())
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| bad(&error))?,
-        ),
-    };
+    if request.cores.len() > ABILITIES_MAX {
+        return Err(bad(&LoginError::Abilities(request.cores.len())));
+    }
+    let abilities = request.abilities.as_deref().map(abilities).transpose()?;
     let session_key = request
         .session_key
         .as_deref()
@@ -78,7 +93,30 @@ fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
         .collect::<Result<_, _>>()
         .map_err(|error| bad(&error))?;
     let life_ms = request.life_seconds.map(|seconds| seconds.saturating_mul(1_000));
-    Ok(Ask { account, abilities, session_key, heads, life_ms })
+    Ok(Ask { abilities, session_key, heads, life_ms, ..Ask::of(account) })
+}
+
+fn abilities(texts: &[String]) -> Result<Vec<Ability>, ApiError> {
+    let read = texts.iter().map(|text| text.parse::<Ability>());
+    read.collect::<Result<_, _>>().map_err(|error| bad(&error))
+}
+
+fn bad(error: &dyn std::error::Error) -> ApiError {
+    ApiError::new(Code::BadRequest, error.to_string())
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(128).collect()
+}
+
+/// What a session was handed in cores other than the account's own.
+fn others(abilities: &BTreeMap<CoreId, Vec<Ability>>, own: &CoreId) -> Vec<CoreAbilities> {
+    let text = |abilities: &[Ability]| abilities.iter().map(ToString::to_string).collect();
+    let view = |(core, abilities): (&CoreId, &Vec<Ability>)| CoreAbilities {
+        core: core.to_string(),
+        abilities: Some(text(abilities)),
+    };
+    abilities.iter().filter(|(core, _)| *core != own).map(view).collect()
 }
 
 /// Opens a session with a signed message.
@@ -103,6 +141,7 @@ pub(crate) async fn open(
         account,
         core: session.core.to_string(),
         created: opened.created,
+        cores: others(&session.login.abilities, &session.core),
         expires: rfc3339(session.expires_ms()),
     };
     Ok((StatusCode::CREATED, Json(created)))
@@ -125,7 +164,11 @@ pub(crate) async fn list(
             expires: rfc3339(info.expires_ms),
             held_by_node: info.held_by_node,
             current: info.current,
-            abilities: info.abilities.iter().map(ToString::to_string).collect(),
+            abilities: {
+                let own = info.abilities.get(&session.core).into_iter().flatten();
+                own.map(ToString::to_string).collect()
+            },
+            cores: others(&info.abilities, &session.core),
         })
         .collect();
     Ok(Json(SessionList { sessions }))

@@ -17,7 +17,7 @@ pub(crate) async fn start(seed: u8, config: &NetConfig) -> Net {
 pub(crate) async fn sign_in(node: &Node) -> Arc<Session> {
     let wallet = EoaKey::from_secret(&[7; 32]).expect("a key");
     let account = wallet.account();
-    let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask::of(account);
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let signature = wallet.sign(made.message.as_bytes());
     node.sessions.open("localhost", &made.message, &signature).await.expect("a session").session

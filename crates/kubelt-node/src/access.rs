@@ -105,10 +105,16 @@ impl Access {
             return Ok(None);
         }
         let may = match visibility {
-            Visibility::Private => self.cores.is_root(core, session.account()).await?,
+            Visibility::Private => self.cores.reads_private(core, session.account()).await?,
             _ => self.cores.may(core, session.account(), Verb::Read, Some(path)).await?,
         };
         Ok(may.then_some(visibility))
+    }
+
+    /// Whether `reader` signed in to the core as a whole, and has a part in it.
+    pub(crate) async fn has_part(&self, reader: &Reader, core: &CoreId) -> Result<bool, LoadError> {
+        let Reader::Session(session) = reader else { return Ok(false) };
+        Ok(session.is_whole_in(core) && self.cores.has_part(core, session.account()).await?)
     }
 
     /// Whether `reader` may have the whole log of a core, private bodies included.

@@ -38,7 +38,7 @@ use crate::{
 /// The cores of a node; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Cores {
-    store: Store,
+    pub(crate) store: Store,
     clock: Arc<dyn Clock>,
     sessions: SessionTable,
     exposures: Exposures,
@@ -48,6 +48,8 @@ pub struct Cores {
     uses: Arc<AtomicU64>,
     /// How often something may have become public.
     openings: Arc<AtomicU64>,
+    /// Held while it is counted what an account has brought.
+    pub(crate) bringing: Arc<AsyncMutex<()>>,
 }
 
 /// One core: its log, where it is loaded, and the writes that wait for it.
@@ -104,6 +106,7 @@ impl Cores {
             cells: Arc::default(),
             uses: Arc::default(),
             openings: Arc::default(),
+            bringing: Arc::default(),
         }
     }
 

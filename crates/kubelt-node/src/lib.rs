@@ -27,8 +27,10 @@ mod fetch;
 mod identity;
 mod ipns;
 mod limits;
+mod members;
 mod names;
 mod node;
+mod parts;
 mod pins;
 mod receipts;
 mod remote_pins;
@@ -68,7 +70,11 @@ pub use fetch::{
 };
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
+pub use members::{
+    Accepted, Drafted, Invite, JoinError, Member, MemberList, Members, MembersError, NamedCore, NewCore, Wish,
+};
 pub use node::{CoreSummary, Node};
+pub use parts::BringError;
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
 pub use receipts::{
     DoorAnswer, DoorError, FailingStep, Nearness, Open, PublicDoor, Published, ReceiptError, Receipts, Shut,

@@ -438,3 +438,17 @@ pub(crate) const READ_WANTS_MAX: usize = 64;
 pub(crate) const READ_IDLE: Duration = Duration::from_secs(30);
 /// The same where nobody who can be asked has the block.
 pub(crate) const READ_STARVED_IDLE: Duration = Duration::from_secs(2);
+/// Shared cores that one account may bring to this node: each has a quota of its own.
+pub(crate) const CORES_BROUGHT_MAX: usize = 64;
+/// Cores in which an account has a part that are looked through for invites.
+pub(crate) const PARTS_READ_MAX: usize = 256;
+/// Names of other cores that are read of one core.
+pub(crate) const CORE_NAMES_READ_MAX: usize = 1_000;
+/// Operations of a log that is looked at in memory before its core is taken in.
+pub(crate) const JOIN_OPS_MAX: usize = 100_000;
+/// Bytes of the operations of such a log.
+pub(crate) const JOIN_BYTES_MAX: usize = 64 * 1_024 * 1_024;
+/// Such logs at once.
+pub(crate) const JOINS_MAX: usize = 4;
+/// How long it may take until such a log is here.
+pub(crate) const JOIN_TIME: Duration = Duration::from_secs(60);

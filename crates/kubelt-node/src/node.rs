@@ -20,6 +20,7 @@ use crate::{
     fetch::Fetcher,
     identity::Identity,
     ipns::{Ipns, Stale},
+    members::Members,
     names::is_open,
     pins::Pins,
     receipts::Receipts,
@@ -73,6 +74,8 @@ pub struct Node {
     pub finder: HostFinder,
     /// Whether strangers can fetch what is published.
     pub receipts: Receipts,
+    /// Cores of several people: who has which part in them.
+    pub members: Members,
     /// IPNS records and the names of cores.
     pub ipns: Ipns,
     /// DNSLinks.
@@ -127,6 +130,7 @@ impl Node {
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
+        let members = Members::new(&store, &cores, &chains, &clock, &remotes);
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
             ipns.worker(),
@@ -153,6 +157,7 @@ impl Node {
             remotes,
             finder,
             receipts,
+            members,
             rpc,
             workers,
             ipns,
@@ -239,7 +244,7 @@ impl Exchange {
     pub async fn summary(&self, reader: &Reader, core: &CoreId) -> Result<Option<CoreSummary>, LoadError> {
         let is_open = |exit| is_open(&self.store, core, self.access.door(core, exit)?);
         let shows = self.disclosure(reader, core).await? != crate::Disclosure::Nothing;
-        if !shows && !is_open(Exit::Http)? {
+        if !shows && !is_open(Exit::Http)? && !self.access.has_part(reader, core).await? {
             return Ok(None);
         }
         let genesis = self.cores.genesis(core)?;

@@ -230,7 +230,7 @@ impl Pins {
         if !covered || !self.cores.may(core, session.account(), Verb::Read, Some(&base)).await? {
             return Err(PinError::Forbidden);
         }
-        Ok(self.cores.is_root(core, session.account()).await?)
+        Ok(self.cores.reads_private(core, session.account()).await?)
     }
 
     fn changing(&self, core: &CoreId) -> &AsyncMutex<()> {

@@ -281,9 +281,8 @@ impl Remotes {
         if !hosts.contains_key(&peer) && hosts.len() >= REMOTES_PER_CORE_MAX {
             return Err(RemoteNodeError::TooMany);
         }
-        let reached = self.0.dialer.read().as_ref().map(|dialer| dialer.reached_at()).unwrap_or_default();
         // Who brings the core must be named, too.
-        self.write_host(session, core, own, reached, None).await?;
+        self.write_host(session, core, own, self.reached_at(), None).await?;
         self.write_host(session, core, peer, vec![address.text], Some(true)).await?;
         let is_spare = |view: &Remote| view.spare;
         self.view(&core, &peer)?.filter(is_spare).ok_or(RemoteNodeError::Forbidden)
@@ -297,8 +296,7 @@ impl Remotes {
         own: &PublicKey,
         remote: &NodeAddress,
     ) -> Result<bool, RemoteNodeError> {
-        let reached = self.0.dialer.read().as_ref().map(|dialer| dialer.reached_at()).unwrap_or_default();
-        let this_one = self.write_host(session, core, *own, reached, None).await?;
+        let this_one = self.write_host(session, core, *own, self.reached_at(), None).await?;
         let other = vec![remote.text.clone()];
         let other = self.write_host(session, core, remote.peer, other, Some(false)).await?;
         Ok(this_one || other)
@@ -368,6 +366,20 @@ impl Remotes {
             self.0.cores.write(core, Write::Act { session: Arc::clone(session), act }).await?;
         }
         Ok(())
+    }
+
+    /// The node's own key, as others know it.
+    pub(crate) async fn own_key(&self) -> Result<PublicKey, IdentityError> {
+        Ok(self.0.identity.key().await?.public())
+    }
+
+    /// Where this node is reached, as far as it knows.
+    pub fn reached_at(&self) -> Vec<String> {
+        self.0.dialer.read().as_ref().map(|dialer| dialer.reached_at()).unwrap_or_default()
+    }
+
+    pub(crate) fn replication(&self) -> &Replication {
+        &self.0.replication
     }
 
     /// Keeps a core equal with a node that nobody added.

@@ -22,6 +22,7 @@ mod intake;
 mod link;
 mod open;
 mod outbox;
+mod peek;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -54,6 +55,7 @@ pub use link::{Link, Side};
 use claims::Claims;
 
 pub(crate) use changes::Changes;
+pub(crate) use peek::Peeked;
 
 use crate::{
     StoreError,
@@ -64,8 +66,8 @@ use crate::{
     exchange::{CheckError, Exchange},
     identity::{Identity, IdentityError},
     limits::{
-        PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME, PEER_STRIKE_MAX_MS, PEER_STRIKE_MS,
-        PEER_STRIKES_REMEMBERED_MAX, REMOTE_LOGINS_MAX,
+        JOIN_BYTES_MAX, JOIN_OPS_MAX, PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME,
+        PEER_STRIKE_MAX_MS, PEER_STRIKE_MS, PEER_STRIKES_REMEMBERED_MAX, REMOTE_LOGINS_MAX,
     },
     write::WriteError,
 };
@@ -203,6 +205,11 @@ pub enum ChannelError {
     /// The connection is over.
     #[error("the connection is over")]
     Closed,
+    /// A log that is too long to be looked at in memory.
+    #[error(
+        "the log has over {JOIN_OPS_MAX} operations or over {JOIN_BYTES_MAX} bytes; export the core there and import it here"
+    )]
+    TooMuch,
     /// The core's log could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -1,6 +1,6 @@
 //! Sessions: what a bearer token stands for.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use kubelt_core::{
     Ability, Account, CoreId, LoginId, MapPath, Verb, session::CheckedLogin, sign::SessionKey,
@@ -89,6 +89,11 @@ impl Session {
         self.covers(&self.core, Verb::Logout, None)
     }
 
+    /// Whether it is a whole sign-in to the core, and no token for one part of it: such a one sees who else has a part.
+    pub fn is_whole_in(&self, core: &CoreId) -> bool {
+        self.covers(core, Verb::Logout, None)
+    }
+
     /// Whether the sign-in handed this session the ability.
     pub fn covers(&self, core: &CoreId, verb: Verb, path: Option<&MapPath>) -> bool {
         self.login.covers(core, verb, path)
@@ -121,6 +126,6 @@ pub struct SessionInfo {
     pub held_by_node: bool,
     /// Whether it is the one that asks.
     pub current: bool,
-    /// What it may do in the account's private core.
-    pub abilities: Vec<Ability>,
+    /// What it may do, by core.
+    pub abilities: BTreeMap<CoreId, Vec<Ability>>,
 }

@@ -2,7 +2,10 @@
 //!
 //! A record is found by the hash of its token; a second row, by account and sign-in, lists and ends them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use kubelt_core::{Ability, Account, CheckedLogin, CoreId, Login, LoginId, Unchecked, codec};
 use kubelt_store::{Store, Tx, TxError};
@@ -83,10 +86,10 @@ impl SessionTable {
         Ok(login.and_then(|login| Some(CheckedLogin::check(&login, &Unchecked).ok()?.kept())))
     }
 
-    /// What the sign-in of a session handed it in its account's core.
-    pub(crate) fn abilities(&self, record: &SessionRecord) -> Vec<Ability> {
+    /// What the sign-in of a session handed it, by core.
+    pub(crate) fn abilities(&self, record: &SessionRecord) -> BTreeMap<CoreId, Vec<Ability>> {
         let login = self.login(&record.core, &record.login).ok().flatten();
-        login.and_then(|mut login| login.abilities.remove(&record.core)).unwrap_or_default()
+        login.map(|login| login.abilities).unwrap_or_default()
     }
 
     /// The sessions of an account, in no order.
@@ -118,7 +121,7 @@ impl SessionTable {
     }
 }
 
-fn account_key(account: &Account) -> [u8; 32] {
+pub(crate) fn account_key(account: &Account) -> [u8; 32] {
     Sha256::digest(account.to_string()).into()
 }
 

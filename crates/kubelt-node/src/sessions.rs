@@ -10,9 +10,9 @@ use std::{
 };
 
 use kubelt_core::{
-    Ability, Account, Act, Body, CheckedLogin, ContractSignatures, Genesis, Header, Login, LoginError,
-    LoginId, OpId, PublicKey, Scheme, SignIn, SignInError as MessageError, SignatureError, Signed, Verb,
-    Verdict,
+    Ability, Account, Act, Body, CheckedLogin, ContractSignatures, CoreId, Genesis, Header, Login,
+    LoginError, LoginId, OpId, PublicKey, Scheme, SignIn, SignInError as MessageError, SignatureError,
+    Signed, Verb, Verdict,
     limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
     session::life_ms_max,
     signature::{scheme_of, verify_signed},
@@ -26,7 +26,7 @@ use crate::{
     chains::Chains,
     challenge::{Challenges, Pending, Purpose},
     clock::{Clock, random},
-    cores::Cores,
+    cores::{Cores, LoadError},
     limits::{HELD_SESSION_LIFE, SESSION_LIFE, SESSIONS_PER_ACCOUNT_MAX},
     session::{Session, SessionInfo, SessionRecord, Token},
     session_table::SessionTable,
@@ -58,10 +58,26 @@ pub struct Ask {
     pub abilities: Option<Vec<Ability>>,
     /// The client's session key; the node holds one when absent.
     pub session_key: Option<PublicKey>,
+    /// What the session may do in other cores: shared ones in which the account has a part.
+    pub cores: BTreeMap<CoreId, Vec<Ability>>,
     /// Heads of the private core that the wallet's side knows.
     pub heads: Vec<OpId>,
     /// How long the session lives, in milliseconds; what is usual for such a one when absent.
     pub life_ms: Option<u64>,
+}
+
+impl Ask {
+    /// A usual sign-in of an account to its private core.
+    pub const fn of(account: Account) -> Self {
+        Self {
+            account,
+            abilities: None,
+            session_key: None,
+            cores: BTreeMap::new(),
+            heads: Vec::new(),
+            life_ms: None,
+        }
+    }
 }
 
 /// A message to sign.
@@ -159,6 +175,15 @@ pub enum EndError {
     /// The logout could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The logout could not be written in one of the other cores that the session covers.
+    #[error("the session is ended on this node, but core `{core}` could not be told; end it again there")]
+    Elsewhere {
+        /// The core.
+        core: CoreId,
+        /// Why.
+        #[source]
+        source: WriteError,
+    },
 }
 
 /// All that a session may ever be handed in its account's own core.
@@ -205,16 +230,21 @@ impl Sessions {
         let nonce = Challenges::nonce();
         let usual = if held { HELD_SESSION_LIFE } else { SESSION_LIFE };
         let life_ms = ask.life_ms.unwrap_or_else(|| u64::try_from(usual.as_millis()).expect("days fit"));
-        let mut abilities = ask.abilities.unwrap_or_else(all_abilities);
-        abilities.sort();
-        abilities.dedup();
-        if abilities.len() > ABILITIES_MAX {
-            return Err(LoginError::Abilities(abilities.len()).into());
+        let mut abilities = ask.cores;
+        abilities.insert(core, ask.abilities.unwrap_or_else(all_abilities));
+        abilities.values_mut().for_each(|abilities| {
+            abilities.sort();
+            abilities.dedup();
+        });
+        abilities.retain(|_, abilities| !abilities.is_empty());
+        let count = abilities.values().map(Vec::len).sum();
+        if count > ABILITIES_MAX {
+            return Err(LoginError::Abilities(count).into());
         }
-        if let Some(ability) = abilities.iter().find(|ability| !ability.verb.session_may()) {
+        if let Some(ability) = abilities.values().flatten().find(|ability| !ability.verb.session_may()) {
             return Err(LoginError::Ability(ability.clone()).into());
         }
-        let max_ms = life_ms_max(&abilities, held);
+        let max_ms = life_ms_max(abilities.values().flatten(), held);
         if life_ms == 0 || life_ms > max_ms {
             return Err(LoginError::Life { life_ms, max_ms }.into());
         }
@@ -231,7 +261,7 @@ impl Sessions {
             nonce: nonce.clone(),
             issued_at_ms: now_ms,
             expires_ms: now_ms + life_ms,
-            abilities: BTreeMap::from([(core, abilities)]),
+            abilities,
             heads: if heads.is_empty() { BTreeMap::new() } else { BTreeMap::from([(core, heads)]) },
             held_by_node: held,
         }
@@ -241,6 +271,27 @@ impl Sessions {
         }
         let purpose = Purpose::SignIn { token, held };
         Ok(self.remember(origin, ask.account, message, nonce, purpose, now_ms))
+    }
+
+    /// What a session of `account` is handed in another core, unless its sign-in asks for something else: what the
+    /// account may there, as far as whoever asks may know that, and otherwise all that a session ever may.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn usual_abilities(
+        &self,
+        asking: Option<&Session>,
+        account: &Account,
+        core: &CoreId,
+    ) -> Result<Vec<Ability>, LoadError> {
+        let own = asking.is_some_and(|session| session.account() == account && session.keeps_sessions());
+        if own && self.cores.has_part(core, account).await? {
+            let usable = self.cores.with_log(core, |log| log.session_abilities(account)).await?;
+            if !usable.is_empty() {
+                return Ok(usable);
+            }
+        }
+        Ok(all_abilities())
     }
 
     fn remember(
@@ -389,9 +440,25 @@ impl Sessions {
         if session.key.is_none() {
             return Err(EndError::Write(WriteError::ClientKey));
         }
-        let act = Act::Logout { login: id };
-        self.cores.write(record.core, Write::Act { session: Arc::clone(session), act }).await?;
-        Ok(())
+        // Where this session could end another one; itself it may end anywhere.
+        let ends_in = |core: &CoreId| id == session.id() || session.is_whole_in(core);
+        let cores = self.table.abilities(&record).into_keys();
+        let cores: Vec<CoreId> = cores.filter(|core| *core != record.core && ends_in(core)).collect();
+        let end = |core| {
+            let act = Act::Logout { login: id };
+            self.cores.write(core, Write::Act { session: Arc::clone(session), act })
+        };
+        // The first one ends the token here; the others keep the session's key from writing elsewhere.
+        end(record.core).await?;
+        let mut result = Ok(());
+        for core in cores {
+            if self.cores.has_part(&core, session.account()).await.unwrap_or(false)
+                && let Err(source) = end(core).await
+            {
+                result = Err(EndError::Elsewhere { core, source });
+            }
+        }
+        result
     }
 
     /// Makes the message by which the wallet itself ends a session: the logout operation, ready to sign.
@@ -442,9 +509,8 @@ impl Sessions {
             return Err(EndError::NotFound);
         }
         let core = signed.header.core;
-        self.cores
-            .write(core, Write::Op(Box::new(SignedOp::verified(signed, Some(*body), None, None))))
-            .await?;
+        let op = SignedOp::verified(signed, Some(*body), None, None);
+        self.cores.write(core, Write::Op(Box::new(op))).await?;
         Ok(())
     }
 }

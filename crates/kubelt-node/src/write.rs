@@ -11,7 +11,7 @@ use std::{
 
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
-    Act, Body, CoreId, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Verb, codec,
+    Act, Body, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Verb, codec,
     limits::VALUE_BYTES_MAX,
     log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
     schema::{self, ContentEntry, SchemaError, Visibility},
@@ -28,6 +28,7 @@ use crate::{
     ipns,
     limits::{BATCH_BYTES_MAX, EFFECTS_MAX, HEADS_RESERVED, SHOW_AGAIN_MS},
     names::{Named, set_name},
+    parts,
     replicate::Changes,
     session::Session,
     session_table::SessionTable,
@@ -80,6 +81,16 @@ impl SignedOp {
 
     pub(crate) fn by(&self) -> &kubelt_core::Account {
         &self.signed.header.by
+    }
+
+    /// What the log takes in.
+    pub(crate) fn entry(&self) -> Result<Entry, EntryError> {
+        Entry::new(self.signed.header.clone(), self.body.clone(), self.facts.clone())
+    }
+
+    /// Whether it says all that it does: what puts may have come without its body.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.body.is_some() || self.signed.header.verb != Verb::Put
     }
 
     /// Refuses what its maker should not sign, though it would be taken from a log that has it.
@@ -260,7 +271,14 @@ impl<'a> Batch<'a> {
         let drafted = self.loaded.log.draft(intent, random(), self.now_ms);
         let (header, body) = drafted.map_err(|error| WriteError::Draft(Arc::new(error)))?;
         let signed = session.sign(header).ok_or(WriteError::ClientKey)?;
-        Ok(SignedOp::verified(signed, Some(body), Some(facts), None))
+        // The sign-in is kept by the account's own core; each other core that it acts in keeps a copy.
+        let login = match self.core == session.core || self.store.login(&self.core, &session.id())?.is_some()
+        {
+            true => None,
+            false => self.store.login(&session.core, &session.id())?,
+        };
+        let login = login.and_then(|block| Login::decode(&block).ok());
+        Ok(SignedOp::verified(signed, Some(body), Some(facts), login))
     }
 
     /// Puts the operation, its value and whatever it changed into the transaction.
@@ -296,6 +314,7 @@ impl<'a> Batch<'a> {
             )?;
             self.touch(path);
         }
+        self.note_parts(entry)?;
         self.effects.extend(inserted.changes.iter().copied());
         Ok(())
     }
@@ -324,6 +343,20 @@ impl<'a> Batch<'a> {
             self.tx.put_meta(EFFECTS_OWED, self.core.digest(), is_owed.then_some(&[]))?;
         }
         Ok(())
+    }
+
+    /// Notes which accounts the operation gives a part in a core of several signers.
+    fn note_parts(&mut self, entry: &Entry) -> Result<(), TxError> {
+        let Genesis::Shared { root, .. } = self.loaded.log.genesis() else { return Ok(()) };
+        if self.loaded.log.len() == 1 {
+            parts::note(&mut self.tx, &self.core, root.accounts())?;
+        }
+        match entry.body().map(|body| &body.act) {
+            Some(Act::Grant { to: given, .. } | Act::Rotate { root: given }) => {
+                parts::note(&mut self.tx, &self.core, given.accounts())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn touch(&mut self, path: &MapPath) {

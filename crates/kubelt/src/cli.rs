@@ -9,6 +9,7 @@ mod doctor;
 mod get;
 mod log;
 mod login;
+mod member;
 mod name;
 mod peers;
 mod publish;
@@ -16,7 +17,9 @@ mod receipt;
 mod remote;
 mod remote_pin;
 mod session;
+mod shared;
 mod shell;
+mod signing;
 mod target;
 mod token;
 mod usage;
@@ -90,6 +93,17 @@ enum Command {
     Login(login::LoginArgs),
     /// End the session
     Logout,
+    /// Sign in to shared cores, too
+    Use(shared::UseArgs),
+    /// List who has a part in a shared core, invite and remove people
+    #[command(subcommand)]
+    Member(member::MemberCommand),
+    /// List and accept invites
+    #[command(subcommand)]
+    Invite(member::InviteCommand),
+    /// List the ready-made roles
+    #[command(subcommand)]
+    Role(member::RoleCommand),
     /// List and end sessions
     #[command(subcommand)]
     Session(session::SessionCommand),
@@ -133,7 +147,7 @@ enum Command {
     RemotePin(remote_pin::RemotePinCommand),
     /// Read the log of a core
     Log(log::LogArgs),
-    /// Move whole cores
+    /// Make, list and hand over shared cores; move whole cores
     #[command(subcommand)]
     Core(core_car::CoreCommand),
     /// Check an exported core, without asking any node
@@ -170,6 +184,10 @@ impl Command {
             Self::Wallet(command) => command.run(caller),
             Self::Login(args) => args.run(caller),
             Self::Logout => login::logout(caller),
+            Self::Use(args) => args.run(caller),
+            Self::Member(command) => command.run(caller),
+            Self::Invite(command) => command.run(caller),
+            Self::Role(command) => command.run(caller),
             Self::Session(command) => command.run(caller),
             Self::Token(command) => command.run(caller),
             Self::Whoami => login::whoami(caller),

@@ -37,6 +37,19 @@ pub(crate) struct StoredSession {
     pub(crate) expires: String,
     /// The wallet that signed in.
     pub(crate) wallet: String,
+    /// Shared cores that the session covers, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cores: Vec<StoredCore>,
+}
+
+/// A shared core that a session covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredCore {
+    /// Its name in the private core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// Its id.
+    pub(crate) core: String,
 }
 
 /// Why the directory could not be used.
@@ -153,6 +166,7 @@ mod tests {
             path: "/@0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f".to_owned(),
             expires: "2026-11-23T00:00:00Z".to_owned(),
             wallet: "main".to_owned(),
+            cores: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What may be asked of a log.
 
+use std::collections::HashSet;
+
 use crate::{
     ability::{Ability, Verb},
     account::{Account, Principal},
@@ -107,6 +109,44 @@ impl Log {
         deeds.filter_map(|(ix, _)| self.is_open(*ix).then(|| self.grant_view(*ix)).flatten())
     }
 
+    /// The grants that `account`, alone or with others, can act by.
+    pub fn grants_of(&self, account: &Account) -> impl Iterator<Item = GrantView<'_>> {
+        let held = self.tables.account_ix(account).and_then(|account| self.tables.held.get(&account));
+        let held = held.into_iter().flatten();
+        held.filter_map(|ix| self.is_open(*ix).then(|| self.grant_view(*ix)).flatten())
+    }
+
+    /// Whether `account` may do anything at all here: it is of the root, or a grant to it is in force.
+    pub fn has_part(&self, account: &Account) -> bool {
+        self.root().contains(account) || self.grants_of(account).next().is_some()
+    }
+
+    /// All that a session of `account` can use here: what the account may of what sessions ever may. Who has a part may
+    /// vote and end sign-ins of its own, whatever its grants say.
+    pub fn session_abilities(&self, account: &Account) -> Vec<Ability> {
+        let everywhere = || Verb::ALL.into_iter().filter(|verb| verb.session_may()).map(Ability::everywhere);
+        let mut abilities: Vec<Ability> = match (self.root().contains(account), self.has_part(account)) {
+            (true, _) => everywhere().collect(),
+            (false, false) => return Vec::new(),
+            (false, true) => {
+                let granted = self.grants_of(account).flat_map(|grant| grant.can.iter().cloned());
+                let own = [Verb::Vote, Verb::Logout].map(Ability::everywhere);
+                granted.filter(|ability| ability.verb.session_may()).chain(own).collect()
+            }
+        };
+        abilities.sort_unstable();
+        abilities.dedup();
+        let all = abilities.clone();
+        abilities.retain(|ability| !all.iter().any(|other| other != ability && other.covers(ability)));
+        abilities
+    }
+
+    /// The accounts that have done anything here, effective or not.
+    pub fn authors(&self) -> HashSet<&Account> {
+        let by: HashSet<u32> = self.graph.nodes().iter().map(|node| node.by).collect();
+        by.into_iter().map(|account| self.tables.account(account)).collect()
+    }
+
     /// The effective seals that carry a state, by (`at`, id), with the id of the state block.
     pub fn checkpoints(&self) -> Vec<(OpId, BodyId)> {
         let mut found = Vec::new();
@@ -205,5 +245,55 @@ impl Log {
             wait_ms: grant.wait_ms,
             depth: grant.depth,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Account, Act, Genesis, Intent, Log, OpId, Principal, Role, log::Entry};
+
+    fn act(log: &mut Log, by: &Account, act: Act) -> OpId {
+        let now_ms = 1_700_000_000_000 + 1_000 * log.len() as u64;
+        let salt = (log.len() as u128).to_be_bytes();
+        let (header, body) = log.draft(Intent::new(by.clone(), None, act), salt, now_ms).expect("may");
+        let entry = Entry::new(header, Some(body), None).expect("fits together");
+        log.insert(&entry, now_ms).expect("is well-formed");
+        entry.id()
+    }
+
+    fn texts(log: &Log, account: &Account) -> Vec<String> {
+        log.session_abilities(account).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn sessions_get_what_their_account_may_and_no_more() {
+        let [root, ann, eve] = [1, 2, 3].map(|n| Account::Eoa([n; 20]));
+        let genesis = Genesis::Shared {
+            root: Principal::One(root.clone()),
+            parent: None,
+            name: "acme".to_owned(),
+            nonce: [0; 16],
+        };
+        let mut log = Log::new(genesis);
+        assert!(log.has_part(&root) && !log.has_part(&ann));
+        let grant = |role: &str| Act::Grant {
+            to: Principal::One(ann.clone()),
+            role: Some(role.to_owned()),
+            can: Role::named(role).expect("is ready-made").abilities(),
+            wait_ms: None,
+        };
+        act(&mut log, &root, grant("reader"));
+        assert_eq!(texts(&log, &ann), ["read content/**", "logout **", "vote **"]);
+        let owner = act(&mut log, &root, grant("owner"));
+        assert_eq!(log.grants_of(&ann).count(), 2);
+        let all = ["read **", "put **", "logout **", "vote **", "call **", "replicate **"];
+        assert_eq!(texts(&log, &ann), all, "what sessions never do is left out, and what a wider one covers");
+        assert_eq!(texts(&log, &root), all);
+        assert!(texts(&log, &eve).is_empty() && !log.has_part(&eve));
+        assert_eq!(log.authors(), [&root].into());
+        act(&mut log, &root, Act::Revoke { grant: owner, from: None });
+        assert_eq!(texts(&log, &ann), ["read content/**", "logout **", "vote **"]);
+        act(&mut log, &root, Act::Rotate { root: Principal::One(eve.clone()) });
+        assert!(log.has_part(&eve) && !log.has_part(&root) && log.has_part(&ann));
     }
 }

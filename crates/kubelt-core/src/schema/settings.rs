@@ -7,7 +7,7 @@
 use ipld_core::ipld::Ipld;
 
 use super::{
-    SchemaError, Visibility, check,
+    CORES, ChildCore, SchemaError, Visibility, check,
     fields::{Fields, text},
 };
 use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
@@ -18,6 +18,7 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | --- | --- |
 /// | `config/versions` | `keep`: a number from 1 to [`VERSIONS_KEPT_MAX`], or `all` |
 /// | `config/pins` | `visibility`: `public`, `members` or `private` |
+/// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
 ///
 /// # Errors
 /// [`SchemaError`] names the first rule that is broken.
@@ -25,6 +26,14 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
     check(path, value)?;
     if matches!(value, Ipld::Null) {
         return Ok(());
+    }
+    if let Some(name) = path.below(CORES)
+        && ChildCore::path(name).is_none()
+    {
+        return Err(SchemaError::Depth {
+            path: path.to_string(),
+            expected: "cores/<1 to 64 letters, digits, `-` or `_`, no address and no id>",
+        });
     }
     match path.as_str() {
         "config/versions" => {

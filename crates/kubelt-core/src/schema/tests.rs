@@ -171,3 +171,22 @@ proptest! {
         prop_assert_eq!(ContentEntry::from_ipld(&entry.to_ipld()), Ok(entry));
     }
 }
+
+#[test]
+fn cores_have_names_that_can_stand_in_an_address() {
+    let id = CoreId::of(b"acme");
+    let value = ChildCore { core: id, alias: None }.to_ipld();
+    let long = "x".repeat(crate::limits::NAME_BYTES_MAX);
+    for name in ["acme", "a-b_2", "Acme", long.as_str()] {
+        let path = ChildCore::path(name).expect("a good name");
+        check_new(&path, &value).expect("fits");
+    }
+    let (longer, own) = (format!("{long}x"), id.to_string());
+    for name in ["", "a.b", "a b", "0xabc", "me", "-", "ä", longer.as_str(), own.as_str()] {
+        assert_eq!(ChildCore::path(name), None, "{name}");
+        if let Ok(path) = MapPath::new(format!("cores/{name}")) {
+            assert!(check_new(&path, &value).is_err(), "{name}");
+            assert!(check(&path, &value).is_ok(), "what is there is read: {name}");
+        }
+    }
+}

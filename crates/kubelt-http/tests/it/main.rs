@@ -14,6 +14,7 @@ mod kubo;
 mod kubo_limits;
 mod listings;
 mod logs;
+mod members;
 mod naming;
 mod naming_own;
 mod network;

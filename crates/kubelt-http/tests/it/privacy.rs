@@ -65,6 +65,10 @@ fn requests(core: &str, cid: &str, session: &str) -> Vec<Sent> {
         "/-/state/content",
         "/-/state/content/notes/secret.txt",
         "/-/usage",
+        "/-/cores",
+        "/-/members",
+        "/-/invites",
+        "/-/drafts",
         "/@child",
         "/@child/x",
     ];

@@ -76,7 +76,7 @@ fn contract() -> Account {
 }
 
 fn challenge(node: &Node, account: Account) -> Result<MadeChallenge, ChallengeError> {
-    let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask::of(account);
     node.sessions.challenge(HOST, ask)
 }
 

@@ -42,8 +42,7 @@ const START_MS: u64 = 1_800_000_000_000;
 
 async fn signed_in(node: &Node, secret: u8) -> Arc<Session> {
     let key = EoaKey::from_secret(&[secret; 32]).expect("a secret key");
-    let ask =
-        Ask { account: key.account(), abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask::of(key.account());
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let opened = node.sessions.open("localhost", &made.message, &key.sign(made.message.as_bytes())).await;
     opened.expect("a session").session

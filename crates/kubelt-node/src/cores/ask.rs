@@ -1,24 +1,51 @@
 //! Questions about a core: which one is meant, and who may do what in it.
 
-use kubelt_core::{Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb};
+use ipld_core::ipld::Ipld;
+use kubelt_core::{
+    Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb, codec, limits::VALUE_BYTES_MAX,
+    schema::ChildCore,
+};
 
 use super::{Cores, LoadError};
-use crate::write::WriteError;
+use crate::{StoreError, access::Reader, write::WriteError};
 
 impl Cores {
-    /// The core that an address names. The first name is an account or a core id; names of child cores are not
-    /// resolved yet. Whether the core is on this node is not said here: an id is answered for any name,
-    /// so that a request for a core that is not here takes the same way to the same 404 as one for a core
-    /// that shows nothing.
+    /// The core that an address of one name names: an account or a core id. Whether the core is on this node is not
+    /// said here: an id is answered for any name, so that a request for a core that is not here takes the same way to
+    /// the same 404 as one for a core that shows nothing.
     pub fn resolve(names: &[String]) -> CoreId {
-        let nobody = || CoreId::of(names.join("/").as_bytes());
-        let [name] = names else { return nobody() };
+        let [name] = names else { return nobody(names) };
         if let Ok(core) = name.parse() {
             return core;
         }
         // As it stands first: addresses of Solana differ by case. Those of EVM chains do not, whatever their checksum.
         let account = name.parse::<Account>().or_else(|_cause| name.to_ascii_lowercase().parse());
-        account.map_or_else(|_no_account| nobody(), |root| Genesis::Private { root }.id())
+        account.map_or_else(|_no_account| nobody(names), |root| Genesis::Private { root }.id())
+    }
+
+    /// The core that an address names to `reader`. A second name is looked up in the map of the core that the first
+    /// one names (`cores/<name>`), for whoever may read that path; further ones are not resolved yet.
+    ///
+    /// # Errors
+    /// Only when the store fails.
+    pub async fn resolve_for(&self, reader: &Reader, names: &[String]) -> Result<CoreId, LoadError> {
+        let [parent, name] = names else { return Ok(Self::resolve(names)) };
+        let (Reader::Session(session), Some(path)) = (reader, ChildCore::path(name)) else {
+            return Ok(nobody(names));
+        };
+        let parent = Self::resolve(std::slice::from_ref(parent));
+        let reads = session.covers(&parent, Verb::Read, Some(&path))
+            && self.may(&parent, session.account(), Verb::Read, Some(&path)).await?;
+        let named = if reads { self.named_core(&parent, &path)? } else { None };
+        Ok(named.unwrap_or_else(|| nobody(names)))
+    }
+
+    /// The core that a path of a core's map names.
+    pub(crate) fn named_core(&self, core: &CoreId, path: &MapPath) -> Result<Option<CoreId>, StoreError> {
+        let entry = self.store.state(core, path)?;
+        let value: Option<Ipld> =
+            entry.and_then(|entry| codec::decode(&entry.value, VALUE_BYTES_MAX, "value").ok());
+        Ok(value.and_then(|value| ChildCore::from_ipld(&value).ok()).map(|child| child.core))
     }
 
     /// The genesis of a core on this node.
@@ -44,11 +71,16 @@ impl Cores {
         }
     }
 
-    /// Whether `account` is, alone or with others, the root of the core.
-    pub(crate) async fn is_root(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
+    /// Whether `account` may read what is private in the core: it is of the root, or may hold a copy of everything.
+    pub(crate) async fn reads_private(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
         match self.known_root(core, account)? {
             Some(answer) => Ok(answer),
-            None => self.with_log(core, |log| log.root().contains(account)).await,
+            None => {
+                let reads = |log: &Log| {
+                    log.root().contains(account) || log.may(account, Verb::Replicate, None).is_some()
+                };
+                self.with_log(core, reads).await
+            }
         }
     }
 
@@ -67,12 +99,7 @@ impl Cores {
     pub(crate) async fn has_part(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
         match self.known_root(core, account)? {
             Some(answer) => Ok(answer),
-            None => {
-                let has = |log: &Log| {
-                    log.root().contains(account) || log.grants().any(|grant| grant.to.contains(account))
-                };
-                self.with_log(core, has).await
-            }
+            None => self.with_log(core, |log| log.has_part(account)).await,
         }
     }
 
@@ -105,6 +132,11 @@ impl Cores {
             body: body.id(),
         })
     }
+}
+
+/// The id of no core: nobody knows what hashes to it.
+fn nobody(names: &[String]) -> CoreId {
+    CoreId::of(names.join("/").as_bytes())
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
     chains::Questions,
     content::{BlockSink, UploadError},
     cores::LoadError,
+    parts::BringError,
     session::Session,
     write::{SignedOp, Write, WriteError},
 };
@@ -88,6 +89,9 @@ pub enum ImportError {
         #[source]
         source: WriteError,
     },
+    /// The core could not be kept.
+    #[error(transparent)]
+    Bring(#[from] BringError),
     /// Content could not be stored.
     #[error(transparent)]
     Upload(#[from] UploadError),
@@ -195,7 +199,9 @@ impl CoreImport {
         if !self.exchange.may_import(&genesis, &self.session).await? {
             return Err(ImportError::Forbidden);
         }
-        if !known {
+        if matches!(genesis, Genesis::Shared { .. }) {
+            self.exchange.cores.bring(self.session.account(), &genesis).await?;
+        } else if !known {
             let mut tx = self.exchange.store.begin();
             tx.put_core(&core, &genesis.encode())?;
             tx.commit().await?;

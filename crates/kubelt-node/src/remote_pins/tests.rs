@@ -91,13 +91,7 @@ impl Scene {
         });
         node.remote_pins.deliver_by(Arc::clone(&service) as Arc<dyn PinningClient>);
         let key = EoaKey::from_secret(&[1; 32]).expect("a secret key");
-        let ask = Ask {
-            account: key.account(),
-            abilities: None,
-            session_key: None,
-            heads: Vec::new(),
-            life_ms: None,
-        };
+        let ask = Ask::of(key.account());
         let made = node.sessions.challenge("localhost", ask).expect("a challenge");
         let signed = key.sign(made.message.as_bytes());
         let session = node.sessions.open("localhost", &made.message, &signed).await.expect("opened").session;

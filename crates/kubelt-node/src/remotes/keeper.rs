@@ -132,7 +132,7 @@ impl Remotes {
     }
 
     /// The connection with a node: the one that is there, or a new one.
-    async fn link(&self, peer: &PublicKey, addresses: &BTreeSet<String>) -> Result<Link, String> {
+    pub(crate) async fn link(&self, peer: &PublicKey, addresses: &BTreeSet<String>) -> Result<Link, String> {
         let slot = {
             let mut links = self.0.links.lock();
             let is_used = |slot: &Arc<AsyncMutex<Option<Link>>>| {

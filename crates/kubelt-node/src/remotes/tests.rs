@@ -44,8 +44,7 @@ impl Dialer for Cable {
 /// A session of the one wallet of these tests.
 async fn sign_in(node: &Node, abilities: Option<Vec<Ability>>) -> Arc<Session> {
     let wallet = EoaKey::from_secret(&[1; 32]).expect("a secret key");
-    let ask =
-        Ask { account: wallet.account(), abilities, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask { abilities, ..Ask::of(wallet.account()) };
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let signature = wallet.sign(made.message.as_bytes());
     node.sessions.open("localhost", &made.message, &signature).await.expect("a session").session

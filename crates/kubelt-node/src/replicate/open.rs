@@ -88,7 +88,7 @@ impl Link {
 
     /// The proof that `session` lets this node have `core`, for this connection; none where the node does not hold the
     /// session's key.
-    fn prove(&self, replication: &Replication, core: CoreId, session: &Session) -> Option<Proof> {
+    pub(super) fn prove(&self, replication: &Replication, core: CoreId, session: &Session) -> Option<Proof> {
         let key = session.key.as_ref()?;
         let login = replication.0.store.login(&session.core, &session.id()).ok()??;
         let statement = Statement {
@@ -112,9 +112,9 @@ struct Wish {
 }
 
 /// Ends a channel that this side has opened, and tells the peer, however its task ends.
-struct Closing<'a> {
-    link: &'a Link,
-    id: u32,
+pub(super) struct Closing<'a> {
+    pub(super) link: &'a Link,
+    pub(super) id: u32,
 }
 
 impl Drop for Closing<'_> {

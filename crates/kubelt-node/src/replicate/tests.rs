@@ -2,6 +2,7 @@
 
 mod intruders;
 mod liars;
+mod members;
 mod sim;
 mod world;
 

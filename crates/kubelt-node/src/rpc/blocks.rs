@@ -78,6 +78,6 @@ impl Rpc {
     async fn reads_all(&self, session: &Session, core: &CoreId) -> Result<bool, RpcError> {
         let content = MapPath::new(PREFIX).expect("a plain word is a path");
         Ok(session.covers(core, Verb::Read, Some(&content))
-            && self.cores.is_root(core, session.account()).await?)
+            && self.cores.reads_private(core, session.account()).await?)
     }
 }

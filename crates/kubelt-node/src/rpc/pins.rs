@@ -128,7 +128,7 @@ impl Rpc {
         if !covered || !self.cores.may(core, session.account(), Verb::Read, Some(&base)).await? {
             return Err(RpcError::Forbidden);
         }
-        Ok(self.cores.is_root(core, session.account()).await?)
+        Ok(self.cores.reads_private(core, session.account()).await?)
     }
 
     fn all(&self, core: &CoreId, privately: bool) -> Result<Vec<RpcPin>, StoreError> {

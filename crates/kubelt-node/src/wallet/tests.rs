@@ -17,7 +17,7 @@ fn key(secret: u8) -> EoaKey {
 async fn sign_in(node: &Node, key: &EoaKey, abilities: Option<&[&str]>) -> Arc<Session> {
     let abilities =
         abilities.map(|all| all.iter().map(|text| text.parse().expect("an ability")).collect::<Vec<_>>());
-    let ask = Ask { account: key.account(), abilities, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask { abilities, ..Ask::of(key.account()) };
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let opened = node.sessions.open("localhost", &made.message, &key.sign(made.message.as_bytes())).await;
     opened.expect("a session").session

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
+use kubelt_core::CoreId;
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
@@ -46,13 +47,34 @@ impl Caller {
         Ok((Client::new(self.node.clone(), Some(session.token.clone())), session))
     }
 
-    /// A client, and where the core of `target` is.
+    /// A client, and where the core of `target` is. A name that is neither an account nor an id is looked up in one's own
+    /// core: `@acme` is `@me/@acme`.
     pub(super) fn reach(&self, target: &CoreTarget) -> Result<(Client, CorePlace)> {
-        if !target.is_me() {
+        let own = usize::from(target.is_me());
+        if own == 0 && !target.is_own_name() {
             return Ok((self.client()?, CorePlace::of_names(target.names())));
         }
         let (client, session) = self.signed_in()?;
-        Ok((client, CorePlace::given(&session.path).children(target.names().skip(1))))
+        Ok((client, CorePlace::given(&session.path).children(target.names().skip(own))))
+    }
+
+    /// The id of the core of `target`: one that it gives itself, or one that the own core names.
+    pub(super) fn core_id(&self, target: &CoreTarget) -> Result<CoreId> {
+        let (client, session) = self.signed_in()?;
+        let names: Vec<&str> = target.names().map(|name| name.trim_start_matches('@')).collect();
+        let name = match names.as_slice() {
+            ["me"] => return session.core.parse().context("the session names no core; sign in again"),
+            ["me", name] => *name,
+            [id] if id.parse::<CoreId>().is_ok() => return Ok(id.parse()?),
+            [name] if target.is_own_name() => *name,
+            _ => bail!("`{target}` is no shared core; write its id, or its name in your core: `@acme`"),
+        };
+        let named = client.named_cores(&CorePlace::given(&session.path))?.cores;
+        let found = named.into_iter().find(|core| core.name == name);
+        let found = found.with_context(|| {
+            format!("your core names no core `{name}`; `kubelt core ls` lists those that it names")
+        })?;
+        found.core.parse().context("the node gave no id")
     }
 
     fn session(&self) -> Result<StoredSession> {

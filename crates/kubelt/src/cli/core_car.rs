@@ -1,4 +1,4 @@
-//! `kubelt core`: whole cores in and out as CAR files.
+//! `kubelt core`: shared cores, and whole cores in and out as CAR files.
 
 use std::fs::File;
 use std::io;
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use kubelt_api::CAR;
 
 use super::caller::Caller;
+use super::shared::{self, CreateArgs, RotateArgs};
 use super::target::CoreTarget;
 use crate::client::Sending;
 use crate::download::Destination;
@@ -16,6 +17,12 @@ use crate::output::{bytes_text, count_text};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CoreCommand {
+    /// Make a shared core inside your own, and sign in to it
+    Create(CreateArgs),
+    /// List the shared cores that your own core names, and what you are in them
+    Ls,
+    /// Hand a core over to a new root
+    Rotate(RotateArgs),
     /// Write a whole core, its log and its content, to a CAR file
     Export(ExportArgs),
     /// Take in a whole core from a CAR file
@@ -42,6 +49,9 @@ pub(super) struct ImportArgs {
 impl CoreCommand {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         match self {
+            Self::Create(args) => args.run(caller),
+            Self::Ls => shared::ls(caller),
+            Self::Rotate(args) => args.run(caller),
             Self::Export(args) => args.run(caller),
             Self::Import(args) => args.run(caller),
         }

@@ -2,7 +2,9 @@
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use kubelt_api::{Challenge, ChallengeRequest, Code, RemoteView, SessionRequest};
+use kubelt_api::{
+    Challenge, ChallengeRequest, Code, CoreAbilities, RemoteView, SessionCreated, SessionRequest,
+};
 use kubelt_core::Account;
 use serde::Serialize;
 
@@ -10,7 +12,7 @@ use super::caller::Caller;
 use super::remote;
 use super::wallet::PassphraseArgs;
 use crate::client::{CorePlace, NodeUrl};
-use crate::config_dir::StoredSession;
+use crate::config_dir::{StoredCore, StoredSession};
 use crate::keystore::{Wallet, WalletName, Wallets};
 use crate::output::{bytes_text, count_text, short_time};
 
@@ -60,30 +62,9 @@ impl LoginArgs {
         let wallets = Wallets::new(caller.config.wallets());
         wallets.address(&self.wallet)?;
         let wallet = wallets.open(&self.wallet, &self.passphrase.ask(&self.wallet)?)?;
-        let account = wallet.account();
-        let request = ChallengeRequest { account: account.to_string(), ..ChallengeRequest::default() };
-        let challenge = client.challenge(&request)?;
-        check_message(&challenge, &caller.node, &account)?;
-        let signature = sign(&wallet, &challenge.message);
-        let begun = client.begin_session(&SessionRequest { message: challenge.message, signature })?;
+        let begun = sign_in(caller, &self.wallet, &wallet, Vec::new())?;
         let url = format!("{}{}", caller.node, CorePlace::given(&begun.path));
         let wallet = self.wallet.to_string();
-        if let Ok((client, _session)) = caller.signed_in() {
-            // The session that this one replaces; it may have ended long ago.
-            drop(client.end_session(None));
-        }
-        caller.config.remember(
-            &caller.node,
-            StoredSession {
-                id: begun.id.clone(),
-                token: begun.token,
-                account: begun.account.clone(),
-                core: begun.core.clone(),
-                path: begun.path.clone(),
-                expires: begun.expires.clone(),
-                wallet: wallet.clone(),
-            },
-        )?;
         let retrieved = match self.from {
             Some(address) => {
                 let (client, _session) = caller.signed_in()?;
@@ -121,6 +102,52 @@ impl LoginArgs {
     }
 }
 
+/// Signs in with a wallet, to its own core and to `cores`; the session before it at this node ends.
+pub(super) fn sign_in(
+    caller: &Caller,
+    name: &WalletName,
+    wallet: &Wallet,
+    cores: Vec<StoredCore>,
+) -> Result<SessionCreated> {
+    let account = wallet.account();
+    let before = caller.config.session(&caller.node)?;
+    // Whoever is known may be told what they may do, so that the message says no more than that.
+    let own = before.as_ref().is_some_and(|session| session.account == account.to_string());
+    let covered = |core: &StoredCore| CoreAbilities { core: core.core.clone(), abilities: None };
+    let request = ChallengeRequest {
+        account: account.to_string(),
+        cores: cores.iter().map(covered).collect(),
+        ..ChallengeRequest::default()
+    };
+    let known = if own && !cores.is_empty() { caller.client()?.challenge(&request).ok() } else { None };
+    let client = caller.anonymous();
+    let challenge = match known {
+        Some(challenge) => challenge,
+        None => client.challenge(&request)?,
+    };
+    check_message(&challenge, &caller.node, &account)?;
+    let signature = sign(wallet, &challenge.message);
+    let begun = client.begin_session(&SessionRequest { message: challenge.message, signature })?;
+    if before.is_some() {
+        // The session that this one replaces; it may have ended long ago.
+        drop(caller.client()?.end_session(None));
+    }
+    caller.config.remember(
+        &caller.node,
+        StoredSession {
+            id: begun.id.clone(),
+            token: begun.token.clone(),
+            account: begun.account.clone(),
+            core: begun.core.clone(),
+            path: begun.path.clone(),
+            expires: begun.expires.clone(),
+            wallet: name.to_string(),
+            cores,
+        },
+    )?;
+    Ok(begun)
+}
+
 /// The signature of a wallet over a message, as the API takes it.
 pub(super) fn sign(wallet: &Wallet, message: &str) -> String {
     format!("0x{}", hex::encode(wallet.sign_personal(message.as_bytes())))
@@ -153,6 +180,7 @@ pub(super) fn whoami(caller: &Caller) -> Result<()> {
         "session": session.id,
         "expires": session.expires,
         "core": core,
+        "cores": session.cores,
     });
     caller.out.result(&value, || {
         let mut text = format!("{} (wallet {})\n", session.account, session.wallet);
@@ -161,6 +189,10 @@ pub(super) fn whoami(caller: &Caller) -> Result<()> {
             let (ops, blocks) = (count_text(usage.ops, "operation"), count_text(usage.blocks, "block"));
             let (used, most) = (bytes_text(usage.block_bytes), bytes_text(usage.block_bytes_max));
             text.push_str(&format!("{ops}, {blocks}, {used} of {most}\n"));
+        }
+        for worn in &session.cores {
+            let name = worn.name.as_deref().unwrap_or(&worn.core);
+            text.push_str(&format!("also as @{name}, core {}\n", worn.core));
         }
         text.push_str(&format!("signed in until {}", short_time(&session.expires)));
         text

@@ -13,6 +13,7 @@ use crate::output::{columns, short_time};
 #[derive(Debug, Subcommand)]
 pub(super) enum SessionCommand {
     /// List the sessions of your account
+    #[command(visible_alias = "ls")]
     List,
     /// End a session
     End(EndArgs),
@@ -49,7 +50,8 @@ fn list(caller: &Caller) -> Result<()> {
         let row = |session: &SessionView| {
             let (from, to) = (short_time(&session.created), short_time(&session.expires));
             let mark = if session.current { "this one" } else { "" };
-            [session.id.clone(), from, format!("until {to}"), mark.to_owned()]
+            let cores: Vec<&str> = session.cores.iter().map(|core| core.core.as_str()).collect();
+            [session.id.clone(), from, format!("until {to}"), mark.to_owned(), cores.join(" ")]
         };
         columns(&list.sessions.iter().map(row).collect::<Vec<_>>())
     })?;

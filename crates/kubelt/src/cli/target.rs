@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use kubelt_content::parse_cid;
+use kubelt_core::{Account, schema::ChildCore};
 
 /// A core, and a path in it that may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,12 @@ impl CoreTarget {
     /// Whether it begins at the core of whoever is signed in.
     pub(super) fn is_me(&self) -> bool {
         self.names[0] == "@me"
+    }
+
+    /// Whether it begins with a name that only one's own core can know.
+    pub(super) fn is_own_name(&self) -> bool {
+        let name = self.names[0].trim_start_matches('@');
+        name.parse::<Account>().is_err() && ChildCore::path(name).is_some()
     }
 
     /// The names that lead to the core.
@@ -107,6 +114,18 @@ mod tests {
         check_core("@me/", &["@me"], "");
         check_core("@me/site/", &["@me"], "site/");
         check_core("/@acme/@0xAb/a/b c", &["@acme", "@0xAb"], "a/b c");
+    }
+
+    #[test]
+    fn names_of_ones_own_core_are_told_from_addresses() {
+        let is_own = |text: &str| text.parse::<CoreTarget>().expect("a core").is_own_name();
+        for text in ["@acme", "@acme/site", "@Acme_2/@x"] {
+            assert!(is_own(text), "{text}");
+        }
+        let id = kubelt_core::CoreId::of(b"core");
+        for text in ["@me", "@acme.eth", "@0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f", &format!("@{id}")] {
+            assert!(!is_own(text), "{text}");
+        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::io::{self, BufRead as _, BufReader, Read};
 
 use kubelt_api::{
-    CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt, ContentRemoved, ContentVersions,
-    CoreImport, CoreUsage, CoreView, EndChallengeRequest, EndRequest, Health, Listing, NameView, OpReceipt,
-    OpsPage, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
-    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList,
-    SessionRequest, StateEntry, StatePage, Visibility, WayView,
+    AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
+    ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DraftList, DraftRequest,
+    DraftView, EndChallengeRequest, EndRequest, Health, InviteList, Listing, MemberList, NameView,
+    NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList,
+    PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList,
+    RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList, SessionRequest,
+    StateEntry, StatePage, Visibility, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -84,6 +86,55 @@ impl Client {
     /// Ends a session with the wallet's signature.
     pub(crate) fn end_session_by_wallet(&self, request: &EndRequest) -> Result<(), ClientError> {
         self.post("/-/session/end", request).map(drop)
+    }
+
+    /// Makes a shared core inside another.
+    pub(crate) fn create_core(
+        &self,
+        inside: &CorePlace,
+        request: &NewCoreRequest,
+    ) -> Result<CoreMade, ClientError> {
+        self.post_json(&inside.api("cores"), request)
+    }
+
+    /// The cores that a core names.
+    pub(crate) fn named_cores(&self, core: &CorePlace) -> Result<NamedCoreList, ClientError> {
+        self.get_json(&core.api("cores"))
+    }
+
+    /// Who has which part in a core.
+    pub(crate) fn members(&self, core: &CorePlace) -> Result<MemberList, ClientError> {
+        self.get_json(&core.api("members"))
+    }
+
+    /// The invites of a core, with their links.
+    pub(crate) fn invites(&self, core: &CorePlace) -> Result<InviteList, ClientError> {
+        self.get_json(&core.api("invites"))
+    }
+
+    /// The invites that wait for whoever asks.
+    pub(crate) fn own_invites(&self) -> Result<OwnInviteList, ClientError> {
+        self.get_json("/-/invites")
+    }
+
+    /// Accepts an invite.
+    pub(crate) fn accept(&self, request: &AcceptRequest) -> Result<AcceptedView, ClientError> {
+        self.post_json("/-/invites", request)
+    }
+
+    /// Operations for the account to sign itself.
+    pub(crate) fn drafts(&self, core: &CorePlace, act: &Wish) -> Result<Vec<DraftView>, ClientError> {
+        let request = DraftRequest { act: act.clone() };
+        self.post_json::<DraftList>(&core.api("drafts"), &request).map(|list| list.drafts)
+    }
+
+    /// Posts operations that were signed here.
+    pub(crate) fn post_ops(
+        &self,
+        core: &CorePlace,
+        ops: Vec<OpPostEntry>,
+    ) -> Result<Vec<OpReceipt>, ClientError> {
+        self.post_json::<OpReceipts>(&core.api("ops"), &OpPost { ops }).map(|receipts| receipts.ops)
     }
 
     /// A core as this reader may know it.

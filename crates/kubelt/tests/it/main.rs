@@ -8,5 +8,6 @@ mod network;
 mod proxy;
 mod receipts;
 mod resume;
+mod team;
 mod transcript;
 mod two_nodes;

@@ -288,8 +288,7 @@ async fn write(node: Arc<Node>, writer: u64, mut dice: Dice) {
 
 async fn try_sign_in(node: &Node) -> Option<Arc<Session>> {
     let key = EoaKey::from_secret(&[1; 32]).expect("a secret key");
-    let ask =
-        Ask { account: key.account(), abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask::of(key.account());
     let made = node.sessions.challenge("localhost", ask).ok()?;
     let opened = node.sessions.open("localhost", &made.message, &key.sign(made.message.as_bytes())).await;
     Some(opened.ok()?.session)

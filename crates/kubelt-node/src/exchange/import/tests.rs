@@ -9,8 +9,7 @@ use crate::{Ask, Node, Reader, Session, SystemClock, Target, Write, content_path
 
 async fn signed_in(node: &Node) -> Arc<Session> {
     let key = EoaKey::from_secret(&[1; 32]).expect("a secret key");
-    let ask =
-        Ask { account: key.account(), abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+    let ask = Ask::of(key.account());
     let made = node.sessions.challenge("localhost", ask).expect("a challenge");
     let opened = node.sessions.open("localhost", &made.message, &key.sign(made.message.as_bytes())).await;
     opened.expect("a session").session

@@ -103,7 +103,7 @@ async fn no_proof_but_a_good_one_opens_a_private_core() {
     let narrow = {
         let account = wallet(1).account();
         let abilities = Some(vec!["read **".parse().expect("one"), "put **".parse().expect("one")]);
-        let ask = Ask { account, abilities, session_key: None, heads: Vec::new(), life_ms: None };
+        let ask = Ask { abilities, ..Ask::of(account) };
         let made = b.node.sessions.challenge("localhost", ask).expect("a challenge");
         let signature = wallet(1).sign(made.message.as_bytes());
         b.node.sessions.open("localhost", &made.message, &signature).await.expect("a session").session

@@ -138,13 +138,7 @@ impl Story {
     /// The owner signs in at the guest, and names a host there.
     async fn sign_in(&mut self) {
         let (guest, owner) = (&self.sim.machines[GUEST].node, wallet(2));
-        let ask = Ask {
-            account: owner.account(),
-            abilities: None,
-            session_key: None,
-            heads: Vec::new(),
-            life_ms: None,
-        };
+        let ask = Ask::of(owner.account());
         let made = guest.sessions.challenge("localhost", ask).expect("a challenge");
         let signature = owner.sign(made.message.as_bytes());
         let opened = guest.sessions.open("localhost", &made.message, &signature).await.expect("a session");

@@ -133,8 +133,11 @@ pub(super) fn everything(store: &Store, core: &CoreId) -> Everything {
 
 impl Place {
     pub(super) async fn sign_in(&self, key: &EoaKey) -> Person {
-        let (account, node) = (key.account(), self.node.clone());
-        let ask = Ask { account, abilities: None, session_key: None, heads: Vec::new(), life_ms: None };
+        self.sign_in_with(key, Ask::of(key.account())).await
+    }
+
+    pub(super) async fn sign_in_with(&self, key: &EoaKey, ask: Ask) -> Person {
+        let node = self.node.clone();
         let made = node.sessions.challenge("localhost", ask).expect("a challenge");
         let opened = node.sessions.open("localhost", &made.message, &key.sign(made.message.as_bytes())).await;
         Person { store: self.store.clone(), session: opened.expect("a session").session, node }

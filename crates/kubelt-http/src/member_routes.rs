@@ -1,0 +1,268 @@
+//! Cores of several people: `/@core/-/cores`, `members`, `invites` and `drafts`, and `/-/invites` and `/-/roles`.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kubelt_api::{
+    AcceptRequest, AcceptedView, Code, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,
+    MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest, OwnInviteList, OwnInviteView,
+    PrincipalView, RoleList, RoleView, Wish as WireWish,
+};
+use kubelt_content::Codec;
+use kubelt_core::{Account, CoreId, MapPath, Principal, invite::InviteLink, role, typed_data, words};
+use kubelt_node::{Drafted, Member, Members, NewCore, Sessions, Wish};
+
+use crate::{
+    auth::SignedIn,
+    core_routes::{CoreRequest, CoreRoutes},
+    json::{self, JsonBody},
+    limits::{ANONYMOUS_JSON_BYTES_MAX, ROOT_ACCOUNTS_MAX, VALUE_JSON_BYTES_MAX},
+    problem::ApiError,
+    rate::Rates,
+    remote_routes,
+    time::rfc3339,
+};
+
+/// What the routes of the node itself use.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberRoutes {
+    pub(crate) sessions: Sessions,
+    pub(crate) members: Members,
+    pub(crate) rates: Rates,
+}
+
+pub(crate) fn routes(state: MemberRoutes) -> Router {
+    Router::new()
+        .route("/-/invites", get(own_invites).post(accept))
+        .route("/-/roles", get(roles))
+        .with_state(state)
+}
+
+/// Serves `/@core/-/cores`: GET lists the cores that a core names, POST makes a shared one from inside it.
+pub(crate) async fn cores(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    match request.method {
+        Method::GET | Method::HEAD => {
+            let named = routes.members.names(&session, &request.core).await?;
+            let view = |named: kubelt_node::NamedCore| NamedCoreView {
+                name: named.name,
+                core: named.core.to_string(),
+                title: named.title,
+                roles: named.roles,
+            };
+            Ok(Json(NamedCoreList { cores: named.into_iter().map(view).collect() }).into_response())
+        }
+        Method::POST => {
+            // Children of shared cores come from their templates, not from here.
+            if request.core != session.core {
+                return Err(ApiError::not_found());
+            }
+            routes.rates.write(session.account())?;
+            let NewCoreRequest { name, title, owners, threshold } =
+                json::read(body, ANONYMOUS_JSON_BYTES_MAX).await?;
+            let new = NewCore { name, title, owners: accounts(&owners)?, threshold };
+            let (core, genesis) = routes.members.create(&session, new).await?;
+            let made = CoreMade {
+                core: core.to_string(),
+                path: format!("/@{core}"),
+                genesis: STANDARD.encode(genesis.encode()),
+            };
+            Ok((StatusCode::CREATED, Json(made)).into_response())
+        }
+        _ => Err(request.method_not_allowed()),
+    }
+}
+
+/// Serves `GET /@core/-/members`.
+pub(crate) async fn members(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    let list = routes.members.list(&session, &request.core).await?;
+    let view = MemberList {
+        root: principal_view(&list.root),
+        begun: list.begun,
+        members: list.members.iter().map(member_view).collect(),
+    };
+    Ok(Json(view).into_response())
+}
+
+/// Serves `GET /@core/-/invites`: the grants to single accounts, each with the link to send.
+pub(crate) async fn invites(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    let list = routes.members.list(&session, &request.core).await?;
+    let from = routes.remotes.reached_at();
+    let single = |member: &Member| matches!(member.to, Principal::One(_));
+    let view = |member: Member| InviteView {
+        link: InviteLink::new(request.core, member.grant, from.iter().cloned()).to_string(),
+        member: member_view(&member),
+    };
+    let invites = list.members.into_iter().filter(single).map(view).collect();
+    Ok(Json(InviteList { invites }).into_response())
+}
+
+/// Serves `POST /@core/-/drafts`: operations for the account itself to sign.
+pub(crate) async fn drafts(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    if request.method != Method::POST {
+        return Err(request.method_not_allowed());
+    }
+    routes.rates.write(session.account())?;
+    let DraftRequest { act } = json::read(body, VALUE_JSON_BYTES_MAX).await?;
+    let drafts = routes.members.draft(&session, &request.core, wish(act)?).await?;
+    Ok(Json(DraftList { drafts: drafts.into_iter().map(draft_view).collect() }).into_response())
+}
+
+fn wish(act: WireWish) -> Result<Wish, ApiError> {
+    Ok(match act {
+        WireWish::Put { path, value } => {
+            let json = serde_json::to_vec(&value).expect("JSON is written as it was read");
+            let value = Codec::DagJson.decode(&json).map_err(bad)?;
+            Wish::Put { path: MapPath::new(path)?, value }
+        }
+        WireWish::Grant { to, threshold, role, can } => {
+            let (role, can) = role::choose(role.as_deref(), &can).map_err(bad)?;
+            Wish::Grant { to: accounts(&to)?, m: threshold, role, can }
+        }
+        WireWish::Revoke { grant } => Wish::Revoke { grant: grant.parse().map_err(|_cause| not_an_id())? },
+        WireWish::Remove { account } => Wish::Remove { account: read_account(&account)? },
+        WireWish::Resign {} => Wish::Resign,
+        WireWish::Rotate { owners, threshold } => Wish::Rotate { owners: accounts(&owners)?, m: threshold },
+        WireWish::Logout { session } => {
+            Wish::Logout { login: session.parse().map_err(|_cause| not_an_id())? }
+        }
+        WireWish::Seal {} => Wish::Seal,
+    })
+}
+
+fn draft_view(drafted: Drafted) -> DraftView {
+    let Drafted { header, body, text } = drafted;
+    DraftView {
+        // What puts is signed as a text alone.
+        typed_data: typed_data::json(&header, &body, None).ok(),
+        id: header.id().to_string(),
+        by: header.by.to_string(),
+        header: STANDARD.encode(header.encode()),
+        body: STANDARD.encode(body.encode()),
+        text,
+    }
+}
+
+/// Lists the invites that wait for the account of the session.
+#[utoipa::path(get, path = "/-/invites", tag = "members", security(("bearer" = [])),
+    responses((status = 200, body = OwnInviteList), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn own_invites(
+    State(routes): State<MemberRoutes>,
+    headers: HeaderMap,
+) -> Result<Json<OwnInviteList>, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    let invites = routes.members.invites(&session).await?;
+    let view = |invite: kubelt_node::Invite| OwnInviteView {
+        core: invite.core.to_string(),
+        title: invite.title,
+        roles: invite.roles,
+    };
+    Ok(Json(OwnInviteList { invites: invites.into_iter().map(view).collect() }))
+}
+
+/// Accepts an invite: names the core in the private core, and brings it here where it is to come from another node.
+#[utoipa::path(post, path = "/-/invites", tag = "members", security(("bearer" = [])), request_body = AcceptRequest,
+    responses((status = 200, body = AcceptedView), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json"),
+        (status = 502, body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn accept(
+    State(routes): State<MemberRoutes>,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<AcceptRequest>,
+) -> Result<Json<AcceptedView>, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    routes.rates.write(session.account())?;
+    let AcceptRequest { core, name, from } = request;
+    let core: CoreId = core.parse().map_err(|_cause| not_an_id())?;
+    let from = from.map(|from| from.parse()).transpose().map_err(kubelt_node::RemoteNodeError::from)?;
+    let accepted = routes.members.accept(&session, core, name, from).await?;
+    Ok(Json(AcceptedView {
+        path: format!("/@{}", accepted.core),
+        name: accepted.name,
+        core: accepted.core.to_string(),
+        title: accepted.title,
+        roles: accepted.roles,
+        known: accepted.known,
+        remote: accepted.remote.map(remote_routes::view),
+    }))
+}
+
+/// Lists the ready-made roles.
+#[utoipa::path(get, path = "/-/roles", tag = "members", responses((status = 200, body = RoleList)))]
+pub(crate) async fn roles() -> Json<RoleList> {
+    let view = |role: &role::Role| RoleView {
+        name: role.name.to_owned(),
+        says: role.says.to_owned(),
+        can: role.abilities().iter().map(ToString::to_string).collect(),
+        may: role.abilities().iter().map(words::ability).collect(),
+    };
+    Json(RoleList { roles: role::ROLES.iter().map(view).collect() })
+}
+
+fn principal_view(principal: &Principal) -> PrincipalView {
+    PrincipalView { m: principal.m(), of: principal.accounts().iter().map(ToString::to_string).collect() }
+}
+
+fn member_view(member: &Member) -> MemberView {
+    MemberView {
+        to: principal_view(&member.to),
+        role: member.role.clone(),
+        can: member.can.iter().map(ToString::to_string).collect(),
+        may: member.can.iter().map(words::ability).collect(),
+        by: member.by.to_string(),
+        since: rfc3339(member.since_ms),
+        grant: member.grant.to_string(),
+        acted: member.acted,
+    }
+}
+
+fn accounts(texts: &[String]) -> Result<Vec<Account>, ApiError> {
+    if texts.len() > ROOT_ACCOUNTS_MAX {
+        return Err(ApiError::new(Code::BadRequest, format!("name {ROOT_ACCOUNTS_MAX} accounts at most")));
+    }
+    texts.iter().map(|text| read_account(text)).collect()
+}
+
+fn read_account(text: &str) -> Result<Account, ApiError> {
+    if text.contains('.') && !text.contains(':') {
+        let short: String = text.chars().take(64).collect();
+        return Err(ApiError::new(
+            Code::NotImplemented,
+            format!(
+                "`{short}` is a name, and this node cannot look names up on a chain yet; give the address"
+            ),
+        ));
+    }
+    text.parse().map_err(bad)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "fits `map_err`")]
+fn bad(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(Code::BadRequest, error.to_string())
+}
+
+fn not_an_id() -> ApiError {
+    ApiError::new(Code::BadRequest, "not an id of a core, a grant or a session")
+}

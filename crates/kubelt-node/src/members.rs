@@ -1,0 +1,194 @@
+//! Cores of several people: made, joined and left; who has which part in them, and the acts that change that.
+//!
+//! There is no table of members: a member is whoever a grant in force names ([`Members::list`]). An invite is such a
+//! grant, bound to an account, so it opens nothing for anybody else, however often its link is used. What changes
+//! authority is signed by the account itself, never by a session: this node drafts the operation
+//! ([`Members::draft`]), the client signs it and posts it like any other.
+//!
+//! A person's private core names the shared cores they have a part in (`cores/<name>`): it is the list of identities
+//! that they can wear.
+
+mod create;
+mod draft;
+mod invite;
+mod join;
+mod list;
+
+use std::sync::Arc;
+
+use kubelt_core::{
+    CoreId, Genesis, MapPath, Verb,
+    account::PrincipalError,
+    schema::{CORES, ChildCore},
+    words::WordsError,
+};
+use kubelt_store::Store;
+use tokio::sync::Semaphore;
+
+pub use create::NewCore;
+pub use draft::{Drafted, Wish};
+pub use invite::{Accepted, Invite};
+pub use join::JoinError;
+pub use list::{Member, MemberList, NamedCore};
+
+use crate::{
+    StoreError,
+    chains::Chains,
+    clock::Clock,
+    cores::{Cores, LoadError},
+    identity::IdentityError,
+    limits::{CORE_NAMES_READ_MAX, JOINS_MAX},
+    parts::BringError,
+    remotes::{RemoteNodeError, Remotes},
+    session::Session,
+    write::{Write, WriteError},
+};
+
+/// The members of a node's cores; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Members {
+    store: Store,
+    cores: Cores,
+    chains: Chains,
+    clock: Arc<dyn Clock>,
+    remotes: Remotes,
+    joins: Arc<Semaphore>,
+}
+
+/// Why something about members was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum MembersError {
+    /// Nothing that this session may know of.
+    #[error("there is no core here that you have a part in")]
+    NotFound,
+    /// The session was not handed what this needs.
+    #[error("this session may not do that; sign in anew")]
+    Forbidden,
+    /// A name that cannot stand in an address.
+    #[error("`{0}` is no name for a core; take 1 to 64 letters, digits, `-` or `_`, and no address")]
+    Name(String),
+    /// The name is given.
+    #[error("your core names another core `{0}` already; choose another name")]
+    NameTaken(String),
+    /// A threshold that does not fit its accounts, or too many of these.
+    #[error(transparent)]
+    Principal(#[from] PrincipalError),
+    /// The title is none.
+    #[error("a core's name has 1 to 64 bytes, without control characters")]
+    Title,
+    /// Whoever is to be removed has no grant of their own.
+    #[error("`{0}` has no part of its own in this core")]
+    NoMember(String),
+    /// Whoever is to be removed, or wants to resign, is of the root.
+    #[error("`{0}` is of the core's root; the root is handed over as a whole, with `rotate`")]
+    OfRoot(String),
+    /// Only the root may hand the core over.
+    #[error("only the root of this core may replace it; you are none of it")]
+    RootOnly,
+    /// Nobody would read what is to be signed.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// The operation cannot be made or was refused.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The core could not be kept here.
+    #[error(transparent)]
+    Bring(#[from] BringError),
+    /// The core did not come from the other node.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The exchange with the other node does not go on.
+    #[error(transparent)]
+    Remote(#[from] RemoteNodeError),
+    /// The node has no key.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+}
+
+impl Members {
+    pub(crate) fn new(
+        store: &Store,
+        cores: &Cores,
+        chains: &Chains,
+        clock: &Arc<dyn Clock>,
+        remotes: &Remotes,
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            cores: cores.clone(),
+            chains: chains.clone(),
+            clock: Arc::clone(clock),
+            remotes: remotes.clone(),
+            joins: Arc::new(Semaphore::new(JOINS_MAX)),
+        }
+    }
+
+    /// Lets through whoever signed in to the core as a whole and has a part in it. To everybody else there is no core.
+    async fn check(&self, session: &Session, core: &CoreId) -> Result<(), MembersError> {
+        if session.is_whole_in(core) && self.cores.has_part(core, session.account()).await? {
+            Ok(())
+        } else {
+            Err(MembersError::NotFound)
+        }
+    }
+
+    /// The cores that a core's map names, by path. The caller has looked who asks.
+    fn named(&self, core: &CoreId) -> Result<Vec<(String, CoreId)>, StoreError> {
+        let base: MapPath = CORES.parse().expect("a constant path");
+        let mut named = Vec::new();
+        for (path, _) in self.store.state_scan(core, Some(&base), None, CORE_NAMES_READ_MAX)? {
+            if let (Some(name), Some(child)) = (path.below(CORES), self.cores.named_core(core, &path)?) {
+                named.push((name.to_owned(), child));
+            }
+        }
+        Ok(named)
+    }
+
+    /// The path of a name in a session's private core, which the session must be able to write, and the name be free
+    /// or be this core's already.
+    fn free_path(
+        &self,
+        session: &Session,
+        name: &str,
+        core: Option<&CoreId>,
+    ) -> Result<MapPath, MembersError> {
+        let short = || name.chars().take(64).collect();
+        let path = ChildCore::path(name).ok_or_else(|| MembersError::Name(short()))?;
+        if !session.covers(&session.core, Verb::Put, Some(&path)) {
+            return Err(MembersError::Forbidden);
+        }
+        if session.key.is_none() {
+            return Err(WriteError::ClientKey.into());
+        }
+        match self.cores.named_core(&session.core, &path)? {
+            Some(named) if Some(&named) != core => Err(MembersError::NameTaken(name.to_owned())),
+            _ => Ok(path),
+        }
+    }
+
+    /// Names a core in the session's private core.
+    async fn enter(&self, session: &Arc<Session>, path: MapPath, core: CoreId) -> Result<(), MembersError> {
+        let value = ChildCore { core, alias: None }.to_ipld();
+        let act = kubelt_core::Act::Put { path, value };
+        self.cores.write(session.core, Write::Act { session: Arc::clone(session), act }).await?;
+        Ok(())
+    }
+
+    /// What its makers call a shared core.
+    fn title(&self, core: &CoreId) -> Result<Option<String>, LoadError> {
+        match self.cores.genesis(core) {
+            Ok(Genesis::Shared { name, .. }) => Ok(Some(name)),
+            Ok(_) | Err(LoadError::Unknown) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

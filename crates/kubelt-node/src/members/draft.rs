@@ -1,0 +1,130 @@
+//! Acts of authority, drafted for an account that signs them itself.
+
+use std::sync::Arc;
+
+use kubelt_content::Ipld;
+use kubelt_core::{
+    Ability, Account, Act, Body, CoreId, Header, Log, LoginId, MapPath, OpId, Principal, Signed,
+    log::{DraftError, Intent},
+    schema,
+};
+
+use super::{Members, MembersError, create::principal};
+use crate::{clock::random, session::Session, write::WriteError};
+
+/// What somebody wants to do, in people's words.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// Put a value, in the account's own name; null clears.
+    Put {
+        /// Where.
+        path: MapPath,
+        /// What.
+        value: Ipld,
+    },
+    /// Give somebody a part.
+    Grant {
+        /// To whom: one account, or several of whom `m` must agree.
+        to: Vec<Account>,
+        /// How many of them must agree.
+        m: Option<u8>,
+        /// The name of the role.
+        role: Option<String>,
+        /// What it allows.
+        can: Vec<Ability>,
+    },
+    /// Take one grant back.
+    Revoke {
+        /// The grant.
+        grant: OpId,
+    },
+    /// Take back all that one account was granted alone.
+    Remove {
+        /// Who.
+        account: Account,
+    },
+    /// Give up all that one was granted alone.
+    Resign,
+    /// Hand the core over.
+    Rotate {
+        /// To whom.
+        owners: Vec<Account>,
+        /// How many of them must agree.
+        m: Option<u8>,
+    },
+    /// End a sign-in of one's own.
+    Logout {
+        /// The sign-in.
+        login: LoginId,
+    },
+    /// Date all that is known, which closes sign-ins that have expired.
+    Seal,
+}
+
+/// An operation that waits for its signature.
+#[derive(Debug, Clone)]
+pub struct Drafted {
+    /// The header, which is what the signature binds.
+    pub header: Header,
+    /// The body.
+    pub body: Body,
+    /// The text to sign, where it is not signed as typed data.
+    pub text: String,
+}
+
+impl Members {
+    /// Drafts the operations that a wish takes, for the session's account to sign: one, but for wishes about several
+    /// grants. Nothing is stored; what is signed is posted like any operation.
+    ///
+    /// # Errors
+    /// [`MembersError::NotFound`] for who has no part in the core, otherwise why the account may not.
+    pub async fn draft(
+        &self,
+        session: &Session,
+        core: &CoreId,
+        wish: Wish,
+    ) -> Result<Vec<Drafted>, MembersError> {
+        self.check(session, core).await?;
+        if let Wish::Put { path, value } = &wish {
+            schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
+        }
+        let (account, now_ms) = (session.account().clone(), self.clock.now_ms());
+        self.cores.with_log(core, |log| drafts(log, &account, wish, now_ms)).await?
+    }
+}
+
+fn drafts(log: &Log, by: &Account, wish: Wish, now_ms: u64) -> Result<Vec<Drafted>, MembersError> {
+    let acts = match wish {
+        Wish::Put { path, value } => vec![Act::Put { path, value }],
+        Wish::Grant { to, m, role, can } => {
+            vec![Act::Grant { to: principal(to, m)?, role, can, wait_ms: None }]
+        }
+        Wish::Revoke { grant } => vec![Act::Revoke { grant, from: None }],
+        Wish::Remove { account } => revoke_all(log, &account)?,
+        Wish::Resign => revoke_all(log, by)?,
+        Wish::Rotate { .. } if !log.root().contains(by) => return Err(MembersError::RootOnly),
+        Wish::Rotate { owners, m } => vec![Act::Rotate { root: principal(owners, m)? }],
+        Wish::Logout { login } => vec![Act::Logout { login }],
+        Wish::Seal => vec![Act::Seal { state: None }],
+    };
+    acts.into_iter().map(|act| draft(log, by, act, now_ms)).collect()
+}
+
+/// Revocations of all that an account holds alone.
+fn revoke_all(log: &Log, account: &Account) -> Result<Vec<Act>, MembersError> {
+    let own = Principal::One(account.clone());
+    let grants = log.grants_of(account).filter(|grant| *grant.to == own);
+    let acts: Vec<Act> = grants.map(|grant| Act::Revoke { grant: grant.id, from: None }).collect();
+    match (acts.is_empty(), log.root().contains(account)) {
+        (false, _) => Ok(acts),
+        (true, true) => Err(MembersError::OfRoot(account.to_string())),
+        (true, false) => Err(MembersError::NoMember(account.to_string())),
+    }
+}
+
+fn draft(log: &Log, by: &Account, act: Act, now_ms: u64) -> Result<Drafted, MembersError> {
+    let refuse = |error: DraftError| MembersError::Write(WriteError::Draft(Arc::new(error)));
+    let (header, body) = log.draft(Intent::new(by.clone(), None, act), random(), now_ms).map_err(refuse)?;
+    let text = Signed::signing_text(&header, Some(&body))?;
+    Ok(Drafted { header, body, text })
+}
