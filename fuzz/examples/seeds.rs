@@ -15,8 +15,8 @@ use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, St
 use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::{
-    Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login,
-    OpId, Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
+    Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, OpId,
+    Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
 
 /// Typed data with every kind of type.
