@@ -56,14 +56,19 @@ impl Direct {
     pub async fn dial(&self, address: &NodeAddress) -> Result<DirectStream, DialError> {
         let (host, port) = place(address.place())
             .ok_or_else(|| DialError(format!("`{address}` is no address of TLS over TCP")))?;
-        let failed = |error: io::Error| DialError(error.to_string());
+        // Told alike, whether a port is closed or speaks something else: who may name an address here must not learn
+        // what this node sees from where it stands.
+        let failed = |error: io::Error| {
+            tracing::debug!(%address, %error, "a node was not reached");
+            DialError("no node answers there".to_owned())
+        };
         let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         let connector = TlsConnector::from(self.tls.client(&address.peer));
         let connecting = connector.connect(tls::nameless(), tcp);
         let tls = timeout(DIRECT_HANDSHAKE_TIME, connecting)
             .await
-            .map_err(|_late| DialError("the TLS handshake takes too long".to_owned()))?
+            .unwrap_or_else(|late| Err(late.into()))
             .map_err(failed)?;
         match tls::peer(tls.get_ref().1) {
             Some(peer) if peer == address.peer => Ok(tls.into()),

@@ -46,6 +46,25 @@ async fn a_stranger_who_speaks_tls_of_libp2p_only_is_turned_away() {
 }
 
 #[tokio::test]
+async fn a_closed_port_and_one_that_speaks_something_else_look_alike() {
+    let (_node, address) = listening().await;
+    let id = address.text.rsplit('/').next().expect("an id").to_owned();
+    let direct = Direct::new(&NodeKey::from_seed([1; 32])).expect("a certificate");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let address: NodeAddress = format!("/ip4/127.0.0.1/tcp/{port}/tls/p2p/{id}").parse().expect("an address");
+    let speaking = tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.expect("a connection");
+        let said = tokio::io::AsyncWriteExt::write_all(&mut tcp, b"220 mail.example ESMTP\r\n").await;
+        said.expect("is said");
+    });
+    let speaks = direct.dial(&address).await.expect_err("no TLS");
+    speaking.await.expect("does not panic");
+    let closed = direct.dial(&address).await.expect_err("nobody listens");
+    assert_eq!(speaks, closed);
+}
+
+#[tokio::test]
 async fn whoever_connects_and_says_nothing_keeps_nobody_out() {
     let (_node, address) = listening().await;
     let port = address.place().split('/').nth(4).and_then(|port| port.parse::<u16>().ok()).expect("a port");
