@@ -97,13 +97,7 @@ impl Node {
         let table = SessionTable::new(store.clone());
         let exposures = Exposures::new(store.clone());
         let stale = Arc::new(Stale::default());
-        let cores = Cores::new(
-            store.clone(),
-            Arc::clone(&clock),
-            table.clone(),
-            exposures.clone(),
-            Arc::clone(&stale),
-        );
+        let cores = Cores::new(store.clone(), clock.clone(), table.clone(), exposures.clone(), stale.clone());
         let access = Arc::new(Access::new(cores.clone(), exposures.clone()));
         let stamps = Stamps::new(Arc::clone(&clock));
         let content = Content::new(
