@@ -16,6 +16,7 @@ pub mod pins;
 pub mod problem;
 pub mod receipts;
 pub mod remotes;
+pub mod requests;
 pub mod session;
 pub mod wallet;
 
@@ -39,6 +40,10 @@ pub use pins::{
 pub use problem::{Code, Problem};
 pub use receipts::{Receipt, ReceiptOf, WayView};
 pub use remotes::{CopiesView, RemoteList, RemoteRequest, RemoteView};
+pub use requests::{
+    Asked, DecidedView, RequestDetail, RequestList, RequestRequest, RequestStanding, RequestView,
+    VoteDraftView, VoteRequest, VoteView,
+};
 pub use session::{
     Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
     SessionRequest, SessionView,

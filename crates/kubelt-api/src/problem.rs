@@ -96,6 +96,8 @@ codes! {
     Timeout = "timeout", 408, "The request took too long";
     /// The state has changed, or what the request needs is not there yet.
     Conflict = "conflict", 409, "Conflict";
+    /// Others must agree first.
+    VotesNeeded = "votes-needed", 409, "Others must agree";
     /// The DAG is not whole.
     Incomplete = "incomplete", 409, "Blocks are missing";
     /// A precondition of the request fails.

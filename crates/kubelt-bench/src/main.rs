@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tables go to the terminal")]
 
+mod access;
 mod args;
 mod bitswap;
 mod collect;
@@ -78,6 +79,11 @@ const BENCHES: &[Bench] = &[
         name: "replicate",
         about: "1 GiB and 100,000 operations to a new node, against plain TCP with SHA-256",
         run: replicate::run,
+    },
+    Bench {
+        name: "access",
+        about: "authority checks with 1,000 members and 10,000 grants",
+        run: access::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
 ];

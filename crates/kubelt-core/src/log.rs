@@ -82,12 +82,15 @@ mod rules;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod sweep;
 mod view;
+#[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
+mod votes;
 mod waiting;
 
 pub use draft::{DraftError, Intent};
 pub use entry::{Entry, EntryError, LoginFacts};
 pub use rules::{HEIR_ROLE, Refusal};
 pub use view::GrantView;
+pub use votes::VoteView;
 pub use waiting::Waiting;
 
 use crate::{

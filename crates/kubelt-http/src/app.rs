@@ -102,22 +102,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         ipns: node.ipns.clone(),
         rates: rates.clone(),
     };
-    let cores = CoreRoutes {
-        sessions: node.sessions.clone(),
-        content: node.content.clone(),
-        exchange: node.exchange.clone(),
-        ipns: node.ipns.clone(),
-        pins: node.pins.clone(),
-        identity: node.identity.clone(),
-        remote_pins: node.remote_pins.clone(),
-        remotes: node.remotes.clone(),
-        finder: node.finder.clone(),
-        receipts: node.receipts.clone(),
-        wallets: node.wallets.clone(),
-        cores: node.cores.clone(),
-        members: node.members.clone(),
-        rates: rates.clone(),
-    };
+    let cores = core_state(node, rates.clone());
     let members =
         MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
     let about = NodeRoutes {
@@ -151,6 +136,27 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         metrics,
         last_sweep: Mutex::new(Instant::now()),
     }))
+}
+
+/// What the routes of cores use.
+fn core_state(node: &Node, rates: Rates) -> CoreRoutes {
+    CoreRoutes {
+        sessions: node.sessions.clone(),
+        content: node.content.clone(),
+        exchange: node.exchange.clone(),
+        ipns: node.ipns.clone(),
+        pins: node.pins.clone(),
+        identity: node.identity.clone(),
+        remote_pins: node.remote_pins.clone(),
+        remotes: node.remotes.clone(),
+        finder: node.finder.clone(),
+        receipts: node.receipts.clone(),
+        wallets: node.wallets.clone(),
+        cores: node.cores.clone(),
+        members: node.members.clone(),
+        requests: node.requests.clone(),
+        rates,
+    }
 }
 
 async fn method_not_allowed() -> Response {

@@ -132,7 +132,7 @@ fn media_type(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     Ok((!unknown).then(|| value.to_owned()))
 }
 
-fn cid_of(text: &str) -> Result<Cid, ApiError> {
+pub(crate) fn cid_of(text: &str) -> Result<Cid, ApiError> {
     parse_cid(text).map_err(|error| ApiError::new(Code::BadCid, error.to_string()))
 }
 

@@ -16,7 +16,7 @@ use kubelt_api::Code;
 use kubelt_core::CoreId;
 use kubelt_node::{
     Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Pins, Reader, Receipts, RemotePins,
-    Remotes, Sessions, Wallets,
+    Remotes, Requests, Sessions, Wallets,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    receipt_routes, remote_routes, state_routes, usage_routes, wallet_routes,
+    receipt_routes, remote_routes, request_routes, state_routes, usage_routes, wallet_routes,
 };
 
 /// What these routes use.
@@ -47,6 +47,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) wallets: Wallets,
     pub(crate) cores: Cores,
     pub(crate) members: Members,
+    pub(crate) requests: Requests,
     pub(crate) rates: Rates,
 }
 
@@ -127,6 +128,7 @@ async fn route(
                 "cores" => member_routes::cores(routes, request, body).await,
                 "members" => member_routes::members(routes, request).await,
                 "invites" => member_routes::invites(routes, request).await,
+                "requests" => request_routes::serve(routes, request, body).await,
                 "drafts" => member_routes::drafts(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,
                 pin_routes::NAME => pin_routes::serve(routes, request, body).await,

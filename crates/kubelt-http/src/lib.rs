@@ -39,6 +39,7 @@ mod rate;
 mod receipt_routes;
 mod remote_routes;
 mod request_id;
+mod request_routes;
 mod server;
 mod session_routes;
 mod sniff;

@@ -12,7 +12,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use kubelt_api::{Code, CoreImport, Heads, OpPost, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
+use kubelt_api::{
+    Code, CoreImport, Heads, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme,
+};
 use kubelt_core::{Header, Hlc, OpId, Scheme, Signed, signature::scheme_of};
 use kubelt_node::{
     Exchange, OpsOrder, Session,
@@ -97,33 +99,34 @@ async fn post_ops(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Res
     if post.ops.len() > OPS_PER_POST_MAX {
         return Err(ApiError::new(Code::TooLarge, format!("post {OPS_PER_POST_MAX} operations at most")));
     }
-    let decode = |text: &str| {
-        STANDARD
-            .decode(text)
-            .map(Bytes::from)
-            .map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
-    };
-    let mut posted = Vec::with_capacity(post.ops.len());
-    for op in &post.ops {
-        let login = op.login.as_deref().map(decode).transpose()?;
-        let signed = match (&op.signed, &op.header, &op.signature) {
-            (Some(signed), None, None) => decode(signed)?,
-            (None, Some(header), Some(signature)) => join(&decode(header)?, signature, op.scheme)?,
-            _ => {
-                return Err(ApiError::new(
-                    Code::BadRequest,
-                    "an operation is posted as `signed`, or as `header` and `signature`",
-                ));
-            }
-        };
-        posted.push(PostedOp { signed, body: decode(&op.body)?, login });
-    }
+    let posted = post.ops.iter().map(posted).collect::<Result<Vec<_>, _>>()?;
     let mut receipts = Vec::with_capacity(posted.len());
     for result in routes.exchange.post(&request.reader, &request.core, &posted).await {
         let written = result?;
         receipts.push(OpReceipt { id: written.id.to_string(), effective: written.effective });
     }
     Ok((StatusCode::CREATED, Json(OpReceipts { ops: receipts })).into_response())
+}
+
+/// An operation as it was posted, whole or as a draft and its signature.
+pub(crate) fn posted(op: &OpPostEntry) -> Result<PostedOp, ApiError> {
+    let decode = |text: &str| {
+        STANDARD
+            .decode(text)
+            .map(Bytes::from)
+            .map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
+    };
+    let signed = match (&op.signed, &op.header, &op.signature) {
+        (Some(signed), None, None) => decode(signed)?,
+        (None, Some(header), Some(signature)) => join(&decode(header)?, signature, op.scheme)?,
+        _ => {
+            return Err(ApiError::new(
+                Code::BadRequest,
+                "an operation is posted as `signed`, or as `header` and `signature`",
+            ));
+        }
+    };
+    Ok(PostedOp { signed, body: decode(&op.body)?, login: op.login.as_deref().map(decode).transpose()? })
 }
 
 /// The signed header of a draft and its account's signature.

@@ -15,7 +15,9 @@ use kubelt_api::{
     PrincipalView, RoleList, RoleView, Wish as WireWish,
 };
 use kubelt_content::Codec;
-use kubelt_core::{Account, CoreId, MapPath, Principal, invite::InviteLink, role, typed_data, words};
+use kubelt_core::{
+    Account, CoreId, Header, MapPath, Principal, Signed, invite::InviteLink, role, typed_data, words,
+};
 use kubelt_node::{Drafted, Member, Members, NewCore, Sessions, Wish};
 
 use crate::{
@@ -131,7 +133,7 @@ pub(crate) async fn drafts(
     Ok(Json(DraftList { drafts: drafts.into_iter().map(draft_view).collect() }).into_response())
 }
 
-fn wish(act: WireWish) -> Result<Wish, ApiError> {
+pub(crate) fn wish(act: WireWish) -> Result<Wish, ApiError> {
     Ok(match act {
         WireWish::Put { path, value } => {
             let json = serde_json::to_vec(&value).expect("JSON is written as it was read");
@@ -151,6 +153,12 @@ fn wish(act: WireWish) -> Result<Wish, ApiError> {
         }
         WireWish::Seal {} => Wish::Seal,
     })
+}
+
+/// An operation for its author's wallet to sign.
+pub(crate) fn draft_of(header: &Header, body: &kubelt_core::Body) -> DraftView {
+    let text = Signed::signing_text(header, Some(body)).unwrap_or_default();
+    draft_view(Drafted { header: header.clone(), body: body.clone(), text })
 }
 
 fn draft_view(drafted: Drafted) -> DraftView {
@@ -221,7 +229,7 @@ pub(crate) async fn roles() -> Json<RoleList> {
     Json(RoleList { roles: role::ROLES.iter().map(view).collect() })
 }
 
-fn principal_view(principal: &Principal) -> PrincipalView {
+pub(crate) fn principal_view(principal: &Principal) -> PrincipalView {
     PrincipalView { m: principal.m(), of: principal.accounts().iter().map(ToString::to_string).collect() }
 }
 

@@ -6,10 +6,11 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DraftList, DraftRequest,
-    Heads, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts,
-    OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, Receipt,
-    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, StatePage,
+    CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
+    DraftRequest, Heads, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost, OpReceipt,
+    OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
+    Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail,
+    RequestList, RequestRequest, StatePage, VoteRequest,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -33,6 +34,7 @@ use crate::{delegated, member_routes, naming, node_routes, peer_routes, session_
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
         remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, draft_ops,
+        list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         member_routes::own_invites, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve,
     ),
@@ -253,6 +255,47 @@ fn list_invites() {}
     request_body = DraftRequest,
     responses((status = 200, body = DraftList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn draft_ops() {}
+
+/// Lists what waits for others to agree, of what you have a part in.
+#[utoipa::path(get, path = "/@{core}/-/requests", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = RequestList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_requests() {}
+
+/// Asks those who share your authority to agree to something.
+#[utoipa::path(post, path = "/@{core}/-/requests", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    request_body = RequestRequest,
+    responses((status = 201, body = RequestList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn file_request() {}
+
+/// Says how a request stands, and gives the votes that your account could sign.
+#[utoipa::path(get, path = "/@{core}/-/requests/{id}", tag = "members", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = RequestDetail), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn read_request() {}
+
+/// Withdraws a request of your own.
+#[utoipa::path(delete, path = "/@{core}/-/requests/{id}", tag = "members", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn withdraw_request() {}
+
+/// Agrees to a request: with a vote that your account signed, or, on content, by the session.
+#[utoipa::path(post, path = "/@{core}/-/requests/{id}/approve", tag = "members", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)), request_body = VoteRequest,
+    responses((status = 200, body = DecidedView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn approve_request() {}
+
+/// Declines a request, in the same ways.
+#[utoipa::path(post, path = "/@{core}/-/requests/{id}/reject", tag = "members", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)), request_body = VoteRequest,
+    responses((status = 200, body = DecidedView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn reject_request() {}
+
+/// Does what enough agree to, for its proposer: content by the session, anything else as a draft to sign.
+#[utoipa::path(post, path = "/@{core}/-/requests/{id}/finish", tag = "members", security(("bearer" = [])),
+    params(("core" = String, Path), ("id" = String, Path)),
+    responses((status = 200, body = DecidedView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn finish_request() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pinning", tag = "pins", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = RemotePinList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

@@ -226,6 +226,9 @@ fn refused(refusal: &Refusal) -> ApiError {
     match refusal {
         Refusal::UnknownPrev(_) => ApiError::new(Code::Conflict, refusal.to_string()),
         Refusal::Ahead { .. } => ApiError::new(Code::Pending, refusal.to_string()),
+        Refusal::Quorum { .. } => {
+            ApiError::new(Code::VotesNeeded, format!("{refusal}: ask the others, by `/-/requests`"))
+        }
         Refusal::Full => ApiError::new(Code::QuotaExceeded, refusal.to_string()),
         _ => ApiError::new(Code::BadOperation, refusal.to_string()),
     }

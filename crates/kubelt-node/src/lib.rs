@@ -36,6 +36,7 @@ mod receipts;
 mod remote_pins;
 mod remotes;
 mod replicate;
+mod requests;
 mod resolve;
 mod routing;
 mod rpc;
@@ -89,6 +90,9 @@ pub use remotes::{
     Place, Remote, RemoteNodeError, Remotes, RemotesOfCore,
 };
 pub use replicate::{ChannelError, Exchanged, Link, LinkError, PeerFault, Replication, Side};
+pub use requests::{
+    CastVote, Decided, Finish, NewRequest, Pending, Requests, RequestsError, Standing, VoteDraft,
+};
 pub use resolve::{
     ContentPath, ContentPathError, NameRef, ResolveError, Resolved, Resolver, Start, key_name,
 };

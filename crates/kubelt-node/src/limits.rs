@@ -26,6 +26,16 @@ pub(crate) const WALLET_REQUEST_BYTES_MAX: usize = 256 * 1_024;
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sessions of one account that stand at once.
 pub(crate) const SESSIONS_PER_ACCOUNT_MAX: usize = 100;
+/// Open requests of one account in one core.
+pub(crate) const REQUESTS_PER_ACCOUNT_MAX: usize = 32;
+/// Requests of one core that are looked at together.
+pub(crate) const REQUESTS_READ_MAX: usize = 4_096;
+/// How long a request may be voted on, unless its maker says otherwise.
+pub(crate) const REQUEST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Shortest life of a request.
+pub(crate) const REQUEST_LIFE_MIN: Duration = Duration::from_secs(60);
+/// Longest life of a request.
+pub(crate) const REQUEST_LIFE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Sessions kept decoded in memory.
 pub(crate) const SESSIONS_CACHED_MAX: usize = 10_000;
 /// How long a session lives whose key the client holds, unless it asks for less.

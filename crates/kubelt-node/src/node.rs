@@ -27,6 +27,7 @@ use crate::{
     remote_pins::RemotePins,
     remotes::{HostFinder, Remotes},
     replicate::Replication,
+    requests::Requests,
     resolve::Resolver,
     routing::{Peers, Providers},
     rpc::Rpc,
@@ -76,6 +77,8 @@ pub struct Node {
     pub receipts: Receipts,
     /// Cores of several people: who has which part in them.
     pub members: Members,
+    /// What waits for others to agree.
+    pub requests: Requests,
     /// IPNS records and the names of cores.
     pub ipns: Ipns,
     /// DNSLinks.
@@ -100,13 +103,8 @@ impl Node {
         let cores = Cores::new(store.clone(), clock.clone(), table.clone(), exposures.clone(), stale.clone());
         let access = Arc::new(Access::new(cores.clone(), exposures.clone()));
         let stamps = Stamps::new(Arc::clone(&clock));
-        let content = Content::new(
-            store.clone(),
-            cores.clone(),
-            Arc::clone(&access),
-            Denylists::default(),
-            stamps.clone(),
-        );
+        let content =
+            Content::new(store.clone(), cores.clone(), access.clone(), Denylists::default(), stamps.clone());
         let chains = Chains::default();
         let exchange =
             Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access), chains.clone());
@@ -125,6 +123,7 @@ impl Node {
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
         let members = Members::new(&store, &cores, &chains, &clock, &remotes);
+        let requests = Requests::new(store.clone(), cores.clone(), Arc::clone(&clock), table.clone());
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
             ipns.worker(),
@@ -152,6 +151,7 @@ impl Node {
             finder,
             receipts,
             members,
+            requests,
             rpc,
             workers,
             ipns,

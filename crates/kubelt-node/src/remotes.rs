@@ -438,8 +438,12 @@ impl Remotes {
             return Ok(false);
         }
         let act = Act::Put { path, value: host.to_ipld() };
-        self.0.cores.write(core, Write::Act { session: Arc::clone(session), act }).await?;
-        Ok(true)
+        match self.0.cores.write(core, Write::Act { session: Arc::clone(session), act }).await {
+            Ok(_) => Ok(true),
+            // Others would have to agree. The nodes exchange the core by the sign-in, without being named.
+            Err(error) if error.needs_votes() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The hosts that the core's map names.

@@ -105,6 +105,13 @@ impl SessionTable {
         Ok(found)
     }
 
+    /// A session of an account whose key the node holds, that has been used since the node started, and fits.
+    pub(crate) fn open_of(&self, account: &Account, fits: impl Fn(&Session) -> bool) -> Option<Arc<Session>> {
+        let cache = self.cache.lock();
+        let mut open = cache.values().filter(|session| session.key.is_some() && session.account() == account);
+        open.find(|session| fits(session)).cloned()
+    }
+
     /// Removes the session of a sign-in; [`SessionTable::evict`] must follow the commit.
     pub(crate) fn remove(&self, tx: &mut Tx, account: &Account, login: &LoginId) -> Result<(), TxError> {
         let key = login_key(account, login);

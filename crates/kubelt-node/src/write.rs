@@ -9,12 +9,13 @@ use std::{
     sync::Arc,
 };
 
+use cid::Cid;
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
     Act, Body, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Verb, codec,
-    limits::VALUE_BYTES_MAX,
+    limits::{NONCE_BYTES, VALUE_BYTES_MAX},
     log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
-    schema::{self, ContentEntry, SchemaError, Visibility},
+    schema::{self, ContentEntry, Request, SchemaError, Visibility},
 };
 use kubelt_store::{CommitError, OpRecord, Store, Tx, TxError, limits::HEADS_MAX};
 
@@ -44,6 +45,18 @@ pub enum Write {
         /// The act.
         act: Act,
     },
+    /// The operation of a body that was made before, by a session whose key the node holds: a request, or what was
+    /// asked for in one.
+    Made {
+        /// The session.
+        session: Arc<Session>,
+        /// By which authority.
+        auth: OpId,
+        /// The votes that it cites.
+        votes: Vec<OpId>,
+        /// The body.
+        body: Box<Body>,
+    },
     /// An operation signed elsewhere.
     Op(Box<SignedOp>),
 }
@@ -63,6 +76,7 @@ impl Write {
     pub(crate) fn is_relief(&self) -> bool {
         match self {
             Self::Act { act, .. } => is_relief(act.verb()),
+            Self::Made { body, .. } => is_relief(body.act.verb()),
             Self::Op(op) => is_relief(op.signed.header.verb),
         }
     }
@@ -149,6 +163,21 @@ pub enum WriteError {
     Stopped,
 }
 
+impl WriteError {
+    /// Whether the account could do it, if others agreed.
+    pub(crate) fn needs_votes(&self) -> bool {
+        let refusal = match self {
+            Self::Draft(error) => match &**error {
+                DraftError::Refused(refusal) => refusal,
+                _ => return false,
+            },
+            Self::Refused(refusal) => &**refusal,
+            _ => return false,
+        };
+        matches!(refusal, Refusal::Quorum { .. })
+    }
+}
+
 impl From<TxError> for WriteError {
     fn from(error: TxError) -> Self {
         Self::Tx(Arc::new(error))
@@ -226,7 +255,11 @@ impl<'a> Batch<'a> {
         let op = match write {
             Write::Act { session, act } => {
                 check_new(&act)?;
-                self.sign(&session, act)?
+                self.sign(&session, act, random(), None, Vec::new())?
+            }
+            Write::Made { session, auth, votes, body } => {
+                check_new(&body.act)?;
+                self.sign(&session, body.act, body.salt.into_array(), Some(auth), votes)?
             }
             Write::Op(op) => *op,
         };
@@ -265,10 +298,18 @@ impl<'a> Batch<'a> {
     }
 
     /// Makes and signs the operation of a session whose key the node holds.
-    fn sign(&self, session: &Session, act: Act) -> Result<SignedOp, WriteError> {
+    fn sign(
+        &self,
+        session: &Session,
+        act: Act,
+        salt: [u8; NONCE_BYTES],
+        auth: Option<OpId>,
+        votes: Vec<OpId>,
+    ) -> Result<SignedOp, WriteError> {
         let facts = Arc::new(LoginFacts::of(&session.login, &self.core));
-        let intent = Intent::new(session.account().clone(), Some(Arc::clone(&facts)), act);
-        let drafted = self.loaded.log.draft(intent, random(), self.now_ms);
+        let by = session.account().clone();
+        let intent = Intent { by, login: Some(Arc::clone(&facts)), act, auth, votes };
+        let drafted = self.loaded.log.draft(intent, salt, self.now_ms);
         let (header, body) = drafted.map_err(|error| WriteError::Draft(Arc::new(error)))?;
         let signed = session.sign(header).ok_or(WriteError::ClientKey)?;
         // The sign-in is kept by the account's own core; each other core that it acts in keeps a copy.
@@ -360,7 +401,8 @@ impl<'a> Batch<'a> {
     }
 
     fn touch(&mut self, path: &MapPath) {
-        if path.prefix() == PREFIX {
+        // What a request is about is kept until it is decided; nothing but content is opened.
+        if path.prefix() == PREFIX || path.prefix() == schema::REQUESTS {
             self.touched.insert(path.clone());
         }
         self.exposure_changed |= Exposures::concerns(path);
@@ -425,6 +467,19 @@ impl<'a> Batch<'a> {
 fn check_new(act: &Act) -> Result<(), WriteError> {
     let Act::Put { path, value } = act else { return Ok(()) };
     schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))
+}
+
+/// The content that a stored value keeps: that of its entry, or that which a request is about.
+pub(crate) fn kept_content(value: &[u8]) -> Option<Cid> {
+    let value: Ipld = codec::decode(value, VALUE_BYTES_MAX, "value").ok()?;
+    let entry = match ContentEntry::from_ipld(&value) {
+        Ok(entry) => entry,
+        Err(_other) => match Request::from_ipld(&value).ok()?.body.act {
+            Act::Put { value, .. } => ContentEntry::from_ipld(&value).ok()?,
+            _ => return None,
+        },
+    };
+    Some(entry.cid)
 }
 
 /// The content entry in a stored value; none where the value is something else.

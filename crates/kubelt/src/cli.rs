@@ -16,6 +16,7 @@ mod publish;
 mod receipt;
 mod remote;
 mod remote_pin;
+mod request;
 mod session;
 mod shared;
 mod shell;
@@ -104,6 +105,9 @@ enum Command {
     /// List the ready-made roles
     #[command(subcommand)]
     Role(member::RoleCommand),
+    /// Agree to what takes several people, and do it
+    #[command(subcommand)]
+    Request(request::RequestCommand),
     /// List and end sessions
     #[command(subcommand)]
     Session(session::SessionCommand),
@@ -188,6 +192,7 @@ impl Command {
             Self::Member(command) => command.run(caller),
             Self::Invite(command) => command.run(caller),
             Self::Role(command) => command.run(caller),
+            Self::Request(command) => command.run(caller),
             Self::Session(command) => command.run(caller),
             Self::Token(command) => command.run(caller),
             Self::Whoami => login::whoami(caller),

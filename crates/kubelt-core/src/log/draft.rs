@@ -131,7 +131,7 @@ impl Log {
     }
 
     /// Puts an act into its canonical form, and says whom a grant that is taken back was given to.
-    fn complete(&self, act: &mut Act) {
+    pub fn complete(&self, act: &mut Act) {
         match act {
             Act::Grant { can, .. } => {
                 can.sort_unstable();
@@ -145,7 +145,7 @@ impl Log {
     }
 
     /// The authority for one act.
-    fn auth_for(&self, by: &Account, act: &Act) -> Option<OpId> {
+    pub(super) fn auth_for(&self, by: &Account, act: &Act) -> Option<OpId> {
         let fits = |auth: Ix, powers: Powers<'_>| match act {
             Act::Put { path, .. } => powers.allow(Verb::Put, Some(path)),
             Act::Grant { can, .. } => {

@@ -16,6 +16,7 @@ use crate::{
         rules::Refusal,
     },
     op::{Act, Body, Header},
+    schema::Request,
 };
 
 /// A grant that new operations can act by.
@@ -122,7 +123,7 @@ impl Log {
     }
 
     /// All that a session of `account` can use here: what the account may of what sessions ever may. Who has a part may
-    /// vote and end sign-ins of its own, whatever its grants say.
+    /// vote and end sign-ins of its own, whatever its grants say, and file requests where others must agree.
     pub fn session_abilities(&self, account: &Account) -> Vec<Ability> {
         let everywhere = || Verb::ALL.into_iter().filter(|verb| verb.session_may()).map(Ability::everywhere);
         let mut abilities: Vec<Ability> = match (self.root().contains(account), self.has_part(account)) {
@@ -131,7 +132,9 @@ impl Log {
             (false, true) => {
                 let granted = self.grants_of(account).flat_map(|grant| grant.can.iter().cloned());
                 let own = [Verb::Vote, Verb::Logout].map(Ability::everywhere);
-                granted.filter(|ability| ability.verb.session_may()).chain(own).collect()
+                let requests = self.grants_of(account).any(|grant| grant.to.m() > 1);
+                let requests = requests.then(|| Request::ability(account));
+                granted.filter(|ability| ability.verb.session_may()).chain(own).chain(requests).collect()
             }
         };
         abilities.sort_unstable();

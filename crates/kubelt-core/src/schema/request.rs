@@ -7,6 +7,7 @@ use super::{
     fields::{self, Fields},
 };
 use crate::{
+    ability::{Ability, PathPattern, Verb},
     account::Account,
     id::{BodyId, CoreId, OpId},
     limits::{REQUEST_BODY_BYTES_MAX, REQUEST_TITLE_BYTES_MAX},
@@ -45,6 +46,12 @@ impl Request {
     /// Where a request stands in the map.
     pub fn path(by: &Account, proposal: &BodyId) -> MapPath {
         MapPath::new(format!("{REQUESTS}/{by}/{proposal}")).expect("accounts and ids are segments")
+    }
+
+    /// What a session needs to file and withdraw requests of `by`.
+    pub fn ability(by: &Account) -> Ability {
+        let path = MapPath::new(format!("{REQUESTS}/{by}")).expect("an account is a segment");
+        Ability { verb: Verb::Put, paths: PathPattern::Below(path) }
     }
 
     /// Whether a path is one of requests that `by` makes.

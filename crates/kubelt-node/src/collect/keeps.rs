@@ -6,7 +6,7 @@ use kubelt_core::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
 use kubelt_store::{Store, Tx, TxError};
 
 use super::{Job, end_lease, enqueue};
-use crate::{StoreError, limits::VERSIONS_KEPT_MAX, write::content_entry};
+use crate::{StoreError, limits::VERSIONS_KEPT_MAX, write::kept_content};
 
 /// Where a core says how many versions of each path it keeps: `{keep: N}` or `{keep: "all"}`.
 pub(crate) const VERSIONS: &str = "config/versions";
@@ -53,8 +53,7 @@ pub(crate) fn set_kept(
         Keep::All => 1,
     };
     let puts = tx.newest_puts(core, path, count)?;
-    let mut now: Vec<Cid> =
-        puts.iter().flatten().filter_map(|value| content_entry(value)).map(|entry| entry.cid).collect();
+    let mut now: Vec<Cid> = puts.iter().flatten().filter_map(|value| kept_content(value)).collect();
     let key = [core.digest().as_slice(), path.as_str().as_bytes()].concat();
     let before = tx.meta(KEEPS, &key)?.map(|row| decode(&row)).unwrap_or_default();
     if keep == Keep::All {

@@ -196,9 +196,31 @@ impl Content {
         &self,
         session: &Arc<Session>,
         core: &CoreId,
-        mut target: Target,
+        target: Target,
         cid: Cid,
     ) -> Result<Stored, UploadError> {
+        let (target, size) = self.prepare(core, target, cid).await?;
+        self.put(session, core, target, cid, size).await
+    }
+
+    /// The act that would give a path to a DAG, for those who must ask others first. Its blocks are kept for as long as
+    /// uploads are, and longer once a request is about them.
+    ///
+    /// # Errors
+    /// As [`Content::link`].
+    pub async fn act_of_link(&self, core: &CoreId, target: Target, cid: Cid) -> Result<Act, UploadError> {
+        let (target, size) = self.prepare(core, target, cid).await?;
+        let path = target.path.clone();
+        Ok(Act::Put { path, value: entry_of(target, cid, size).to_ipld() })
+    }
+
+    /// Makes a DAG ready to be opened at a path; gives its bytes.
+    async fn prepare(
+        &self,
+        core: &CoreId,
+        mut target: Target,
+        cid: Cid,
+    ) -> Result<(Target, u64), UploadError> {
         if target.partial {
             self.make_partial(core, &cid).await?;
         } else {
@@ -209,7 +231,7 @@ impl Content {
         }
         let (size, media_type) = self.describe(core, &cid)?;
         target.media_type = media_type.map(str::to_owned).or(target.media_type);
-        self.put(session, core, target, cid, size).await
+        Ok((target, size))
     }
 
     /// Bytes of content whose root the core possesses, and the media type of a directory.
@@ -250,11 +272,8 @@ impl Content {
         cid: Cid,
         size: u64,
     ) -> Result<Stored, UploadError> {
-        let media_type = target.media_type.unwrap_or_else(|| UNKNOWN_MEDIA_TYPE.to_owned());
-        let mut entry = ContentEntry::new(cid, size, media_type, target.visibility);
-        entry.partial = target.partial;
         let (path, partial) = (target.path.clone(), target.partial);
-        let act = Act::Put { path: target.path, value: entry.to_ipld() };
+        let act = Act::Put { path: path.clone(), value: entry_of(target, cid, size).to_ipld() };
         let written = self.cores.write(*core, Write::Act { session: Arc::clone(session), act }).await?;
         if how_whole(&self.store, core, &cid)?.is_none() {
             // Collected between its linking and its naming. Now that it is kept, that cannot happen again.
@@ -266,4 +285,11 @@ impl Content {
         }
         Ok(Stored { cid, size, op: written.id })
     }
+}
+
+fn entry_of(target: Target, cid: Cid, size: u64) -> ContentEntry {
+    let media_type = target.media_type.unwrap_or_else(|| UNKNOWN_MEDIA_TYPE.to_owned());
+    let mut entry = ContentEntry::new(cid, size, media_type, target.visibility);
+    entry.partial = target.partial;
+    entry
 }

@@ -84,17 +84,35 @@ impl Members {
         core: &CoreId,
         wish: Wish,
     ) -> Result<Vec<Drafted>, MembersError> {
-        self.check(session, core).await?;
-        if let Wish::Put { path, value } = &wish {
-            schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
-        }
+        self.check_wish(session, core, &wish).await?;
         let (account, now_ms) = (session.account().clone(), self.clock.now_ms());
         self.cores.with_log(core, |log| drafts(log, &account, wish, now_ms)).await?
+    }
+
+    /// The acts that a wish takes, for those who must ask others first.
+    ///
+    /// # Errors
+    /// As [`Members::draft`].
+    pub async fn acts(&self, session: &Session, core: &CoreId, wish: Wish) -> Result<Vec<Act>, MembersError> {
+        self.check_wish(session, core, &wish).await?;
+        self.cores.with_log(core, |log| acts(log, session.account(), wish)).await?
+    }
+
+    async fn check_wish(&self, session: &Session, core: &CoreId, wish: &Wish) -> Result<(), MembersError> {
+        self.check(session, core).await?;
+        if let Wish::Put { path, value } = wish {
+            schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
+        }
+        Ok(())
     }
 }
 
 fn drafts(log: &Log, by: &Account, wish: Wish, now_ms: u64) -> Result<Vec<Drafted>, MembersError> {
-    let acts = match wish {
+    acts(log, by, wish)?.into_iter().map(|act| draft(log, by, act, now_ms)).collect()
+}
+
+fn acts(log: &Log, by: &Account, wish: Wish) -> Result<Vec<Act>, MembersError> {
+    Ok(match wish {
         Wish::Put { path, value } => vec![Act::Put { path, value }],
         Wish::Grant { to, m, role, can } => {
             vec![Act::Grant { to: principal(to, m)?, role, can, wait_ms: None }]
@@ -106,8 +124,7 @@ fn drafts(log: &Log, by: &Account, wish: Wish, now_ms: u64) -> Result<Vec<Drafte
         Wish::Rotate { owners, m } => vec![Act::Rotate { root: principal(owners, m)? }],
         Wish::Logout { login } => vec![Act::Logout { login }],
         Wish::Seal => vec![Act::Seal { state: None }],
-    };
-    acts.into_iter().map(|act| draft(log, by, act, now_ms)).collect()
+    })
 }
 
 /// Revocations of all that an account holds alone.

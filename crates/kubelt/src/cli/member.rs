@@ -62,6 +62,12 @@ pub(super) struct InviteArgs {
     /// What it may do, such as `put content/site/**`; may stand several times
     #[arg(long, value_name = "ABILITY")]
     can: Vec<String>,
+    /// Who shares the part; may stand several times
+    #[arg(long = "with", value_name = "ACCOUNT")]
+    with: Vec<String>,
+    /// How many of those who share it must agree
+    #[arg(long, value_name = "COUNT", requires = "with")]
+    threshold: Option<u8>,
     #[command(flatten)]
     signer: SignerArgs,
 }
@@ -168,12 +174,19 @@ impl InviteArgs {
         let shared = Shared::of(caller, &self.target)?;
         let (_name, wallet) = self.signer.open(caller)?;
         let wish = Wish::Grant {
-            to: vec![self.account.clone()],
-            threshold: None,
+            to: [std::slice::from_ref(&self.account), &self.with].concat(),
+            threshold: self.threshold,
             role: self.role.clone(),
             can: self.can,
         };
-        let receipts = shared.act(caller, &wallet, wish)?;
+        let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
+        if !self.with.is_empty() {
+            let who = format!("{} and {} others", self.account, self.with.len());
+            caller
+                .out
+                .result(&receipts, || format!("{who} share a part; each is to accept with the core's id"))?;
+            return Ok(());
+        }
         let grant = receipts.first().context("the node took nothing")?.id.clone();
         let invites = shared.client.invites(&shared.place)?.invites;
         let invite = invites.into_iter().find(|invite| invite.member.grant == grant);
@@ -199,7 +212,7 @@ impl RemoveArgs {
             true => Wish::Revoke { grant: self.who.clone() },
             false => Wish::Remove { account: self.who.clone() },
         };
-        let receipts = shared.act(caller, &wallet, wish)?;
+        let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
         caller.out.result(&receipts, || format!("{} has no part in {} any more", self.who, self.target))?;
         Ok(())
     }
@@ -209,7 +222,7 @@ impl ResignArgs {
     fn run(self, caller: &Caller) -> Result<()> {
         let shared = Shared::of(caller, &self.target)?;
         let (_name, wallet) = self.signer.open(caller)?;
-        let receipts = shared.act(caller, &wallet, Wish::Resign {})?;
+        let Some(receipts) = shared.act(caller, &wallet, Wish::Resign {})? else { return Ok(()) };
         caller.out.result(&receipts, || format!("you have given up your part in {}", self.target))?;
         Ok(())
     }

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kubelt_api::{ContentReceipt, Receipt, Visibility};
+use kubelt_api::{Asked, Code, ContentReceipt, Receipt, Visibility};
 use kubelt_content::unixfs::Profile;
 use serde::Serialize;
 
 use super::caller::Caller;
 use super::receipt;
+use super::request::ask;
+use super::signing::Shared;
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, Link, Sending, gateway_path};
 use crate::output::{bytes_text, count_text, rate_text};
@@ -173,13 +175,21 @@ impl Publishing<'_> {
         let uploaded = upload.run(tree);
         progress.finish();
         let uploaded = uploaded?;
-        let receipt = retry.run(
+        let linked = retry.run(
             |error| caller.out.remark(&format!("trying again: {error}")),
             || {
                 let link = Link { cid: &uploaded.cid, partial: false };
                 client.link(&core, &path, visibility, media_type, &link)
             },
-        )?;
+        );
+        let receipt = match linked {
+            Err(error) if error.code() == Some(Code::VotesNeeded) => {
+                let (cid, media_type) = (uploaded.cid, media_type.map(str::to_owned));
+                let shared = Shared { client, place: core, id: caller.core_id(to)? };
+                return ask(caller, &shared, Asked::Publish { path, cid, visibility, media_type });
+            }
+            receipt => receipt?,
+        };
         let time = started.elapsed();
         let mut published = Published::new(&client, &core, receipt, visibility, tree, &uploaded, time);
         let is_tried = is_tried && visibility == Visibility::Public;

@@ -138,7 +138,7 @@ impl RotateArgs {
         let shared = Shared::of(caller, &self.target)?;
         let (_name, wallet) = self.signer.open(caller)?;
         let wish = Wish::Rotate { owners: self.owners.clone(), threshold: self.threshold };
-        let receipts = shared.act(caller, &wallet, wish)?;
+        let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
         caller.out.result(&receipts, || {
             let (m, owners) = (self.threshold.unwrap_or(1), self.owners.join(", "));
             format!("{} is handed over: {m} of {owners}", self.target)

@@ -3,11 +3,12 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use kubelt_api::{DraftView, OpPostEntry, OpReceipt, Wish};
+use kubelt_api::{Asked, Code, DraftView, OpPostEntry, OpReceipt, Wish};
 use kubelt_content::Codec;
 use kubelt_core::{Account, Act, Body, CoreId, Header, Principal, Signed, role, signature::scheme_of, words};
 
 use super::caller::Caller;
+use super::request;
 use super::target::CoreTarget;
 use super::wallet::PassphraseArgs;
 use crate::client::{Client, CorePlace};
@@ -62,23 +63,31 @@ impl Shared {
         Ok(Self { client, place: CorePlace::of_names([format!("@{id}").as_str()]), id })
     }
 
-    /// Has the node draft an act, signs what it drafted, and posts it.
-    pub(super) fn act(&self, caller: &Caller, wallet: &Wallet, wish: Wish) -> Result<Vec<OpReceipt>> {
+    /// Has the node draft an act, signs what it drafted, and posts it. Where others must agree, asks them instead and says
+    /// so: then there is no receipt.
+    pub(super) fn act(&self, caller: &Caller, wallet: &Wallet, wish: Wish) -> Result<Option<Vec<OpReceipt>>> {
+        let drafts = match self.client.drafts(&self.place, &wish) {
+            Err(error) if error.code() == Some(Code::VotesNeeded) => {
+                request::ask(caller, self, Asked::Act(wish))?;
+                return Ok(None);
+            }
+            drafts => drafts?,
+        };
         let mut ops = Vec::new();
-        for draft in self.client.drafts(&self.place, &wish)? {
-            ops.push(sign(caller, &draft, &self.id, wallet, &wish)?);
+        for draft in drafts {
+            ops.push(sign_draft(caller, &draft, &self.id, wallet, |body| fits(&wish, &body.act))?);
         }
-        Ok(self.client.post_ops(&self.place, ops)?)
+        Ok(Some(self.client.post_ops(&self.place, ops)?))
     }
 }
 
 /// Signs a draft that says what was wished for.
-fn sign(
+pub(super) fn sign_draft(
     caller: &Caller,
     draft: &DraftView,
     core: &CoreId,
     wallet: &Wallet,
-    wish: &Wish,
+    fits: impl Fn(&Body) -> Result<bool>,
 ) -> Result<OpPostEntry> {
     let block = |text: &str| STANDARD.decode(text).context("the node's draft is not base64");
     let header = Header::decode(&block(&draft.header)?).context("the node's draft has no header")?;
@@ -91,7 +100,7 @@ fn sign(
     if header.by != account || header.login.is_some() {
         bail!(ForeignDraft("another signer"));
     }
-    if header.body != body.id() || header.verb != body.act.verb() || !fits(wish, &body.act)? {
+    if header.body != body.id() || header.verb != body.act.verb() || !fits(&body)? {
         bail!(ForeignDraft("another act"));
     }
     caller.out.remark(&format!("signing: {}", words::of_act(&body.act)?));

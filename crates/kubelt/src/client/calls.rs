@@ -4,12 +4,13 @@ use std::io::{self, BufRead as _, BufReader, Read};
 
 use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
-    ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DraftList, DraftRequest,
-    DraftView, EndChallengeRequest, EndRequest, Health, InviteList, Listing, MemberList, NameView,
-    NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList,
-    PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList,
-    RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, SessionCreated, SessionList, SessionRequest,
-    StateEntry, StatePage, Visibility, WayView, Wish,
+    ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
+    DraftRequest, DraftView, EndChallengeRequest, EndRequest, Health, InviteList, Listing, MemberList,
+    NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
+    OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
+    RequestRequest, RequestView, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage,
+    Visibility, VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use ureq::SendBody;
@@ -135,6 +136,42 @@ impl Client {
         ops: Vec<OpPostEntry>,
     ) -> Result<Vec<OpReceipt>, ClientError> {
         self.post_json::<OpReceipts>(&core.api("ops"), &OpPost { ops }).map(|receipts| receipts.ops)
+    }
+
+    /// What waits for others to agree.
+    pub(crate) fn requests(&self, core: &CorePlace) -> Result<RequestList, ClientError> {
+        self.get_json(&core.api("requests"))
+    }
+
+    /// One request, and the votes that the account could sign.
+    pub(crate) fn pending(&self, core: &CorePlace, id: &str) -> Result<RequestDetail, ClientError> {
+        self.get_json(&core.api(&format!("requests/{}", encode_query(id))))
+    }
+
+    /// Asks others to agree.
+    pub(crate) fn ask(
+        &self,
+        core: &CorePlace,
+        request: &RequestRequest,
+    ) -> Result<Vec<RequestView>, ClientError> {
+        self.post_json::<RequestList>(&core.api("requests"), request).map(|list| list.requests)
+    }
+
+    /// Votes on a request, or finishes it: `approve`, `reject` or `finish`.
+    pub(crate) fn decide(
+        &self,
+        core: &CorePlace,
+        id: &str,
+        word: &str,
+        vote: Option<OpPostEntry>,
+    ) -> Result<DecidedView, ClientError> {
+        self.post_json(&core.api(&format!("requests/{}/{word}", encode_query(id))), &VoteRequest { vote })
+    }
+
+    /// Withdraws a request.
+    pub(crate) fn withdraw(&self, core: &CorePlace, id: &str) -> Result<(), ClientError> {
+        let route = core.api(&format!("requests/{}", encode_query(id)));
+        self.send(self.request(Method::DELETE, &route), SendBody::none()).map(drop)
     }
 
     /// A core as this reader may know it.

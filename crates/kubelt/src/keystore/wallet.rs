@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use kubelt_core::{Account, EoaKey};
+use kubelt_core::{Account, Body, EoaKey, Header, Signed, typed_data::TypedDataError};
 use zeroize::Zeroizing;
 
 /// A secp256k1 private key. It is wiped from memory when dropped and never shown.
@@ -59,6 +59,11 @@ impl Wallet {
     /// Signs a message as `personal_sign` does (EIP-191): `r`, low `s`, and 27 or 28.
     pub(crate) fn sign_personal(&self, message: &[u8]) -> [u8; 65] {
         self.key.sign(message)
+    }
+
+    /// Signs the typed data of an operation (EIP-712).
+    pub(crate) fn sign_typed(&self, header: Header, body: &Body) -> Result<Signed, TypedDataError> {
+        self.key.sign_typed(header, body)
     }
 }
 

@@ -7,6 +7,7 @@ mod fetching;
 mod network;
 mod proxy;
 mod receipts;
+mod requests;
 mod resume;
 mod team;
 mod transcript;

@@ -1,0 +1,267 @@
+//! What waits for others to agree: `/@core/-/requests`.
+
+use axum::{
+    Json,
+    body::Body,
+    http::{Method, StatusCode},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use kubelt_api::{
+    Asked, Code, DecidedView, RequestDetail, RequestList, RequestRequest, RequestStanding, RequestView,
+    Visibility as WireVisibility, VoteDraftView, VoteRequest, VoteView,
+};
+use kubelt_core::{Account, Act, BodyId, Signed, schema::Visibility, typed_data};
+use kubelt_node::{
+    Decided, Finish, NewRequest, Pending, RequestsError, Session, Standing, Target, VoteDraft,
+};
+
+use crate::{
+    content_routes::cid_of,
+    core_routes::{CoreRequest, CoreRoutes},
+    json,
+    limits::VALUE_JSON_BYTES_MAX,
+    log_routes,
+    member_routes::{self, principal_view},
+    problem::ApiError,
+    time::rfc3339,
+};
+
+/// Serves `/@core/-/requests` and what lies below it.
+pub(crate) async fn serve(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    let read = matches!(request.method, Method::GET | Method::HEAD);
+    let words: Vec<&str> = request.path.iter().map(String::as_str).collect();
+    match (words.as_slice(), &request.method) {
+        ([], _) if read => {
+            let found = routes.requests.list(&session, &request.core).await?;
+            Ok(Json(RequestList { requests: found.iter().map(view).collect() }).into_response())
+        }
+        ([], &Method::POST) => file(routes, request, &session, body).await,
+        ([id], _) if read => detail(routes, request, &session, &read_id(id)?).await,
+        ([id], &Method::DELETE) => {
+            routes.rates.write(session.account())?;
+            routes.requests.withdraw(&session, &request.core, &read_id(id)?).await?;
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        ([id, word @ ("approve" | "reject")], &Method::POST) => {
+            let decided = vote(routes, request, &read_id(id)?, *word == "approve", body).await?;
+            Ok(Json(decided).into_response())
+        }
+        ([id, "finish"], &Method::POST) => {
+            routes.rates.write(session.account())?;
+            let finished = routes.requests.finish(&session, &request.core, &read_id(id)?).await?;
+            Ok(Json(finish_view(finished)).into_response())
+        }
+        ([] | [_] | [_, "approve" | "reject" | "finish"], _) => Err(request.method_not_allowed()),
+        _ => Err(ApiError::not_found()),
+    }
+}
+
+async fn file(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &std::sync::Arc<Session>,
+    body: Body,
+) -> Result<Response, ApiError> {
+    routes.rates.write(session.account())?;
+    let RequestRequest { act, title, lives_s } = json::read(body, VALUE_JSON_BYTES_MAX).await?;
+    let life_ms = lives_s.map(|seconds| seconds.saturating_mul(1_000));
+    let mut filed = Vec::new();
+    for act in acts(routes, request, session, act).await? {
+        let new = NewRequest { act, title: title.clone(), life_ms };
+        filed.push(view(&routes.requests.file(session, &request.core, new).await?));
+    }
+    Ok((StatusCode::CREATED, Json(RequestList { requests: filed })).into_response())
+}
+
+async fn acts(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &Session,
+    asked: Asked,
+) -> Result<Vec<Act>, ApiError> {
+    let content = &routes.content;
+    let path = |path: &str| {
+        let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+        kubelt_node::content_path(&segments)
+    };
+    Ok(match asked {
+        Asked::Publish { path: at, cid, visibility, media_type } => {
+            let path = path(&at)?;
+            content.may_write(session, &request.core, &path).await?;
+            let visibility = match visibility {
+                WireVisibility::Public => Visibility::Public,
+                WireVisibility::Members => Visibility::Members,
+                WireVisibility::Private => Visibility::Private,
+            };
+            let target = Target { path, visibility, partial: false, media_type };
+            vec![content.act_of_link(&request.core, target, cid_of(&cid)?).await?]
+        }
+        Asked::Unpublish { path: at } => {
+            let path = path(&at)?;
+            content.may_write(session, &request.core, &path).await?;
+            vec![Act::Put { path, value: kubelt_content::Ipld::Null }]
+        }
+        Asked::Act(wish) => routes.members.acts(session, &request.core, member_routes::wish(wish)?).await?,
+    })
+}
+
+async fn detail(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &Session,
+    id: &BodyId,
+) -> Result<Response, ApiError> {
+    let pending = routes.requests.get(session, &request.core, id).await?;
+    let mut drafts = [None, None];
+    for (draft, approve) in drafts.iter_mut().zip([true, false]) {
+        *draft = match routes.requests.draft_vote(session, &request.core, id, approve).await {
+            Ok(drafted) => Some(draft_view(&drafted)),
+            Err(RequestsError::Own | RequestsError::NotFound) => None,
+            Err(error) => return Err(error.into()),
+        };
+    }
+    let [approve, reject] = drafts;
+    Ok(Json(RequestDetail { request: view(&pending), approve, reject }).into_response())
+}
+
+async fn vote(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    id: &BodyId,
+    approve: bool,
+    body: Body,
+) -> Result<DecidedView, ApiError> {
+    let session = request.session()?;
+    routes.rates.write(session.account())?;
+    let VoteRequest { vote } = json::read(body, VALUE_JSON_BYTES_MAX).await?;
+    let Some(vote) = vote else {
+        let decided = routes.requests.vote(&session, &request.core, id, approve).await?;
+        return Ok(decided_view(decided));
+    };
+    // A vote on something else, or the other way round, would be taken in all the same.
+    let posted = log_routes::posted(&vote)?;
+    let cast = kubelt_core::Body::decode(&posted.body).ok().map(|body| body.act);
+    let fits =
+        matches!(&cast, Some(Act::Vote { proposal, approve: yes, .. }) if proposal == id && *yes == approve);
+    if !fits {
+        return Err(ApiError::new(Code::BadOperation, "what was signed is no such vote on this request"));
+    }
+    routes.requests.get(&session, &request.core, id).await?;
+    for result in routes.exchange.post(&request.reader, &request.core, &[posted]).await {
+        result?;
+    }
+    Ok(decided_view(routes.requests.settle(&session, &request.core, id).await?))
+}
+
+fn decided_view(decided: Decided) -> DecidedView {
+    let next = match (&decided.pending, &decided.done) {
+        (_, Some(_)) => "enough agree, and it is done".to_owned(),
+        (Some(pending), None) => next(pending),
+        (None, None) => "it is over: so many are against it that there will never be enough".to_owned(),
+    };
+    let done = decided.done.map(|op| op.to_string());
+    DecidedView { request: decided.pending.as_ref().map(view), done, sign: None, next }
+}
+
+fn next(pending: &Pending) -> String {
+    match pending.standing {
+        Standing::Ready => format!(
+            "enough agree; `{}` has to finish it: with `kubelt request finish {}`, or by any other client",
+            pending.by, pending.id
+        ),
+        _ => format!(
+            "{} of {} agree; {} more must",
+            pending.have(),
+            pending.to.m(),
+            pending.to.m().saturating_sub(pending.have())
+        ),
+    }
+}
+
+fn finish_view(finished: Finish) -> DecidedView {
+    match finished {
+        Finish::Done(op) => DecidedView {
+            request: None,
+            done: Some(op.to_string()),
+            sign: None,
+            next: "enough agree, and it is done".to_owned(),
+        },
+        Finish::Sign { header, body } => DecidedView {
+            request: None,
+            done: None,
+            sign: Some(member_routes::draft_of(&header, &body)),
+            next: "enough agree; your wallet has to sign it".to_owned(),
+        },
+    }
+}
+
+pub(crate) fn view(pending: &Pending) -> RequestView {
+    let Pending { request, .. } = pending;
+    RequestView {
+        id: pending.id.to_string(),
+        by: pending.by.to_string(),
+        what: pending.words.clone(),
+        title: request.title.clone(),
+        to: principal_view(&pending.to),
+        agree: pending.have(),
+        standing: match pending.standing {
+            Standing::Waiting => RequestStanding::Waiting,
+            Standing::Ready => RequestStanding::Ready,
+            Standing::Rejected => RequestStanding::Rejected,
+            Standing::Expired => RequestStanding::Expired,
+        },
+        votes: pending
+            .votes
+            .iter()
+            .map(|vote| VoteView { by: vote.by.to_string(), approve: vote.approve, op: vote.op.to_string() })
+            .collect(),
+        missing: pending.missing.iter().map(ToString::to_string).collect(),
+        session_may: request.body.act.verb().session_may(),
+        expires: rfc3339(request.expires_ms),
+        auth: request.auth.to_string(),
+        body: STANDARD.encode(request.body.encode()),
+    }
+}
+
+fn draft_view(draft: &VoteDraft) -> VoteDraftView {
+    let VoteDraft { header, body, what } = draft;
+    let is_typed = matches!(header.by, Account::Eoa(_));
+    VoteDraftView {
+        id: header.id().to_string(),
+        header: STANDARD.encode(header.encode()),
+        body: STANDARD.encode(body.encode()),
+        text: Signed::signing_text(header, Some(body)).ok(),
+        typed_data: is_typed.then(|| typed_data::json(header, body, Some(what)).ok()).flatten(),
+    }
+}
+
+fn read_id(text: &str) -> Result<BodyId, ApiError> {
+    text.parse().map_err(|_cause| ApiError::not_found())
+}
+
+impl From<RequestsError> for ApiError {
+    fn from(error: RequestsError) -> Self {
+        let text = error.to_string();
+        match error {
+            RequestsError::NotFound => Self::new(Code::NotFound, text),
+            RequestsError::NoAuthority(_) | RequestsError::WalletOnly | RequestsError::NotProposer(_) => {
+                Self::new(Code::Forbidden, text)
+            }
+            RequestsError::Alone | RequestsError::Own => Self::new(Code::Conflict, text),
+            RequestsError::TooFew { .. } => Self::new(Code::VotesNeeded, text),
+            RequestsError::TooMany => Self::new(Code::QuotaExceeded, text),
+            RequestsError::Life | RequestsError::Value(_) | RequestsError::Words(_) => {
+                Self::new(Code::BadRequest, text)
+            }
+            RequestsError::Write(error) => error.into(),
+            RequestsError::Load(error) => error.into(),
+            RequestsError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! `kubelt request`: what waits for others to agree.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::{Args, Subcommand};
+use kubelt_api::{Asked, DecidedView, OpPostEntry, RequestRequest, RequestView, VoteDraftView};
+use kubelt_core::{Act, Body, Header, op::proposal_of, words};
+
+use super::caller::Caller;
+use super::signing::{Shared, SignerArgs, sign_draft};
+use super::target::CoreTarget;
+use crate::keystore::Wallet;
+use crate::output::short_time;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RequestCommand {
+    /// List what waits for others to agree, of what you have a part in
+    Ls(ListArgs),
+    /// Show a request: what it does, who asked, who agrees and who is missing
+    Show(OneArgs),
+    /// Agree to a request, by your wallet's signature over what it says in words
+    Approve(VoteArgs),
+    /// Decline a request
+    Reject(VoteArgs),
+    /// Do what enough agree to; for whoever asked
+    Finish(VoteArgs),
+    /// Withdraw a request of your own
+    Withdraw(OneArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// The core
+    #[arg(value_name = "@CORE")]
+    target: CoreTarget,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// The core
+    #[arg(value_name = "@CORE")]
+    target: CoreTarget,
+    /// The request, or the end of its id
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VoteArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    #[command(flatten)]
+    signer: SignerArgs,
+}
+
+impl RequestCommand {
+    pub(super) fn run(self, caller: &Caller) -> Result<()> {
+        match self {
+            Self::Ls(args) => args.run(caller),
+            Self::Show(args) => args.show(caller),
+            Self::Approve(args) => args.vote(caller, true),
+            Self::Reject(args) => args.vote(caller, false),
+            Self::Finish(args) => args.finish(caller),
+            Self::Withdraw(args) => args.withdraw(caller),
+        }
+    }
+}
+
+impl ListArgs {
+    fn run(self, caller: &Caller) -> Result<()> {
+        let shared = Shared::of(caller, &self.target)?;
+        let list = shared.client.requests(&shared.place)?;
+        caller.out.result(&list, || match list.requests.as_slice() {
+            [] => "nothing waits".to_owned(),
+            requests => requests.iter().map(said).collect::<Vec<_>>().join("\n\n"),
+        })?;
+        Ok(())
+    }
+}
+
+impl OneArgs {
+    /// The core, and the request that an id or its end names.
+    fn find(&self, caller: &Caller) -> Result<(Shared, RequestView)> {
+        let shared = Shared::of(caller, &self.target)?;
+        let mut found = shared.client.requests(&shared.place)?.requests;
+        found.retain(|request| self.id.len() >= 6 && request.id.ends_with(&self.id));
+        match found.pop() {
+            Some(request) if found.is_empty() => Ok((shared, request)),
+            Some(_) => bail!("several requests end in `{}`; write more of the id", self.id),
+            None => bail!("no request of {} is `{}`; see `kubelt request ls {0}`", self.target, self.id),
+        }
+    }
+
+    fn show(self, caller: &Caller) -> Result<()> {
+        let (_shared, request) = self.find(caller)?;
+        caller.out.result(&request, || said(&request))?;
+        Ok(())
+    }
+
+    fn withdraw(self, caller: &Caller) -> Result<()> {
+        let (shared, request) = self.find(caller)?;
+        shared.client.withdraw(&shared.place, &request.id)?;
+        caller.out.result(&request, || format!("withdrawn: {}", request.what))?;
+        Ok(())
+    }
+}
+
+impl VoteArgs {
+    fn vote(self, caller: &Caller, approve: bool) -> Result<()> {
+        let (shared, request) = self.one.find(caller)?;
+        let (_name, wallet) = self.signer.open(caller)?;
+        let detail = shared.client.pending(&shared.place, &request.id)?;
+        let draft = if approve { detail.approve } else { detail.reject };
+        let draft = draft.context("it is your own request, and counts as your vote")?;
+        let vote = sign_vote(caller, &shared, &request, &draft, &wallet, approve)?;
+        let word = if approve { "approve" } else { "reject" };
+        let decided = shared.client.decide(&shared.place, &request.id, word, Some(vote))?;
+        tell(caller, &decided)
+    }
+
+    fn finish(self, caller: &Caller) -> Result<()> {
+        let (shared, request) = self.one.find(caller)?;
+        let mut decided = shared.client.decide(&shared.place, &request.id, "finish", None)?;
+        if let Some(draft) = decided.sign.take() {
+            let (_name, wallet) = self.signer.open(caller)?;
+            let (wanted, _) = checked(&shared, &request)?;
+            let fits = |body: &Body| Ok(*body == wanted);
+            let op = sign_draft(caller, &draft, &shared.id, &wallet, fits)?;
+            let done = shared.client.post_ops(&shared.place, vec![op])?;
+            decided.done = done.into_iter().next().map(|receipt| receipt.id);
+            decided.next = "enough agree, and it is done".to_owned();
+            // Done is done, whether or not the request is cleared away.
+            drop(shared.client.withdraw(&shared.place, &request.id));
+        }
+        tell(caller, &decided)
+    }
+}
+
+/// Asks the others to agree, and says what happens next.
+pub(super) fn ask(caller: &Caller, shared: &Shared, act: Asked) -> Result<()> {
+    let request = RequestRequest { act, title: None, lives_s: None };
+    let filed = shared.client.ask(&shared.place, &request)?;
+    caller.out.result(&serde_json::json!({ "requests": filed }), || {
+        let mut text: Vec<String> = filed.iter().map(said).collect();
+        text.push(
+            "nothing is done yet: others must agree, with `kubelt request approve`; then it is done by your session where \
+             that is open at their node, or by `kubelt request finish`"
+                .to_owned(),
+        );
+        text.join("\n\n")
+    })?;
+    Ok(())
+}
+
+fn tell(caller: &Caller, decided: &DecidedView) -> Result<()> {
+    caller.out.result(decided, || match &decided.done {
+        Some(op) => format!("{}\noperation {op}", decided.next),
+        None => decided.next.clone(),
+    })?;
+    Ok(())
+}
+
+fn said(request: &RequestView) -> String {
+    let short = request.id.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+    let mut text = format!("{short}  {}", request.what);
+    if let Some(title) = &request.title {
+        text.push_str(&format!("\n  they say: {}", title.escape_debug()));
+    }
+    let (agree, m, of) = (request.agree, request.to.m, request.to.of.len());
+    text.push_str(&format!(
+        "\n  {agree} of {m} agree, of {of} who may; until {}",
+        short_time(&request.expires)
+    ));
+    text.push_str(&format!("\n  {} asked", request.by));
+    for vote in &request.votes {
+        let word = if vote.approve { "agrees" } else { "is against it" };
+        text.push_str(&format!("\n  {} {word}", vote.by));
+    }
+    for missing in &request.missing {
+        text.push_str(&format!("\n  {missing} has not voted"));
+    }
+    text
+}
+
+/// The body of a request and its words, made here: what the node says of it is not believed.
+fn checked(shared: &Shared, request: &RequestView) -> Result<(Body, String)> {
+    let bytes = STANDARD.decode(&request.body).context("the node gave no body")?;
+    let body = Body::decode(&bytes).context("the node gave no body")?;
+    let by = request.by.parse().context("the node gave no account")?;
+    let auth = request.auth.parse().context("the node gave no authority")?;
+    let proposal = proposal_of(shared.id, auth, &by, body.id());
+    ensure!(proposal.to_string() == request.id, "the node shows another request than the one with this id");
+    let what = words::of_proposal(&by, &body)?;
+    Ok((body, what))
+}
+
+/// Signs a vote that is what was asked for, over words made here.
+fn sign_vote(
+    caller: &Caller,
+    shared: &Shared,
+    request: &RequestView,
+    draft: &VoteDraftView,
+    wallet: &Wallet,
+    approve: bool,
+) -> Result<OpPostEntry> {
+    let (_, what) = checked(shared, request)?;
+    let block = |text: &str| STANDARD.decode(text).context("the node's draft is not base64");
+    let header = Header::decode(&block(&draft.header)?).context("the node's draft has no header")?;
+    let body = Body::decode(&block(&draft.body)?).context("the node's draft has no body")?;
+    let is_it = header.core == shared.id
+        && header.by == wallet.account()
+        && header.auth.to_string() == request.auth
+        && matches!(&body.act, Act::Vote { proposal, approve: yes, shown, .. }
+            if proposal.to_string() == request.id && *yes == approve && **shown == words::hash(&what));
+    ensure!(is_it, "the node drafted another vote than the one asked for; nothing was signed");
+    let word = if approve { "approving" } else { "rejecting" };
+    caller.out.remark(&format!("{word}: {what}"));
+    let signed = wallet.sign_typed(header, &body)?;
+    Ok(OpPostEntry {
+        signed: Some(STANDARD.encode(signed.encode())),
+        header: None,
+        signature: None,
+        scheme: None,
+        body: draft.body.clone(),
+        login: None,
+    })
+}
