@@ -1,7 +1,7 @@
 //! The wallet face of a core: what programs made for wallets ask, by JSON-RPC (EIP-1193, EIP-1474).
 //!
 //! Reads of a chain are passed on to its upstreams, those alone that are listed here. The node holds no key, so what is
-//! to be signed waits for the signers ([`requests`](self::requests)).
+//! to be signed waits for the signers ([`requests`]).
 
 mod asked;
 mod calls;

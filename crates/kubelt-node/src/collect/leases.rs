@@ -80,7 +80,7 @@ impl Leases {
     }
 
     /// Begins an export: what it may have found whole stays, until it ends or is
-    /// [`EXPORT_HOLD_MS`](crate::limits::EXPORT_HOLD_MS) old.
+    /// [`EXPORT_HOLD_MS`] old.
     pub(crate) fn hold(&self, core: CoreId, stamps: &Stamps) -> Lease {
         self.enter(core, Kind::Export, stamps)
     }
