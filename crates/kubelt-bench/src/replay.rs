@@ -1,20 +1,21 @@
 //! A core with a long history: reading it again, checking it again, and writing one more.
 
 use std::cell::Cell;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use kubelt_core::op::Signed;
 use kubelt_core::signature::verify_signed;
-use kubelt_core::{Unchecked, Verdict};
+use kubelt_core::{Genesis, Unchecked, Verdict};
 use kubelt_node::{Clock, Node, OpsOrder, Reader, Session, SystemClock, exchange};
 use tokio::runtime::Runtime;
 
 use crate::args::Args;
 use crate::report::{Aim, Table};
 use crate::rounds::{Contender, Work, measure};
-use crate::world::{World, each, runtime, wallet};
+use crate::world::{World, each, runtime};
 
 const OPS_DEFAULT: u64 = 100_000;
 /// Writes handed in at once while the history is made.
@@ -62,7 +63,7 @@ fn read_again(args: &Args, runtime: &Runtime, world: &World, long: &Arc<Session>
             }),
             Contender::new("loaded from the node's own store", || {
                 let node = world.fresh_node();
-                Work::timed(ops as f64, || load(&node, long))
+                Work::timed(ops as f64, || runtime.block_on(load(&node, long)))
             }),
         ],
     )?;
@@ -124,10 +125,11 @@ async fn each_in_turn(world: &World, session: &Arc<Session>, count: u64) -> Resu
     Ok(())
 }
 
-/// Drafting the message that ends a session needs the whole log and writes nothing.
-fn load(node: &Node, session: &Session) -> Result<()> {
-    let account = wallet(LONG).account();
-    node.sessions.end_challenge("localhost", account, session.id())?;
+/// Listing the members of a core loads its whole log, and writes nothing.
+async fn load(node: &Node, session: &Session) -> Result<()> {
+    let core = Genesis::Private { root: session.account().clone() }.id();
+    let listed = node.members.list(session, &core).await?;
+    black_box(listed);
     Ok(())
 }
 
