@@ -18,6 +18,9 @@ use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, OpId,
     Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
+use kubelt_sealed::chunks::FileCipher;
+use kubelt_sealed::jwe::Jwe;
+use kubelt_sealed::{ContentKey, DeviceSecret, Entropy, jwk};
 
 /// Typed data with every kind of type.
 const MAIL: &str = r#"{"types":{"Person":[{"name":"name","type":"string"},{"name":"wallets","type":"address[]"}],"Mail":[{"name":"from","type":"Person"},{"name":"to","type":"Person[1]"},{"name":"amount","type":"int128"},{"name":"data","type":"bytes"},{"name":"tag","type":"bytes4"},{"name":"urgent","type":"bool"}]},"primaryType":"Mail","domain":{"name":"Mail","chainId":1},"message":{"from":{"name":"Ada","wallets":["0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"]},"to":[{"name":"Bob","wallets":[]}],"amount":"-5","data":"0x1234","tag":"0xdeadbeef","urgent":true}}"#;
@@ -45,6 +48,8 @@ fn main() {
     write("eip712", "mail", MAIL.as_bytes());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
+
+    sealed();
 
     let wallet = EoaKey::from_secret(&[7; 32]).expect("a fixed key");
     let account = wallet.account();
@@ -80,6 +85,21 @@ fn core_of_nobody() -> CoreId {
 }
 
 /// A record of the key that the target holds, in both generations; a key, and its name.
+/// A key set, a message in JSON, and a file of two chunks with one edit.
+fn sealed() {
+    let mut entropy = Entropy::new(&[7; 32]);
+    let device = DeviceSecret::from_bytes([8; 32]);
+    let set = serde_json::json!({ "keys": [jwk::to_jwk(&device.public(), Some("one"))] });
+    write("sealed_json", "set", set.to_string().as_bytes());
+    let key = ContentKey::random(&mut entropy);
+    let mut message = Jwe::seal(b"text", &key, &mut entropy).expect("a short text");
+    message.add(&key, &device.public(), None, &mut entropy);
+    write("sealed_json", "message", message.to_json().as_bytes());
+    write("sealed_file", "edited", &[1, 0, 9, 2, 0, 0, 70, 1]);
+    let header = FileCipher::new(&key, &mut entropy).header().encode();
+    write("sealed_file", "header", &[&header[..], &(1_u64 << 24).to_be_bytes(), &[0; 8], &[255; 8]].concat());
+}
+
 fn ipns(root: &Cid) {
     let key = SecretKey::from_seed(&[7; 32]);
     let value = format!("/ipfs/{root}/a");

@@ -71,6 +71,12 @@ pub const VALUE_DEPTH_MAX: usize = 16;
 pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
 /// Longest media type, in bytes.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
+/// Most keys that one content can be sealed to.
+pub const SEALED_RECIPIENTS_MAX: usize = 64;
+/// Longest name of a recipient of sealed content, in bytes: an account, or a URL.
+pub const SEALED_WHO_BYTES_MAX: usize = 512;
+/// Longest name that a recipient has for a key, in bytes.
+pub const SEALED_LABEL_BYTES_MAX: usize = 128;
 /// Paths of one core that may have a rule of exposure of their own.
 pub const EXPOSURE_RULES_MAX: usize = 10_000;
 /// Most versions of a path that a core's settings can count; beyond there is only `all`.

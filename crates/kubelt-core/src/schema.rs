@@ -14,7 +14,8 @@
 //! | `functions/<name>` | a map with a link `component` |
 //! | `databases/<name>` | a map; `snapshot`, where there is one, is a link |
 //! | `requests/<account>/<proposal>` | [`Request`] |
-//! | `names/<label>`, `channels/<name>`, `streams/<name>`, `docs/<name>`, `gates/<name>`, `keys/…` | a map |
+//! | `keys/<device>` | a map; new ones are a [`DeviceKey`] |
+//! | `names/<label>`, `channels/<name>`, `streams/<name>`, `docs/<name>`, `gates/<name>` | a map |
 //!
 //! "Anything" and "a map" are still held to [`VALUE_BYTES_MAX`] and [`VALUE_DEPTH_MAX`]. Null clears a path
 //! and is always taken. Other first segments are refused. A schema is part of the format: what one version
@@ -32,6 +33,8 @@ use crate::{
 mod announce;
 mod content;
 mod copies;
+mod device_key;
+mod encryption;
 mod exposure;
 mod fields;
 mod host;
@@ -41,6 +44,8 @@ mod settings;
 pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
 pub use copies::{COPIES, Copies};
+pub use device_key::{DeviceKey, KEYS};
+pub use encryption::{Encryption, SealedForm, SealedTo, WRAP_BYTES};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
 pub use host::{HOSTS, Host};

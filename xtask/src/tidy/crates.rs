@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("kubelt-http", &["kubelt-api", "kubelt-core", "kubelt-content", "kubelt-node"]),
     ("kubelt-net", &["kubelt-core", "kubelt-content", "kubelt-node"]),
     ("kubelt-chain", &["kubelt-core", "kubelt-node"]),
+    ("kubelt-sealed", &["kubelt-core"]),
     ("kubelt", EVERY_LIBRARY),
     ("kubelt-bench", EVERY_LIBRARY),
     ("xtask", &[]),
@@ -28,15 +29,18 @@ const EVERY_LIBRARY: &[&str] = &[
     "kubelt-http",
     "kubelt-net",
     "kubelt-node",
+    "kubelt-sealed",
     "kubelt-store",
 ];
 
 /// Heavy or far-reaching crates, each behind the crates that fence it in. Benchmarks and tests are free.
 const FENCES: &[(&str, &[&str])] = &[
     ("alloy", &[]),
+    ("aws-lc-rs", &["kubelt-sealed"]),
     ("axum", &["kubelt-http"]),
     ("clap", &["kubelt"]),
     ("fjall", &["kubelt-store"]),
+    ("hpke", &["kubelt-sealed"]),
     ("hyper", &["kubelt-http"]),
     ("hyper-util", &["kubelt-http"]),
     ("indicatif", &["kubelt"]),
@@ -50,7 +54,7 @@ const FENCES: &[(&str, &[&str])] = &[
 /// What brings a clock, randomness, tasks or sockets with it, and so stays out of crates that are values only.
 const IMPURE: &[&str] =
     &["async-std", "chrono", "getrandom", "mio", "rand", "rustix", "smol", "socket2", "tokio"];
-const PURE_CRATES: &[&str] = &["kubelt-api", "kubelt-content", "kubelt-core"];
+const PURE_CRATES: &[&str] = &["kubelt-api", "kubelt-content", "kubelt-core", "kubelt-sealed"];
 
 /// Checks crates as `cargo metadata --no-deps` describes them.
 pub(super) fn check(metadata: &Value, files: &[TextFile]) -> Result<Vec<Violation>> {

@@ -72,7 +72,7 @@ pub struct ContentEntry {
     pub visibility: Visibility,
     /// Whether blocks of the DAG may be missing: it is then opened as far as it is there. Written only when true.
     pub partial: bool,
-    /// How it is encrypted, where it is.
+    /// How it is encrypted, where it is; what is new is an [`super::Encryption`].
     pub encryption: Option<BTreeMap<String, Ipld>>,
     /// Whatever its publisher says of it; an empty map is written as none.
     pub metadata: BTreeMap<String, Ipld>,

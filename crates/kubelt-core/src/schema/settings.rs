@@ -7,7 +7,7 @@
 use ipld_core::ipld::Ipld;
 
 use super::{
-    CORES, ChildCore, SchemaError, Visibility, check,
+    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, KEYS, SchemaError, Visibility, check,
     fields::{Fields, text},
 };
 use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
@@ -18,6 +18,8 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | --- | --- |
 /// | `config/versions` | `keep`: a number from 1 to [`VERSIONS_KEPT_MAX`], or `all` |
 /// | `config/pins` | `visibility`: `public`, `members` or `private` |
+/// | `content/<path>` | an `encryption`, where there is one, is an [`Encryption`] |
+/// | `keys/<device>` | a [`DeviceKey`], under a name that its path can have ([`DeviceKey::path`]) |
 /// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
 ///
 /// # Errors
@@ -34,6 +36,14 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
             path: path.to_string(),
             expected: "cores/<1 to 64 letters, digits, `-` or `_`, no address and no id>",
         });
+    }
+    if let (Some(_), Ok(ContentEntry { encryption: Some(fields), .. })) =
+        (path.below("content"), ContentEntry::from_ipld(value))
+    {
+        return Encryption::from_fields(&fields).map(drop);
+    }
+    if let Some(name) = path.below(KEYS) {
+        return DeviceKey::read(name, value).map(drop);
     }
     match path.as_str() {
         "config/versions" => {

@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
-use super::{ChildCore, ContentEntry, SchemaError, Value, Visibility, check, check_new, read};
+use super::{
+    ChildCore, ContentEntry, DeviceKey, Encryption, SchemaError, SealedForm, SealedTo, Value, Visibility,
+    WRAP_BYTES, check, check_new, read,
+};
 use crate::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
 
 fn path(text: &str) -> MapPath {
@@ -188,5 +191,65 @@ fn cores_have_names_that_can_stand_in_an_address() {
             assert!(check_new(&path, &value).is_err(), "{name}");
             assert!(check(&path, &value).is_ok(), "what is there is read: {name}");
         }
+    }
+}
+
+#[test]
+fn keys_of_devices_have_one_form_when_they_are_made() {
+    let key = DeviceKey { x25519: [7; 32] };
+    let at = DeviceKey::path("phone").expect("a good name");
+    check_new(&at, &key.to_ipld()).expect("fits");
+    assert_eq!(DeviceKey::read("phone", &key.to_ipld()), Ok(key));
+    let bytes = |len| Ipld::Bytes(vec![7; len]);
+    let refused =
+        [map(&[]), map(&[("x25519", bytes(31))]), map(&[("x25519", bytes(32)), ("name", bytes(1))])];
+    for value in refused {
+        assert!(check_new(&at, &value).is_err(), "{value:?}");
+    }
+    for name in ["", "Phone", "a.b", "a/b", "ä", &"x".repeat(65)] {
+        assert_eq!(DeviceKey::path(name), None, "{name}");
+    }
+    assert!(check_new(&path("keys/a/b"), &key.to_ipld()).is_err());
+}
+
+fn sealed(form: SealedForm, count: u8) -> Encryption {
+    let wrap = (form == SealedForm::Chunks).then_some([9; WRAP_BYTES]);
+    let to = |n| SealedTo { who: "0xaa".to_owned(), key: [n; 32], label: Some("phone".to_owned()), wrap };
+    Encryption { form, to: (0..count).map(to).collect(), mac: [8; 32] }
+}
+
+#[test]
+fn encryption_comes_back_as_it_went() {
+    for form in [SealedForm::Chunks, SealedForm::Jwe] {
+        for count in [1, 64] {
+            let encryption = sealed(form, count);
+            assert_eq!(Encryption::from_fields(&encryption.to_fields()), Ok(encryption.clone()));
+            let mut entry = entry();
+            entry.encryption = Some(encryption.to_fields());
+            check_new(&path("content/a"), &entry.to_ipld()).expect("fits into an entry");
+        }
+    }
+}
+
+#[test]
+fn encryption_of_another_shape_is_refused() {
+    let mut twice = sealed(SealedForm::Chunks, 2);
+    twice.to[1].key = twice.to[0].key;
+    let mut without = sealed(SealedForm::Chunks, 1);
+    without.to[0].wrap = None;
+    let mut with = sealed(SealedForm::Jwe, 1);
+    with.to[0].wrap = Some([0; WRAP_BYTES]);
+    let refused = [sealed(SealedForm::Chunks, 0), sealed(SealedForm::Jwe, 65), twice, without, with]
+        .map(|e| e.to_fields());
+    let mut other = sealed(SealedForm::Jwe, 1).to_fields();
+    other.insert("form".to_owned(), Ipld::String("zip".to_owned()));
+    let mut more = sealed(SealedForm::Jwe, 1).to_fields();
+    more.insert("key".to_owned(), Ipld::Null);
+    for fields in refused.into_iter().chain([other, more, BTreeMap::new()]) {
+        assert!(Encryption::from_fields(&fields).is_err(), "{fields:?}");
+        let mut entry = entry();
+        entry.encryption = Some(fields);
+        assert!(check_new(&path("content/a"), &entry.to_ipld()).is_err());
+        assert!(check(&path("content/a"), &entry.to_ipld()).is_ok(), "what is there is read");
     }
 }
