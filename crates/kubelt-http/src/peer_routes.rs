@@ -38,7 +38,7 @@ pub(crate) async fn connect(
     for_operator(&request)?;
     let JsonBody(PeerConnect { address }) = JsonBody::from_request(request, &()).await?;
     let network = peers.network().ok_or_else(alone)?;
-    let connected = network.connect(&address).await;
+    let connected = network.connect_as_told(&address).await;
     let id = connected.map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
     Ok(Json(PeerConnected { id }))
 }

@@ -22,6 +22,8 @@ pub struct NetConfig {
     pub dht: DhtMode,
     /// Which DHT that is.
     pub dht_scope: DhtScope,
+    /// Whether peers are connected to at addresses of the public internet only, unless they are named here.
+    pub only_public: bool,
 }
 
 /// How a node takes part in the DHT.

@@ -18,7 +18,7 @@ use kubelt_core::PublicKey;
 use kubelt_node::{DialError, NodeAddress, NodeKey, Replication, peer_id};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, lookup_host},
     task::AbortHandle,
     time::timeout,
 };
@@ -26,10 +26,17 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 pub use tls::TlsError;
 
-use crate::limits::{DIRECT_HANDSHAKE_TIME, DIRECT_HANDSHAKES_MAX};
+use crate::{
+    guard::Guard,
+    limits::{DIRECT_HANDSHAKE_TIME, DIRECT_HANDSHAKES_MAX},
+};
 
 /// How long the listener rests when the system gives it no connection, for lack of descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why an address is not connected to that is not public.
+const NEAR: &str = "addresses of this node's machine and network are not connected to here; its operator can allow \
+                    that: `allow_local` under `[network]`";
 
 /// A TLS connection whose other end has proven its key.
 pub type DirectStream = TlsStream<TcpStream>;
@@ -38,6 +45,7 @@ pub type DirectStream = TlsStream<TcpStream>;
 #[derive(Debug, Clone)]
 pub struct Direct {
     tls: Arc<tls::Tls>,
+    guard: Guard,
 }
 
 impl Direct {
@@ -46,7 +54,13 @@ impl Direct {
     /// # Errors
     /// [`TlsError`] when no certificate can be made.
     pub fn new(key: &NodeKey) -> Result<Self, TlsError> {
-        Ok(Self { tls: Arc::new(tls::Tls::new(key)?) })
+        Ok(Self { tls: Arc::new(tls::Tls::new(key)?), guard: Guard::default() })
+    }
+
+    /// Connects to addresses of the public internet only.
+    #[must_use]
+    pub fn only_public(self) -> Self {
+        Self { guard: Guard::new(true), ..self }
     }
 
     /// Connects to a node, and checks that it is the one that the address names.
@@ -56,13 +70,20 @@ impl Direct {
     pub async fn dial(&self, address: &NodeAddress) -> Result<DirectStream, DialError> {
         let (host, port) = place(address.place())
             .ok_or_else(|| DialError(format!("`{address}` is no address of TLS over TCP")))?;
-        // Told alike, whether a port is closed or speaks something else: who may name an address here must not learn
-        // what this node sees from where it stands.
+        let near = host.parse::<IpAddr>().is_ok_and(|ip| !self.guard.allows(ip));
+        if near {
+            return Err(DialError(NEAR.to_owned()));
+        }
+        // Told alike, whether a port is closed or speaks something else, and whether a name leads to anywhere near: who
+        // may name an address here must not learn what this node sees from where it stands.
         let failed = |error: io::Error| {
             tracing::debug!(%address, %error, "a node was not reached");
             DialError("no node answers there".to_owned())
         };
-        let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(failed)?;
+        let found = lookup_host((host.as_str(), port)).await.map_err(failed)?;
+        // Exactly these are connected to: a second look-up could lead elsewhere.
+        let found: Vec<SocketAddr> = found.filter(|at| self.guard.allows(at.ip())).collect();
+        let tcp = TcpStream::connect(&*found).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         let connector = TlsConnector::from(self.tls.client(&address.peer));
         let connecting = connector.connect(tls::nameless(), tcp);

@@ -9,6 +9,7 @@ pub(crate) mod store;
 
 use std::num::NonZeroUsize;
 
+use kubelt_node::is_public_address;
 use libp2p::{
     Multiaddr, PeerId, StreamProtocol,
     kad::{Behaviour, BucketInserts, Caching, Config, Mode, StoreInserts},
@@ -78,25 +79,8 @@ pub(crate) fn is_routable(address: &Multiaddr, scope: DhtScope) -> bool {
 /// Whether strangers can reach an address, as far as it says.
 pub(crate) fn is_public(address: &Multiaddr) -> bool {
     match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => {
-            let [a, b, ..] = ip.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            !(ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_unspecified()
-                || ip.is_documentation()
-                || ip.is_multicast()
-                || ip.is_broadcast()
-                || shared
-                || a == 0
-                || a >= 240)
-        }
-        // Global unicast (RFC 4291), without the addresses for documents.
-        Some(Protocol::Ip6(ip)) => {
-            let [a, b, ..] = ip.segments();
-            a & 0xe000 == 0x2000 && !(a == 0x2001 && b == 0x0db8)
-        }
+        Some(Protocol::Ip4(ip)) => is_public_address(ip.into()),
+        Some(Protocol::Ip6(ip)) => ip.to_ipv4_mapped().is_none() && is_public_address(ip.into()),
         Some(Protocol::Dns(name) | Protocol::Dns4(name) | Protocol::Dns6(name) | Protocol::Dnsaddr(name)) => {
             name != "localhost" && !name.ends_with(".localhost") && !name.ends_with(".local")
         }

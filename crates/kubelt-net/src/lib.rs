@@ -13,6 +13,7 @@ mod config;
 mod dialer;
 mod direct;
 mod fetch_port;
+mod guard;
 mod kad;
 mod limits;
 mod memory;
@@ -23,6 +24,7 @@ mod routing;
 mod scores;
 mod stranger;
 mod swarm;
+mod transport;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
 pub use config::{DhtMode, DhtScope, NetConfig, public_bootstrap};

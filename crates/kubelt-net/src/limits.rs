@@ -111,5 +111,7 @@ pub(crate) const STRANGER_DIAL_TIME: Duration = Duration::from_secs(3);
 pub(crate) const STRANGER_BLOCK_TIME: Duration = Duration::from_secs(5);
 /// How long others are asked who has something, for a receipt.
 pub(crate) const HEARD_TIME: Duration = Duration::from_secs(15);
+/// Peers that are connected to wherever they are, because the operator or the local network named them.
+pub(crate) const TOLD_PEERS_MAX: usize = 1_024;
 /// Peers that are dialled at once because they are in the same local network.
 pub(crate) const MDNS_DIALS_MAX: usize = 32;

@@ -14,6 +14,7 @@ use libp2p::{
     Multiaddr, PeerId, Stream,
     identity::{DecodingError, Keypair},
     kad::PeerInfo,
+    multiaddr::Protocol,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -21,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     bitswap::{BitswapCounts, BlockSession, FetchError, Handle, Ledger},
     config::{DhtMode, DhtScope, NetConfig},
+    guard::Guard,
     kad::{Ask, FoundProvider, Heed, OwnProvided, Provided, PutError, is_routable},
     limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, COMMANDS_WAITING_MAX, PROVIDERS_FOUND_MAX},
     provide::push::Push,
@@ -38,6 +40,7 @@ pub struct Net {
     bitswap: Handle,
     speaker: Speaker,
     provided: OwnProvided,
+    guard: Guard,
     scope: DhtScope,
     has_dht: bool,
 }
@@ -161,21 +164,29 @@ impl Net {
     /// # Errors
     /// [`NetError`] when it cannot listen.
     pub async fn start(key: &NodeKey, config: &NetConfig) -> Result<Self, NetError> {
+        Self::start_guarded(key, config, Guard::new(config.only_public)).await
+    }
+
+    pub(crate) async fn start_guarded(
+        key: &NodeKey,
+        config: &NetConfig,
+        guard: Guard,
+    ) -> Result<Self, NetError> {
         let key = Keypair::ed25519_from_bytes(*key.seed())?;
         let id = key.public().to_peer_id();
         let state = Arc::new(State::default());
         let (commands, asked) = mpsc::channel(COMMANDS_WAITING_MAX);
         let provided = Arc::default();
-        // What it holds until it is built is large.
-        let swarm = Box::pin(build(key, config, Arc::clone(&provided))).await?;
+        let swarm = build(key, config, Arc::clone(&provided), &guard)?;
         let bitswap = swarm.behaviour().bitswap.handle();
         let speaker = Arc::clone(&swarm.behaviour().replicate.speaker);
-        let task = Task::new(swarm, asked, Arc::clone(&state), config);
+        let task = Task::new(swarm, asked, Arc::clone(&state), guard.clone(), config);
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
         let (scope, has_dht) = (config.dht_scope, config.dht != DhtMode::Off);
-        let net = Self { id, commands, state, bitswap, speaker, provided, scope, has_dht };
+        let net = Self { id, commands, state, bitswap, speaker, provided, guard, scope, has_dht };
         for address in config.bootstrap.clone() {
+            net.exempt(&address);
             tokio::spawn(bootstrap(net.commands.downgrade(), address));
         }
         Ok(net)
@@ -263,6 +274,27 @@ impl Net {
         let command = Command::Connect { address, answer };
         self.commands.send(command).await.map_err(|_closed| NetError::Stopped)?;
         answered.await.unwrap_or(Err(NetError::Stopped))
+    }
+
+    /// The same for the node's operator: the peer may be anywhere.
+    ///
+    /// # Errors
+    /// [`NetError`] when the address names no peer, or the peer is not reached.
+    pub async fn connect_as_told(&self, address: Multiaddr) -> Result<PeerId, NetError> {
+        self.exempt(&address);
+        self.connect(address).await
+    }
+
+    /// The rule by which this node connects, which lets it look at itself from outside.
+    pub(crate) fn own_guard(&self) -> Guard {
+        self.guard.exempt(self.id);
+        self.guard.clone()
+    }
+
+    fn exempt(&self, address: &Multiaddr) {
+        if let Some(Protocol::P2p(peer)) = address.iter().last() {
+            self.guard.exempt(peer);
+        }
     }
 
     /// Peers that say in the DHT that they provide what has this multihash, as they are found. The look-up ends with

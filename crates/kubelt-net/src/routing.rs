@@ -66,15 +66,17 @@ impl PeerNetwork for Net {
         self.peers().into_iter().map(Into::into).collect()
     }
 
+    fn connect_as_told<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>> {
+        Box::pin(async move {
+            let peer = self.connect_as_told(parse(address)?).await;
+            peer.map(|peer| peer.to_string()).map_err(|error| RoutingError(error.to_string()))
+        })
+    }
+
     fn connect<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>> {
         Box::pin(async move {
-            let parsed: Multiaddr = address.parse().map_err(|_error| {
-                RoutingError(format!(
-                    "`{address}` is no multiaddr; write `/ip4/192.0.2.1/tcp/4748/p2p/12D3…`"
-                ))
-            })?;
-            let peer = self.connect(parsed).await.map_err(|error| RoutingError(error.to_string()))?;
-            Ok(peer.to_string())
+            let peer = self.connect(parse(address)?).await;
+            peer.map(|peer| peer.to_string()).map_err(|error| RoutingError(error.to_string()))
         })
     }
 
@@ -115,7 +117,7 @@ impl PeerNetwork for Net {
         addresses: &'a [String],
         cid: &'a Cid,
     ) -> Routing<'a, Result<(), StrangerError>> {
-        Box::pin(stranger::ask(addresses, cid))
+        Box::pin(stranger::ask(addresses, cid, self.own_guard()))
     }
 
     fn figures(&self) -> Vec<(&'static str, &'static str, u64)> {
@@ -165,6 +167,13 @@ impl PeerNetwork for Net {
             ("dht_rejected", "Records and provider records of others refused", figures.dht_rejected),
         ]
     }
+}
+
+fn parse(address: &str) -> Result<Multiaddr, RoutingError> {
+    let no_address = |_error| {
+        RoutingError(format!("`{address}` is no multiaddr; write `/ip4/192.0.2.1/tcp/4748/p2p/12D3…`"))
+    };
+    address.parse().map_err(no_address)
 }
 
 impl From<FoundProvider> for Provider {

@@ -9,11 +9,12 @@ use tokio::time::timeout;
 use crate::{
     DhtMode, Net, NetConfig,
     direct::is_direct,
+    guard::Guard,
     limits::{STRANGER_ADDRESSES_MAX, STRANGER_BLOCK_TIME, STRANGER_DIAL_TIME},
 };
 
 /// Connects at the first of these addresses that leads anywhere, and asks for a block.
-pub(crate) async fn ask(addresses: &[String], cid: &Cid) -> Result<(), StrangerError> {
+pub(crate) async fn ask(addresses: &[String], cid: &Cid, guard: Guard) -> Result<(), StrangerError> {
     let places: Vec<Multiaddr> =
         addresses.iter().filter_map(|text| place(text)).take(STRANGER_ADDRESSES_MAX).collect();
     if places.is_empty() {
@@ -23,7 +24,7 @@ pub(crate) async fn ask(addresses: &[String], cid: &Cid) -> Result<(), StrangerE
     let pair = Keypair::generate_ed25519().try_into_ed25519().map_err(|error| not_reached(&error))?;
     let seed: [u8; 32] = pair.secret().as_ref().try_into().expect("a secret key has 32 bytes");
     let config = NetConfig { dht: DhtMode::Off, ..NetConfig::default() };
-    let stranger = Net::start(&NodeKey::from_seed(seed), &config).await;
+    let stranger = Net::start_guarded(&NodeKey::from_seed(seed), &config, guard).await;
     let stranger = stranger.map_err(|error| not_reached(&error))?;
     let mut failed = StrangerError::NoAddress;
     for place in places {
@@ -57,7 +58,7 @@ mod tests {
     use kubelt_node::{LookingUp, PublishedBlock, PublishedBlocks, StrangerError};
 
     use super::ask;
-    use crate::{DhtMode, NetConfig, tests::start};
+    use crate::{DhtMode, NetConfig, guard::Guard, tests::start};
 
     /// One block for everybody.
     #[derive(Debug)]
@@ -90,13 +91,21 @@ mod tests {
         let (published, other) = (block("published"), block("not published"));
         node.serve_blocks(Arc::new(One(published.0, published.1)));
         let at: Vec<String> = node.addresses().iter().map(ToString::to_string).collect();
-        assert_eq!(ask(&at, &published.0).await, Ok(()));
-        assert_eq!(ask(&at, &other.0).await, Err(StrangerError::NotGiven));
+        assert_eq!(ask(&at, &published.0, Guard::default()).await, Ok(()));
+        assert_eq!(ask(&at, &other.0, Guard::default()).await, Err(StrangerError::NotGiven));
         let peer = node.id();
         let only_replication = vec![format!("/ip4/127.0.0.1/tcp/1/tls/p2p/{peer}"), "nonsense".to_owned()];
-        assert_eq!(ask(&only_replication, &published.0).await, Err(StrangerError::NoAddress));
+        assert_eq!(
+            ask(&only_replication, &published.0, Guard::default()).await,
+            Err(StrangerError::NoAddress)
+        );
+        let near = ask(&at, &published.0, Guard::new(true)).await;
+        assert!(matches!(near, Err(StrangerError::NotReached(_))), "{near:?}");
+        let itself = Guard::new(true);
+        itself.exempt(node.id());
+        assert_eq!(ask(&at, &published.0, itself).await, Ok(()));
         let nobody = vec![format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}")];
-        let refused = ask(&nobody, &published.0).await;
+        let refused = ask(&nobody, &published.0, Guard::default()).await;
         assert!(matches!(refused, Err(StrangerError::NotReached(_))), "{refused:?}");
     }
 }

@@ -13,7 +13,7 @@ use libp2p::{
     multiaddr::Protocol,
     noise,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
-    tcp, tls, yamux,
+    tls, yamux,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,7 @@ use crate::{
     behaviour::{Behaviour, BehaviourEvent, connection_limits},
     bitswap::Misbehaved,
     config::{DhtScope, NetConfig},
+    guard::Guard,
     kad::{Dht, OwnProvided, is_http, is_routable, protocol, store::now},
     limits::{
         CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RELAY_RETRY_TICKS,
@@ -32,25 +33,16 @@ use crate::{
 };
 
 /// A swarm that speaks all transports and listens nowhere yet.
-pub(crate) async fn build(
+pub(crate) fn build(
     key: Keypair,
     config: &NetConfig,
     provided: OwnProvided,
+    guard: &Guard,
 ) -> Result<Box<Swarm<Behaviour>>, NetError> {
     let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true),
-            (tls::Config::new, noise::Config::new),
-            yamux::Config::default,
-        )
-        .map_err(|error| transport(&error))?
-        .with_quic()
-        .with_dns()
-        .map_err(|error| transport(&error))?
-        .with_websocket((tls::Config::new, noise::Config::new), yamux::Config::default)
-        .await
+        .with_other_transport(|key| crate::transport::build(key, guard).map_err(Into::into))
         .map_err(|error| transport(&error))?
         .with_relay_client((tls::Config::new, noise::Config::new), yamux::Config::default)
         .map_err(|error| transport(&error))?
@@ -71,6 +63,7 @@ pub(crate) struct Task {
     swarm: Box<Swarm<Behaviour>>,
     commands: mpsc::Receiver<Command>,
     state: Arc<State>,
+    guard: Guard,
     dials: HashMap<PeerId, Vec<Dial>>,
     scope: DhtScope,
     dht: Dht,
@@ -93,6 +86,7 @@ impl Task {
         mut swarm: Box<Swarm<Behaviour>>,
         commands: mpsc::Receiver<Command>,
         state: Arc<State>,
+        guard: Guard,
         config: &NetConfig,
     ) -> Self {
         // Where the gateway is says nothing of whether peers reach the node.
@@ -105,6 +99,7 @@ impl Task {
             swarm,
             commands,
             state,
+            guard,
             dials,
             scope: config.dht_scope,
             dht,
@@ -346,6 +341,7 @@ impl Task {
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 for (peer, address) in found.into_iter().take(MDNS_DIALS_MAX) {
                     if !self.swarm.is_connected(&peer) {
+                        self.guard.exempt(peer);
                         // One that is being dialled already is not dialled again.
                         let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(vec![address]).build());
                     }

@@ -32,6 +32,7 @@ mod names;
 mod node;
 mod parts;
 mod pins;
+mod reach;
 mod receipts;
 mod remote_pins;
 mod remotes;
@@ -77,6 +78,7 @@ pub use members::{
 pub use node::{CoreSummary, Node};
 pub use parts::BringError;
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
+pub use reach::is_public_address;
 pub use receipts::{
     DoorAnswer, DoorError, FailingStep, Nearness, Open, PublicDoor, Published, ReceiptError, Receipts, Shut,
     Way, WayKind,

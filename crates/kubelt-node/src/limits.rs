@@ -274,8 +274,30 @@ pub(crate) const CLAIM_STORE_EVERY: Duration = Duration::from_millis(200);
 pub(crate) const FETCH_UNSTORED_MAX: usize = 4_096;
 /// Items that a fetch looks at before others get their turn.
 pub(crate) const FETCH_STEP_ITEMS: usize = 1_024;
-/// Links of a DAG on its way here that wait to be looked at.
-pub(crate) const FETCH_STACK_MAX: usize = 4_000_000;
+/// Bytes that all fetches from peers together may hold of what they have to look at, and have looked at.
+pub(crate) const FETCH_ROOM_BYTES_MAX: usize = 384 << 20;
+/// Of them, those of one core over one connection.
+pub(crate) const FETCH_ROOM_OF_ONE_BYTES_MAX: usize = 128 << 20;
+/// So much of it every fetch may hold, whatever the others do.
+pub(crate) const FETCH_ROOM_FREE_BYTES: usize = 4 << 10;
+/// In steps of so many bytes it is taken.
+pub(crate) const FETCH_ROOM_STEP_BYTES: usize = 1 << 20;
+/// What a link that waits to be looked at takes, in bytes.
+pub(crate) const FETCH_ITEM_BYTES: usize = 112;
+/// What it takes to know that one was looked at, in bytes.
+pub(crate) const FETCH_SEEN_BYTES: usize = 32;
+/// How much of the processor's time a peer may owe before it waits.
+pub(crate) const PEER_EFFORT_MAX: Duration = Duration::from_secs(10);
+/// The same of all strangers together.
+pub(crate) const STRANGERS_EFFORT_MAX: Duration = Duration::from_secs(30);
+/// One part of so many of all time is a peer's: as it goes by, so much of what it owes is forgiven.
+pub(crate) const PEER_EFFORT_SHARE: u32 = 2;
+/// Bytes that pay for a microsecond: about as many are served in that.
+pub(crate) const PEER_EFFORT_BYTES_PER_MICRO: u64 = 50;
+/// What it counts to open a channel, beside what it takes.
+pub(crate) const PEER_EFFORT_OF_OPEN: Duration = Duration::from_millis(1);
+/// Peers whose accounts of that are kept.
+pub(crate) const PEER_EFFORT_REMEMBERED_MAX: usize = 10_000;
 /// Possessions that are stamped together.
 pub(crate) const FETCH_TOUCHED_MAX: usize = 4_096;
 /// Roots that are linked at once.
@@ -294,6 +316,24 @@ pub(crate) const REMOTE_WAIT: Duration = Duration::from_secs(15);
 pub(crate) const REMOTE_NODE_RETRY_MIN: Duration = Duration::from_millis(500);
 /// The longest that it waits then.
 pub(crate) const REMOTE_NODE_RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// The longest that it waits before it connects again to a host that it never reached, or not for long.
+pub(crate) const REMOTE_UNPROVEN_RETRY_MAX: Duration = Duration::from_secs(60 * 60);
+/// How often it tries to reach a host that only a core's map names, and that it never reached.
+pub(crate) const REMOTE_UNPROVEN_TRIES_MAX: u32 = 24;
+/// How long after it was lost a host counts as one that is likely to be back soon, in milliseconds.
+pub(crate) const REMOTE_LOST_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Pauses up to which a host is called at once where copies of a core are missing.
+pub(crate) const REMOTE_HURRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Hosts of one core that are connected to because its map names them.
+pub(crate) const REMOTE_HOSTS_OF_CORE_MAX: usize = 16;
+/// Remotes of all cores together that are kept up.
+pub(crate) const REMOTES_MAX: usize = 16_384;
+/// Connections to them that are being made at once.
+pub(crate) const REMOTE_DIALS_MAX: usize = 64;
+/// Of them, those to hosts that were never reached.
+pub(crate) const REMOTE_DIALS_UNPROVEN_MAX: usize = 32;
+/// Of them, those for one core.
+pub(crate) const REMOTE_DIALS_OF_CORE_MAX: usize = 4;
 /// How often the replicator looks whether it has missed something.
 pub(crate) const REPLICATOR_LOOK: Duration = Duration::from_secs(5 * 60);
 /// Addresses at which a core is looked for that a name or the DHT gave.

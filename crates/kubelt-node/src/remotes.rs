@@ -3,7 +3,7 @@
 //! A remote is a row of this node's own ([`Remotes::add`]), or a host that the core's own map names while it names this
 //! node, too. For each there is a task that connects, replicates, and begins anew whenever the connection is lost,
 //! after a pause that grows ([`keeper`]). So work goes on by itself after the cable was out, and both sides end with
-//! the same core.
+//! the same core. A host that is only named, and never answers, is let be in the end.
 //!
 //! A connection proves this node to the other by its name among the core's hosts or by the sign-in of whoever
 //! added the remote. By that sign-in the other node may have the core, too; when it ends, the exchange does, unless
@@ -12,6 +12,7 @@
 
 mod address;
 mod copies;
+mod dials;
 mod find;
 mod keeper;
 mod table;
@@ -37,6 +38,7 @@ pub use find::{HostFinder, Place};
 
 use self::{
     copies::Repairs,
+    dials::Dials,
     keeper::{Keeper, Kept},
 };
 use crate::{
@@ -173,6 +175,7 @@ struct Inner {
     kept: Mutex<HashMap<(CoreId, PublicKey), Kept>>,
     links: Mutex<HashMap<PublicKey, Arc<AsyncMutex<Option<Link>>>>>,
     repairs: Mutex<Repairs>,
+    dials: Dials,
 }
 
 impl Remotes {
@@ -196,6 +199,7 @@ impl Remotes {
             kept: Mutex::default(),
             links: Mutex::default(),
             repairs: Mutex::default(),
+            dials: Dials::default(),
         }))
     }
 

@@ -14,6 +14,7 @@ mod carry;
 mod changes;
 mod channel;
 mod claims;
+mod effort;
 mod exchanged;
 mod fetch;
 mod gate;
@@ -23,6 +24,7 @@ mod link;
 mod open;
 mod outbox;
 mod peek;
+mod room;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -53,6 +55,8 @@ pub use exchanged::Exchanged;
 pub use link::{Link, Side};
 
 use claims::Claims;
+use effort::Efforts;
+use room::Room;
 
 pub(crate) use changes::Changes;
 pub(crate) use peek::Peeked;
@@ -99,6 +103,9 @@ struct Inner {
     carrying: Mutex<HashSet<CoreId>>,
     /// Blocks that peers were asked for.
     claims: Claims,
+    /// Memory of fetches.
+    room: Room,
+    efforts: Efforts,
     faults: AtomicU64,
 }
 
@@ -258,6 +265,8 @@ impl Replication {
             carried_for: RwLock::default(),
             carrying: Mutex::default(),
             claims: Claims::default(),
+            room: Room::default(),
+            efforts: Efforts::default(),
             faults: AtomicU64::new(0),
         }))
     }
@@ -370,6 +379,16 @@ impl Replication {
                 self.0.faults.load(Ordering::Relaxed),
             ),
             ("replication_peers_struck", "Peers that are left alone for what they did", struck as u64),
+            (
+                "replication_peer_waits",
+                "Times that a peer waited because it took too much of the processor's time",
+                self.0.efforts.waits(),
+            ),
+            (
+                "replication_fetch_bytes",
+                "Bytes of memory that walks of content from peers hold",
+                self.0.room.taken() as u64,
+            ),
             ("replication_links_accepted", "Connections for replication that peers have opened", open as u64),
         ]
     }

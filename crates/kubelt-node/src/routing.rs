@@ -48,7 +48,11 @@ pub trait PeerNetwork: Send + Sync + fmt::Debug {
     fn own(&self) -> Provider;
     /// The peers that are connected.
     fn peers(&self) -> Vec<ConnectedPeer>;
-    /// Connects to the peer that an address names; gives its id.
+    /// Connects to the peer that an address names, for the operator: wherever it is; gives its id.
+    fn connect_as_told<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>> {
+        self.connect(address)
+    }
+    /// Connects to the peer that an address names, where the node connects to what anybody may have named; gives its id.
     fn connect<'a>(&'a self, address: &'a str) -> Routing<'a, Result<String, RoutingError>>;
     /// The node's id and the addresses under which strangers reach it, as far as that is known.
     fn announced(&self) -> Provider;

@@ -209,6 +209,25 @@ impl Default for RatesFile {
     }
 }
 
+impl From<RatesFile> for RateLimits {
+    fn from(file: RatesFile) -> Self {
+        let RatesFile {
+            requests_per_second,
+            sign_ins_per_minute,
+            writes_per_second,
+            records_per_minute,
+            lookups_per_minute,
+        } = file;
+        Self {
+            requests_per_second,
+            sign_ins_per_minute,
+            writes_per_second,
+            records_per_minute,
+            lookups_per_minute,
+        }
+    }
+}
+
 /// A node's configuration, resolved.
 #[derive(Debug)]
 pub(crate) struct NodeConfig {
@@ -246,6 +265,8 @@ pub(crate) struct NodeConfig {
 pub(crate) struct ReplicationConfig {
     /// Where it listens for them.
     pub(crate) listen: Option<SocketAddr>,
+    /// Whether they are connected to at addresses of the public internet only.
+    pub(crate) only_public: bool,
     /// Where they reach it.
     pub(crate) addresses: Vec<String>,
     /// Who may bring cores here.
@@ -284,29 +305,21 @@ impl NodeConfig {
             },
         };
         check_hosts(&gateway.subdomains)?;
+        let listen = listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address"));
+        let replicate_listen = args.replicate_listen.or(file.network.replicate_listen);
+        // Whoever has a public name is reached through a proxy, wherever the node itself listens.
+        let is_local = listen.ip().is_loopback() && public_url.is_none();
+        let only_public = !file.network.allows_local(is_local, &args.p2p_listen, replicate_listen);
         let dnslinks = dnslinks(file.dnslink, args.dnslink_file.as_deref(), args.dnslink)?;
         let QuotaFile { ops, op_bytes, blocks, block_bytes } = file.quota;
-        let RatesFile {
-            requests_per_second,
-            sign_ins_per_minute,
-            writes_per_second,
-            records_per_minute,
-            lookups_per_minute,
-        } = file.rates;
         Ok(Self {
             data_dir,
-            listen: listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address")),
+            listen,
             public_hosts,
             public_url,
             denylists: first_given(args.denylist, file.denylists),
             quota: Quota { ops, op_bytes, blocks, block_bytes },
-            rates: RateLimits {
-                requests_per_second,
-                sign_ins_per_minute,
-                writes_per_second,
-                records_per_minute,
-                lookups_per_minute,
-            },
+            rates: file.rates.into(),
             gateway,
             dns: file.dns.resolve()?,
             dnslinks,
@@ -314,14 +327,15 @@ impl NodeConfig {
             gateways: check_gateways(std::mem::take(&mut file.network.gateways))?,
             fetch: file.network.fetch_rules(),
             replication: ReplicationConfig {
-                listen: args.replicate_listen.or(file.network.replicate_listen),
+                listen: replicate_listen,
+                only_public,
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
                 carry_for: node_keys(&file.network.carry_for)?,
             },
             chains: upstreams(file.chains)?,
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
-            network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address),
+            network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address, only_public),
         })
     }
 }

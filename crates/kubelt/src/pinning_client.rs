@@ -4,11 +4,10 @@
 //! address that is not of the public internet is left out, and exactly what remains is dialled. Redirects are not
 //! followed. An operator may allow local targets, for services in the same house.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use kubelt_api::{PinFailure, PinObject, PinState};
-use kubelt_node::{PinningClient, RemoteCall, RemoteError, RemotePin, RemoteService};
+use kubelt_node::{PinningClient, RemoteCall, RemoteError, RemotePin, RemoteService, is_public_address};
 use serde::de::DeserializeOwned;
 use ureq::config::Config;
 use ureq::http::{Method, Request, Uri, header};
@@ -41,7 +40,7 @@ impl Resolver for PublicOnly {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.resolver.resolve(uri, config, timeout)?;
         let mut allowed = self.empty();
-        for address in found.iter().filter(|address| self.allow_local || is_public(address.ip())) {
+        for address in found.iter().filter(|address| self.allow_local || is_public_address(address.ip())) {
             allowed.push(*address);
         }
         if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
@@ -165,40 +164,6 @@ impl PinningClient for HttpPinning {
 
 fn encode(id: &str) -> impl std::fmt::Display + '_ {
     percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
-}
-
-/// Whether an address is one of the public internet (the special ones are those of the IANA registries).
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            let special = v4.is_unspecified()
-                || v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b))
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (18..20).contains(&b));
-            !special
-        }
-        IpAddr::V6(v6) => {
-            let [first, second, ..] = v6.segments();
-            // Only 2000::/3 is given out, and of that these lead elsewhere: Teredo, 6to4, documentation.
-            let given_out = first & 0xe000 == 0x2000;
-            let leads_elsewhere = first == 0x2002
-                || (first == 0x2001 && (second < 0x200 || second == 0xdb8))
-                || first == 0x3fff;
-            match v6.to_ipv4_mapped() {
-                Some(v4) => is_public(IpAddr::V4(v4)),
-                None => given_out && !leads_elsewhere,
-            }
-        }
-    }
 }
 
 #[cfg(test)]

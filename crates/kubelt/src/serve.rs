@@ -142,6 +142,7 @@ async fn replicate(node: &Node, config: ReplicationConfig, net: Option<&Net>) ->
         Err(_no_key) => return Ok(Vec::new()),
     };
     let direct = Direct::new(key).context("the node has no certificate to replicate with")?;
+    let direct = if config.only_public { direct.only_public() } else { direct };
     let mut listening = Vec::new();
     if let Some(at) = config.listen {
         let listener =

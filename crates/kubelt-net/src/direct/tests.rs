@@ -90,3 +90,22 @@ async fn a_core_travels_over_it() {
     assert!(added.exchanged.settled && added.host);
     assert_equal(&from, &to, &second).await;
 }
+
+#[tokio::test]
+async fn what_is_near_is_not_connected_to_where_only_the_public_is() {
+    let (_node, address) = listening().await;
+    let port = address.place().split('/').nth(4).expect("a port").to_owned();
+    let id = address.text.rsplit('/').next().expect("an id").to_owned();
+    let direct = Direct::new(&NodeKey::from_seed([1; 32])).expect("a certificate");
+    let there =
+        |host: &str| format!("/{host}/tcp/{port}/tls/p2p/{id}").parse::<NodeAddress>().expect("an address");
+    direct.dial(&there("dns4/localhost")).await.expect("is reached");
+    let guarded = direct.only_public();
+    for host in ["ip4/127.0.0.1", "ip4/10.0.0.1", "ip6/::1", "ip6/::ffff:127.0.0.1"] {
+        let refused = guarded.dial(&there(host)).await.expect_err("it is near");
+        assert!(refused.0.contains("`allow_local`"), "{host}: {refused}");
+    }
+    // A name tells nothing of where it leads.
+    let nowhere = guarded.dial(&there("dns4/localhost")).await.expect_err("it leads near");
+    assert_eq!(nowhere.0, "no node answers there");
+}

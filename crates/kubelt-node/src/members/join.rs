@@ -94,7 +94,8 @@ impl Members {
         from: &NodeAddress,
     ) -> Result<Peeked, MembersError> {
         let addresses = BTreeSet::from([from.text.clone()]);
-        let link = self.remotes.link(&from.peer, &addresses).await.map_err(JoinError::Unreached)?;
+        let link =
+            self.remotes.link(&core, &from.peer, &addresses, false).await.map_err(JoinError::Unreached)?;
         let replication = self.remotes.replication();
         match link.peek(replication, core, session).await {
             Ok(peeked) => Ok(peeked),

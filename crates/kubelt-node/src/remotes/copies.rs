@@ -1,7 +1,7 @@
 //! How many nodes hold all of a core, how many its owner wants, and what is done when these are too few.
 //!
 //! A copy is a node that has the same heads and all content, by its own answer: one that is connected, or one that was a
-//! moment ago and has missed nothing since. Where there are fewer than the core's map asks for, pauses before the next
+//! moment ago and has missed nothing since. Where there are fewer than the core's map asks for, short pauses before the next
 //! try end at once, and hosts that the map names as spare are brought the core, in the order of their keys, until there
 //! are enough. A spare that has the core is a host like any other from then on.
 
@@ -173,7 +173,7 @@ impl Remotes {
     fn repair_core(&self, core: &CoreId, held: CopiesHeld) -> Result<(), RemoteNodeError> {
         for ((of, _), kept) in self.0.kept.lock().iter() {
             if of == core {
-                kept.kick();
+                kept.hurry();
             }
         }
         let drawn: Vec<PublicKey> = {
@@ -209,9 +209,14 @@ impl Remotes {
             (repairs.missing.len() as u64, repairs.missing.values().map(|n| u64::from(*n)).sum())
         };
         let (remotes, connected) = self.counts();
+        let (dials, unanswered) = self.0.dials.counts();
+        let given_up = self.0.kept.lock().values().filter(|kept| kept.state().given_up).count();
         let mut figures = vec![
             ("replication_remotes", "Cores and other nodes that they are exchanged with", remotes as u64),
             ("replication_remotes_connected", "Those of them that are connected", connected as u64),
+            ("replication_remotes_given_up", "Those that are not tried any more", given_up as u64),
+            ("replication_dials", "Connections to other nodes that were begun", dials),
+            ("replication_dials_failed", "Those of them that did not come about", unanswered),
             ("replication_cores_short", "Cores that fewer nodes hold than their maps ask for", short),
             ("replication_copies_missing", "Copies that are missing of all cores together", missing),
         ];

@@ -16,8 +16,9 @@ use tokio::{
 use super::{NodeAddress, RemoteNodeError, Remotes};
 use crate::{
     limits::{
-        COPIES_LOOK, REMOTE_DIAL_TIME, REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, REPLICATOR_LOOK,
-        REPLICATOR_PAGE,
+        COPIES_LOOK, REMOTE_DIAL_TIME, REMOTE_HOSTS_OF_CORE_MAX, REMOTE_HURRY_PAUSE_MAX, REMOTE_LOST_MS,
+        REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, REMOTE_UNPROVEN_RETRY_MAX, REMOTE_UNPROVEN_TRIES_MAX,
+        REMOTES_MAX, REPLICATOR_LOOK, REPLICATOR_PAGE,
     },
     replicate::{ChannelError, Exchanged, Link},
     session::Session,
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) error: Option<String>,
     /// When it was connected last, where it is not any more, in milliseconds since the Unix epoch.
     pub(super) lost_ms: Option<u64>,
+    /// Whether it is not tried any more by itself.
+    pub(super) given_up: bool,
     /// Connections that ended, or were never made.
     failures: u64,
 }
@@ -43,6 +46,7 @@ pub(super) struct Kept {
     state: watch::Sender<State>,
     exchanged: watch::Sender<Exchanged>,
     kick: Arc<Notify>,
+    hurry: Arc<Notify>,
     task: AbortHandle,
 }
 
@@ -51,9 +55,14 @@ impl Kept {
         State { exchanged: self.exchanged.borrow().clone(), ..self.state.borrow().clone() }
     }
 
-    /// Connects at once where a pause is being made.
+    /// Connects at once where a pause is being made, and begins anew to count how often that failed: somebody asks.
     pub(super) fn kick(&self) {
         self.kick.notify_one();
+    }
+
+    /// Connects at once where a short pause is being made.
+    pub(super) fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     /// Waits until the exchange is as far as `done` says, or a connection fails; gives why it failed.
@@ -77,12 +86,15 @@ impl Remotes {
     pub(super) fn keep(&self, core: CoreId, peer: PublicKey, addresses: BTreeSet<String>) -> Kept {
         let mut all = self.0.kept.lock();
         if let Some(kept) = all.get(&(core, peer)) {
-            *kept.addresses.lock() = addresses;
+            let known = std::mem::replace(&mut *kept.addresses.lock(), addresses.clone());
+            if known != addresses {
+                kept.kick();
+            }
             return kept.clone();
         }
         let addresses = Arc::new(Mutex::new(addresses));
         let (state, exchanged) = (watch::Sender::default(), watch::Sender::default());
-        let kick = Arc::new(Notify::new());
+        let (kick, hurry) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let task = Task {
             remotes: self.clone(),
             core,
@@ -91,8 +103,10 @@ impl Remotes {
             state: state.clone(),
             exchanged: exchanged.clone(),
             kick: Arc::clone(&kick),
+            hurry: Arc::clone(&hurry),
         };
-        let kept = Kept { addresses, state, exchanged, kick, task: tokio::spawn(task.run()).abort_handle() };
+        let kept =
+            Kept { addresses, state, exchanged, kick, hurry, task: tokio::spawn(task.run()).abort_handle() };
         all.insert((core, peer), kept.clone());
         kept
     }
@@ -125,14 +139,39 @@ impl Remotes {
         for peer in running.iter().filter(|peer| !wanted.contains_key(peer)) {
             self.drop_kept(core, peer);
         }
-        for (peer, addresses) in wanted {
+        let added = self.rows(core)?;
+        let mut places = REMOTE_HOSTS_OF_CORE_MAX;
+        // Those that are kept up already stay.
+        let (kept, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(peer, _)| running.contains(peer));
+        for (peer, addresses) in kept.into_iter().chain(new) {
+            if !added.contains_key(&peer) && !self.is_given_up(core, &peer) {
+                if places == 0 {
+                    self.drop_kept(core, &peer);
+                    continue;
+                }
+                places -= 1;
+            }
+            if !running.contains(&peer) && self.counts().0 >= REMOTES_MAX {
+                tracing::warn!(%core, "there are too many remotes: a host is not connected to");
+                break;
+            }
             self.keep(*core, peer, addresses);
         }
         Ok(())
     }
 
-    /// The connection with a node: the one that is there, or a new one.
-    pub(crate) async fn link(&self, peer: &PublicKey, addresses: &BTreeSet<String>) -> Result<Link, String> {
+    fn is_given_up(&self, core: &CoreId, peer: &PublicKey) -> bool {
+        self.0.kept.lock().get(&(*core, *peer)).is_some_and(|kept| kept.state.borrow().given_up)
+    }
+
+    /// The connection with a node: the one that is there, or a new one, for a core that `is_proven` to be there, or not.
+    pub(crate) async fn link(
+        &self,
+        core: &CoreId,
+        peer: &PublicKey,
+        addresses: &BTreeSet<String>,
+        is_proven: bool,
+    ) -> Result<Link, String> {
         let slot = {
             let mut links = self.0.links.lock();
             let is_used = |slot: &Arc<AsyncMutex<Option<Link>>>| {
@@ -147,6 +186,7 @@ impl Remotes {
             return Ok(link.clone());
         }
         let dialer = self.0.dialer.read().clone().ok_or("this node does not connect to others")?;
+        let _turn = self.0.dials.turn(core, is_proven).await;
         let mut error = "no address of it is known".to_owned();
         for address in addresses {
             let address = match address.parse::<NodeAddress>() {
@@ -176,6 +216,7 @@ impl Remotes {
                 Err(failed) => error = chain(&failed),
             }
         }
+        self.0.dials.failed();
         Err(error)
     }
 
@@ -205,33 +246,73 @@ struct Task {
     state: watch::Sender<State>,
     exchanged: watch::Sender<Exchanged>,
     kick: Arc<Notify>,
+    hurry: Arc<Notify>,
 }
 
 impl Task {
     async fn run(self) {
         let mut pause = REMOTE_NODE_RETRY_MIN;
+        // Since it was reached last, or somebody asked.
+        let mut tries = 0;
         loop {
             let rounds = self.exchanged.borrow().rounds;
             let error = self.exchange().await;
             if self.exchanged.borrow().rounds != rounds {
                 pause = REMOTE_NODE_RETRY_MIN;
             }
-            tracing::debug!(core = %self.core, peer = %self.peer, error, "a remote is not connected");
-            self.exchanged.send_modify(|exchanged| exchanged.settled = false);
-            let now_ms = self.remotes.0.clock.now_ms();
-            self.state.send_modify(|state| {
-                if std::mem::take(&mut state.connected) {
-                    state.lost_ms = Some(now_ms);
-                }
-                state.error = Some(error);
-                state.failures += 1;
-            });
+            let was_reached = self.lost(error);
+            tries = if was_reached { 0 } else { tries + 1 };
+            let is_likely = self.is_likely();
+            if tries >= REMOTE_UNPROVEN_TRIES_MAX && !is_likely {
+                self.give_up().await;
+                (pause, tries) = (REMOTE_NODE_RETRY_MIN, 0);
+                continue;
+            }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.kick.notified() => {}
+                () = self.kick.notified() => (pause, tries) = (REMOTE_NODE_RETRY_MIN, 0),
+                () = self.hurry.notified(), if is_likely && pause <= REMOTE_HURRY_PAUSE_MAX => {}
             }
-            pause = (pause * 2).min(REMOTE_NODE_RETRY_MAX);
+            let longest = if is_likely { REMOTE_NODE_RETRY_MAX } else { REMOTE_UNPROVEN_RETRY_MAX };
+            pause = (pause * 2).min(longest);
         }
+    }
+
+    /// Notes why the exchange ended; gives whether the remote was reached at all.
+    fn lost(&self, error: String) -> bool {
+        tracing::debug!(core = %self.core, peer = %self.peer, error, "a remote is not connected");
+        self.exchanged.send_modify(|exchanged| exchanged.settled = false);
+        let now_ms = self.remotes.0.clock.now_ms();
+        let mut was_reached = false;
+        self.state.send_modify(|state| {
+            was_reached = std::mem::take(&mut state.connected);
+            if was_reached {
+                state.lost_ms = Some(now_ms);
+            }
+            state.error = Some(error);
+            state.failures += 1;
+        });
+        was_reached
+    }
+
+    /// Whether the remote is likely to be there again: somebody of this node added it, or it was there of late.
+    fn is_likely(&self) -> bool {
+        let lost_ms = self.state.borrow().lost_ms;
+        let now_ms = self.remotes.0.clock.now_ms();
+        lost_ms.is_some_and(|lost_ms| now_ms.saturating_sub(lost_ms) < REMOTE_LOST_MS)
+            || self.remotes.row(&self.core, &self.peer).is_ok_and(|row| row.is_some())
+    }
+
+    /// Lets the remote be until somebody asks for it, or its addresses change. Another host has its place.
+    async fn give_up(&self) {
+        self.state.send_modify(|state| {
+            state.given_up = true;
+            let why = state.error.take().unwrap_or_default();
+            state.error = Some(format!("{why}; it is not tried again before `kubelt remote sync`"));
+        });
+        self.remotes.0.cores.changes().mark_hosts(self.core);
+        self.kick.notified().await;
+        self.state.send_modify(|state| state.given_up = false);
     }
 
     /// Exchanges the core until that ends; gives why.
@@ -243,7 +324,8 @@ impl Task {
             Err(error) => return chain(&error),
         }
         let addresses = self.addresses.lock().clone();
-        let link = match self.remotes.link(&self.peer, &addresses).await {
+        let is_proven = self.state.borrow().lost_ms.is_some();
+        let link = match self.remotes.link(&self.core, &self.peer, &addresses, is_proven).await {
             Ok(link) => link,
             Err(error) => return error,
         };

@@ -1,6 +1,7 @@
 //! Two nodes of one process, and a cable between them that can be out.
 
 mod copies;
+mod hosts;
 
 use std::sync::{
     Arc,

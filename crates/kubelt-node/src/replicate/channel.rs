@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     ChannelError, Exchanged, PeerFault, Replication,
+    effort::Asker,
     fetch::Fetch,
     gate::{Gate, Standing},
     holdings::StoreHoldings,
@@ -89,7 +90,8 @@ impl Channel {
         let gate = Arc::new(replication.gate(core, link.peer(), &standing).await?);
         let inner = &replication.0;
         let claims = inner.claims.join(core);
-        let fetch = Fetch::new(inner.content.clone(), inner.store.clone(), core, claims);
+        let fetch =
+            Fetch::new(inner.content.clone(), inner.store.clone(), core, claims, inner.room.clone().part());
         let content_changes = changes.borrow().1;
         Ok(Self {
             intake: Intake::new(replication.clone(), core),
@@ -143,6 +145,9 @@ impl Channel {
                 self.start().await?;
             }
             self.fetch.advance(self.link.out(), self.id).await?;
+            if self.fetch.take_cut() {
+                self.plan_retry(false);
+            }
             if self.is_quiet() && self.announce() {
                 return Ok(());
             }
@@ -329,13 +334,18 @@ impl Channel {
             self.count(fresh);
         }
         let (replication, core) = (&self.replication, self.core);
+        let asker = Asker { peer: self.link.peer(), is_stranger: !self.gate.is_full() };
+        replication.0.efforts.turn(asker).await;
         let sync = self.sync.as_mut().expect("there is one now");
         let step = |log: &Log| {
+            let began = std::time::Instant::now();
             let step = sync.step(message, &StoreHoldings::new(log, replication, core));
-            (step.map(|step| intake::without_known(step, log)), sorted(log.heads()))
+            (step.map(|step| intake::without_known(step, log)), sorted(log.heads()), began.elapsed())
         };
-        let (step, heads) = self.replication.0.cores.with_log(&core, step).await?;
+        let (step, heads, took) = replication.0.cores.with_log(&core, step).await?;
         let step = step.map_err(PeerFault::Sync)?;
+        let send: Vec<Vec<u8>> = step.send.iter().map(Message::encode).collect();
+        replication.0.efforts.put_down(asker, took, send.iter().map(Vec::len).sum());
         let mut finished = None;
         for output in step.outputs {
             match output {
@@ -345,8 +355,8 @@ impl Channel {
                 Output::Finished { equal } => finished = Some(equal),
             }
         }
-        for message in step.send {
-            self.say(Kind::Sync, &message.encode());
+        for message in send {
+            self.say(Kind::Sync, &message);
         }
         match finished {
             Some(equal) => self.finish(equal, heads),

@@ -15,13 +15,13 @@ use kubelt_core::{
 use kubelt_store::Store;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{ChannelError, PeerFault, claims::Claimant, outbox::Outbox};
+use super::{ChannelError, PeerFault, claims::Claimant, outbox::Outbox, room::Part};
 use crate::{
     StoreError,
     content::{BlockSink, Content, Incomplete, PREFIX, UploadError, Wholeness, how_whole},
     limits::{
-        CLAIM_LOOK, CLAIM_STORE_EVERY, DAG_BLOCKS_MAX, FETCH_SETTLES_MAX, FETCH_STACK_MAX, FETCH_STEP_ITEMS,
-        FETCH_TOUCHED_MAX, FETCH_UNSTORED_MAX,
+        CLAIM_LOOK, CLAIM_STORE_EVERY, DAG_BLOCKS_MAX, FETCH_ITEM_BYTES, FETCH_SEEN_BYTES, FETCH_SETTLES_MAX,
+        FETCH_STEP_ITEMS, FETCH_TOUCHED_MAX, FETCH_UNSTORED_MAX,
     },
     write::content_entry,
 };
@@ -52,6 +52,10 @@ pub(super) struct Fetch {
     stored_at: Instant,
     /// Digests of what was looked at; 128 bits of each are enough not to look twice.
     seen: HashSet<u128>,
+    /// The memory that all of this may take.
+    room: Part,
+    /// Whether something was let go of because there was no more of it.
+    cut: bool,
     /// What the core had already, to be kept from the collector.
     touched: Vec<Cid>,
     sink: Option<BlockSink>,
@@ -95,7 +99,7 @@ impl std::fmt::Debug for Fetch {
 }
 
 impl Fetch {
-    pub(super) fn new(content: Content, store: Store, core: CoreId, claims: Claimant) -> Self {
+    pub(super) fn new(content: Content, store: Store, core: CoreId, claims: Claimant, room: Part) -> Self {
         Self {
             content,
             store,
@@ -110,6 +114,8 @@ impl Fetch {
             unstored: Vec::new(),
             stored_at: Instant::now(),
             seen: HashSet::new(),
+            room,
+            cut: false,
             touched: Vec::new(),
             sink: None,
             done: Vec::new(),
@@ -239,6 +245,9 @@ impl Fetch {
         if nothing_more && self.is_idle() {
             self.store_what_came().await?;
             self.sink = None;
+            self.seen = HashSet::new();
+            self.stack = Vec::new();
+            self.room.shrink(0);
         }
         Ok(())
     }
@@ -277,7 +286,6 @@ impl Fetch {
             return Ok(());
         }
         let bad = self.seen.len() > DAG_BLOCKS_MAX
-            || self.stack.len() > FETCH_STACK_MAX
             || usize::from(item.depth) > WALK_DEPTH_MAX
             || Codec::of(&item.cid).is_err();
         if bad {
@@ -314,6 +322,9 @@ impl Fetch {
             self.lost(item.root);
             return;
         };
+        if !self.room.holds(self.held_bytes() + found.len() * FETCH_ITEM_BYTES) {
+            return self.cut_short(item.root);
+        }
         if let Some(root) = self.roots.get_mut(&item.root) {
             root.pending += found.len() as u64;
         }
@@ -324,6 +335,27 @@ impl Fetch {
         } else {
             self.stack.extend(found.into_iter().rev().map(item));
         }
+    }
+
+    /// What is held of the walks, about.
+    fn held_bytes(&self) -> usize {
+        let items = self.stack.len() + self.deferred.len() + self.asked.len();
+        items * FETCH_ITEM_BYTES + self.seen.len() * FETCH_SEEN_BYTES
+    }
+
+    /// There is no more memory: what was not looked at is let go of, and its roots are begun again later.
+    fn cut_short(&mut self, root: u32) {
+        self.cut = true;
+        self.lost(root);
+        for Item { root, .. } in std::mem::take(&mut self.stack) {
+            self.lost(root);
+            self.looked_at(root);
+        }
+    }
+
+    /// Whether something was let go of since this was last asked.
+    pub(super) const fn take_cut(&mut self) -> bool {
+        std::mem::replace(&mut self.cut, false)
     }
 
     fn lost(&mut self, root: u32) {

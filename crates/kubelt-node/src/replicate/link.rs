@@ -21,7 +21,9 @@ use tokio::{
 };
 
 use super::{
-    LinkError, PeerFault, Replication, open,
+    LinkError, PeerFault, Replication,
+    effort::Asker,
+    open,
     outbox::{Next, Outbox},
 };
 use crate::{
@@ -242,7 +244,7 @@ where
     let mut ended = link.0.ended.subscribe();
     // Two tasks: one encrypts while the other decrypts.
     let mut reading = tokio::spawn(read_all(link.clone(), replication.clone(), read, side));
-    let mut writing = tokio::spawn(write_all(link.clone(), write));
+    let mut writing = tokio::spawn(write_all(link.clone(), replication.clone(), write));
     let result = tokio::select! {
         result = &mut reading => result.unwrap_or(Err(LinkError::Closed)),
         result = &mut writing => result.unwrap_or(Err(LinkError::Closed)),
@@ -325,7 +327,10 @@ async fn read_payload<R: AsyncRead + Unpin>(read: &mut R, len: usize) -> Result<
     Ok(payload.freeze())
 }
 
-async fn write_all<W: AsyncWrite + Unpin>(link: Link, write: W) -> Result<(), LinkError> {
+async fn write_all<W>(link: Link, replication: Replication, write: W) -> Result<(), LinkError>
+where
+    W: AsyncWrite + Unpin,
+{
     let mut writer = Writer { write, buffer: BytesMut::with_capacity(2 * PEER_BUFFER_BYTES) };
     let out = link.out();
     loop {
@@ -333,7 +338,16 @@ async fn write_all<W: AsyncWrite + Unpin>(link: Link, write: W) -> Result<(), Li
             match next {
                 Next::Frame(frame) => writer.put(&frame).await?,
                 Next::Block { channel, gate, cid } => {
+                    let asker = Asker { peer: link.peer(), is_stranger: !gate.is_full() };
+                    // Nobody takes a long wait for the end of the connection.
+                    while timeout(PEER_PING_EVERY, replication.0.efforts.turn(asker)).await.is_err() {
+                        writer.put(&FrameHead { len: 0, channel: 0, kind: Kind::Ping }.encode()).await?;
+                        writer.flush().await?;
+                    }
+                    let began = std::time::Instant::now();
                     let data = gate.block(&cid).map_err(LinkError::Store)?;
+                    let gave = data.as_ref().map_or(0, Bytes::len);
+                    replication.0.efforts.put_down(asker, began.elapsed(), gave);
                     let name = cid.to_bytes();
                     let (kind, data) = match data {
                         Some(data) => (Kind::Block, data),

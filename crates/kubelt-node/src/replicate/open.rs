@@ -14,11 +14,12 @@ use tokio::{
 use super::{
     ChannelError, Exchanged, PeerFault, Replication,
     channel::{Channel, Role},
+    effort::Asker,
     gate::Standing,
     link::{Incoming, Link},
 };
 use crate::{
-    limits::{PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME},
+    limits::{PEER_EFFORT_OF_OPEN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME},
     session::Session,
 };
 
@@ -185,6 +186,9 @@ async fn answered(
     open: Open,
 ) -> Result<(), ChannelError> {
     let Open { core, live, proof } = open;
+    let asker = Asker { peer: link.peer(), is_stranger: true };
+    replication.0.efforts.turn(asker).await;
+    replication.0.efforts.put_down(asker, PEER_EFFORT_OF_OPEN, 0);
     let standing = replication.standing(core, link, proof.as_ref()).await;
     let status = watch::Sender::new(Exchanged::default());
     let watching = status.subscribe();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::bail;
-use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig};
+use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig, multiaddr::Protocol};
 use kubelt_node::{FetchFor, FetchRules, What};
 use serde::Deserialize;
 use ureq::http::Uri;
@@ -49,6 +49,9 @@ pub(super) struct NetworkFile {
     fetch_mib_max: Option<u64>,
     /// MiB of what was fetched for readers that stay in memory.
     fetch_cache_mib: Option<usize>,
+    /// Whether this machine and its networks are connected to where others name such an address; unless it says so, they
+    /// are where the node itself is only for them.
+    allow_local: Option<bool>,
     /// Address to listen on for other nodes that replicate cores.
     pub(super) replicate_listen: Option<SocketAddr>,
     /// Nodes that may bring cores here which name this node as a host, by their ids.
@@ -134,11 +137,29 @@ impl NetworkFile {
         }
     }
 
+    /// Whether addresses of this machine and its networks are connected to that others name. `is_local` says that
+    /// nobody else reaches the node over HTTP.
+    pub(super) fn allows_local(
+        &self,
+        is_local: bool,
+        p2p_listen: &[Multiaddr],
+        replicate_listen: Option<SocketAddr>,
+    ) -> bool {
+        let listen = if p2p_listen.is_empty() { &self.listen } else { p2p_listen };
+        let is_alone = is_local
+            && replicate_listen.is_none_or(|at| at.ip().is_loopback())
+            && listen.iter().all(is_loopback)
+            && self.announce.is_empty()
+            && self.replicate_addresses.is_empty();
+        self.allow_local.unwrap_or(is_alone || matches!(self.dht_scope, DhtScopeFile::Lan))
+    }
+
     pub(super) fn resolve(
         self,
         listen: Vec<Multiaddr>,
         bootstrap: Vec<Multiaddr>,
         gateway: Option<Multiaddr>,
+        only_public: bool,
     ) -> NetConfig {
         let mut bootstrap = first_given(bootstrap, self.bootstrap);
         if matches!(self.preset, Preset::Public) {
@@ -161,7 +182,16 @@ impl NetworkFile {
                 DhtScopeFile::Wan => DhtScope::Wan,
                 DhtScopeFile::Lan => DhtScope::Lan,
             },
+            only_public,
         }
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        _ => false,
     }
 }
 
@@ -214,6 +244,32 @@ mod tests {
         assert_eq!((own.bytes_max, own.cache_bytes_max), (2 << 20, 0));
         assert!(check_gateways(vec!["https://gateway.example".to_owned()]).is_ok());
         assert!(check_gateways(vec!["gateway.example".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn what_is_near_is_connected_to_where_the_node_is_for_nobody_else() {
+        let allows = |text: &str, is_local| {
+            let file = toml::from_str::<File>(&format!("[network]\n{text}")).expect("is read");
+            file.network.allows_local(is_local, &[], file.network.replicate_listen)
+        };
+        for alone in [
+            "",
+            "replicate_listen = '127.0.0.1:0'\nlisten = ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/udp/0/quic-v1']",
+        ] {
+            assert!(allows(alone, true) && !allows(alone, false), "{alone}");
+        }
+        for reached in [
+            "replicate_listen = '0.0.0.0:4749'",
+            "listen = ['/ip4/0.0.0.0/tcp/4748']",
+            "listen = ['/ip4/127.0.0.1/tcp/0', '/ip4/192.0.2.1/tcp/4748']",
+            "announce = ['/dns4/node.example/tcp/4748']",
+            "replicate_addresses = ['/dns/node.example/tcp/4749/tls']",
+        ] {
+            assert!(!allows(reached, true), "{reached}");
+            assert!(allows(&format!("{reached}\nallow_local = true"), false), "{reached}");
+        }
+        assert!(!allows("allow_local = false", true));
+        assert!(allows("dht_scope = 'lan'", false));
     }
 
     #[test]

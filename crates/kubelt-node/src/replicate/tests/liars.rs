@@ -16,12 +16,15 @@ use tokio::{
 };
 
 use super::{
-    super::Link,
+    super::{Link, effort::Asker},
     world::{Fleet, Person, body, wallet},
 };
 use crate::{
     LinkError, PeerFault,
-    limits::{PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_STRIKES_REMEMBERED_MAX, PEER_SYNC_TIME_MAX},
+    limits::{
+        FETCH_ROOM_BYTES_MAX, FETCH_ROOM_OF_ONE_BYTES_MAX, PEER_EFFORT_MAX, PEER_EFFORT_SHARE,
+        PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_STRIKES_REMEMBERED_MAX, PEER_SYNC_TIME_MAX,
+    },
 };
 
 /// A peer of our own, and the connection of the node that it speaks with.
@@ -192,6 +195,54 @@ async fn who_does_not_read_is_given_up() {
         }
     };
     assert!(matches!(fault, PeerFault::Stalled), "{fault:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_too_much_work_waits_and_is_answered() {
+    let (_fleet, a) = world().await;
+    let mut liar = opened(&a).await;
+    let key = SessionKey::from_seed([7; 32]).public();
+    let over = std::time::Duration::from_secs(100);
+    let asker = Asker { peer: &key, is_stranger: false };
+    a.node.replication.0.efforts.put_down(asker, PEER_EFFORT_MAX + over, 0);
+    let before = Instant::now();
+    let nothing =
+        kubelt_content::Block::new(kubelt_content::Codec::Raw, Bytes::from_static(b"x")).expect("short");
+    liar.send(1, Kind::Want, &Want { cids: vec![*nothing.cid()] }.encode()).await;
+    // Meanwhile the connection is seen to live.
+    liar.hear_kind(Kind::Ping).await;
+    liar.send(0, Kind::Pong, &[]).await;
+    loop {
+        let (head, _) = liar.hear().await;
+        match head.kind {
+            Kind::Ping => liar.send(0, Kind::Pong, &[]).await,
+            Kind::NotHere => break,
+            other => panic!("it says {other:?}"),
+        }
+    }
+    let waited = before.elapsed();
+    assert!(waited >= over * PEER_EFFORT_SHARE - std::time::Duration::from_secs(1), "it took {waited:?}");
+}
+
+#[tokio::test]
+async fn a_walk_that_gets_no_more_memory_is_begun_again() {
+    let fleet = Fleet::new(&["old", "new"]).await;
+    let (old, new) = (fleet.at("old").sign_in(&wallet(1)).await, fleet.at("new").sign_in(&wallet(1)).await);
+    old.put("wide", body("wide", 42_000_000), Visibility::Private).await;
+    let link = fleet.connect("new", "old").await;
+    let mut others = Vec::new();
+    while new.node.replication.0.room.taken() < FETCH_ROOM_BYTES_MAX {
+        let mut part = new.node.replication.0.room.clone().part();
+        let left = FETCH_ROOM_BYTES_MAX - new.node.replication.0.room.taken();
+        assert!(part.holds(left.min(FETCH_ROOM_OF_ONE_BYTES_MAX)));
+        others.push(part);
+    }
+    let exchanged = new.pull(&link, false).await.expect("is exchanged");
+    assert_eq!((exchanged.settled, exchanged.incomplete), (true, 1), "{exchanged:?}");
+    drop(others);
+    let exchanged = new.pull(&link, false).await.expect("is exchanged");
+    assert_eq!((exchanged.settled, exchanged.incomplete), (true, 0), "{exchanged:?}");
+    assert_eq!(new.node.replication.0.room.taken(), 0);
 }
 
 /// The connection with a peer that does not read, as the node has it.
