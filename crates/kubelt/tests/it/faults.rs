@@ -12,6 +12,8 @@ mod signer;
 
 use std::io::Write as _;
 
+pub(crate) use self::dice::Dice;
+
 /// Says something that must be seen even when tests pass.
 pub(crate) fn say(text: &str) {
     let line = format!("kubelt: {text}\n");

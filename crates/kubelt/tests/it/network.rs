@@ -2,51 +2,54 @@
 //! that are late or lost, and a node that is killed in the middle. Only root may make such networks; nothing of it
 //! listens or speaks outside of them.
 
+mod wires;
+
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use self::wires::{Badness, Wires};
 use crate::cli::{Node, Person, noise};
 use crate::faults::say;
 
 /// How long two nodes may take to become equal.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A switch in a namespace, and namespaces whose only way out is a cable to it. All are removed with this value.
+/// Namespaces whose only way out is a cable to one switch. All are removed with this value.
 struct Network {
     name: String,
     places: usize,
+    wires: Option<Wires>,
 }
 
 fn ip(args: &str) -> Result<(), String> {
-    run("ip", args)
-}
-
-fn run(program: &str, args: &str) -> Result<(), String> {
-    let output = Command::new(program).args(args.split(' ')).output();
-    let output = output.map_err(|error| format!("`{program}` cannot be run ({error})"))?;
+    let output = Command::new("ip").args(args.split(' ')).output();
+    let output = output.map_err(|error| format!("`ip` cannot be run ({error})"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("`{program} {args}`: {}", said.trim())) }
+    if output.status.success() { Ok(()) } else { Err(format!("`ip {args}`: {}", said.trim())) }
 }
 
 impl Network {
     fn new(purpose: &str, places: usize) -> Result<Self, String> {
-        let name = format!("kubelt-{}-{purpose}", std::process::id());
+        let id = std::process::id();
         // Made first, so that what is there is removed when the rest fails.
-        let network = Self { name: name.clone(), places };
-        ip(&format!("netns add {name}-switch"))?;
-        ip(&format!("-n {name}-switch link add name switch0 type bridge"))?;
-        ip(&format!("-n {name}-switch link set switch0 up"))?;
-        for n in 1..=places {
-            let place = network.place(n);
+        let mut network = Self { name: format!("kubelt-{id}-{purpose}"), places, wires: None };
+        let seed = seed();
+        say(&format!("network `{purpose}`: KUBELT_NETWORK_SEED={seed}"));
+        let device = |n: usize| format!("kb{id}{}{n}", &purpose[..1]);
+        let names: Vec<String> = (1..=places).map(device).collect();
+        let wires = Wires::new(&names, seed).map_err(|error| format!("no TAP devices ({error})"))?;
+        let wires = network.wires.insert(wires);
+        for (n, device) in (1..=places).zip(names) {
+            let place = format!("{}-{n}", network.name);
             ip(&format!("netns add {place}"))?;
+            ip(&format!("link set {device} netns {place} name cable0"))?;
             ip(&format!("-n {place} link set lo up"))?;
-            ip(&format!("-n {place} link add name cable0 type veth peer name port{n} netns {name}-switch"))?;
-            ip(&format!("-n {name}-switch link set port{n} master switch0 up"))?;
             ip(&format!("-n {place} addr add 10.77.0.{n}/24 dev cable0"))?;
             ip(&format!("-n {place} link set cable0 up"))?;
         }
+        wires.start();
         Ok(network)
     }
 
@@ -56,14 +59,12 @@ impl Network {
 
     /// A node at a place, which listens for others on its cable.
     fn node(&self, n: usize) -> Node {
-        Node::start_at(&format!("[network]\nreplicate_listen = '10.77.0.{n}:4749'\n"), Some(self.place(n)))
+        let settings = format!("[network]\nreplicate_listen = '10.77.0.{n}:4749'\nallow_local = true\n");
+        Node::start_at(&settings, Some(self.place(n)))
     }
 
-    /// Makes all cables long and bad.
-    fn worsen(&self, how: &str) -> Result<(), String> {
-        (1..=self.places).try_for_each(|n| {
-            run("tc", &format!("-n {} qdisc add dev cable0 root netem {how}", self.place(n)))
-        })
+    fn wires(&self) -> &Wires {
+        self.wires.as_ref().expect("a network has them")
     }
 
     fn plug(&self, n: usize, how: &str) {
@@ -71,12 +72,18 @@ impl Network {
     }
 }
 
+/// Another one for each run, unless one is named.
+fn seed() -> u64 {
+    let named = std::env::var("KUBELT_NETWORK_SEED").ok().and_then(|seed| seed.parse().ok());
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos().into();
+    named.unwrap_or_else(now)
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
-        let places = (1..=self.places).map(|n| self.place(n));
-        for place in places.chain([format!("{}-switch", self.name)]) {
+        for n in 1..=self.places {
             // It may never have been made.
-            drop(ip(&format!("netns del {place}")));
+            drop(ip(&format!("netns del {}", self.place(n))));
         }
     }
 }
@@ -129,9 +136,8 @@ fn both_sides_of_a_cut_have_the_same_core_when_it_is_over() {
     let Some(network) = network("both_sides_of_a_cut_have_the_same_core_when_it_is_over", "cut", 3) else {
         return;
     };
-    if let Err(why) = network.worsen("delay 40ms loss 1%") {
-        say(&format!("SKIPPED delay and loss: {why}"));
-    }
+    let delay = Duration::from_millis(40);
+    network.wires().worsen(Badness { delay, lost: 10, late: 20, rate: None });
     let nodes = [1, 2, 3].map(|n| network.node(n));
     let mut ann = everywhere(&nodes);
     ann.write("before.txt", "before");
@@ -184,13 +190,7 @@ fn a_node_that_is_killed_in_mid_transfer_gets_the_rest_when_it_is_back() {
     let test = "a_node_that_is_killed_in_mid_transfer_gets_the_rest_when_it_is_back";
     let Some(network) = network(test, "kill", 2) else { return };
     // So slow that there is a middle.
-    let slow = (1..=2).try_for_each(|n| {
-        let place = network.place(n);
-        run("tc", &format!("-n {place} qdisc add dev cable0 root tbf rate 60mbit burst 64kb latency 200ms"))
-    });
-    if let Err(why) = slow {
-        return say(&format!("SKIPPED `{test}`: {why}"));
-    }
+    network.wires().worsen(Badness { rate: Some(7_500_000), ..Badness::default() });
     let mut nodes = [1, 2].map(|n| network.node(n));
     let mut ann = everywhere(&nodes);
     ann.go_to(&nodes[0]);
@@ -211,4 +211,46 @@ fn a_node_that_is_killed_in_mid_transfer_gets_the_rest_when_it_is_back() {
     let remotes = ann.json(&["remote", "ls"]);
     let came = remotes["remotes"][0]["bytes"].as_u64().expect("a number");
     assert!(came < 36 << 20, "what was here came again: {remotes}");
+}
+
+#[test]
+fn five_nodes_on_bad_links_that_were_parted_have_the_same_core_in_the_end() {
+    let test = "five_nodes_on_bad_links_that_were_parted_have_the_same_core_in_the_end";
+    let Some(network) = network(test, "part", 5) else { return };
+    let delay = Duration::from_millis(25);
+    network.wires().worsen(Badness { delay, lost: 20, late: 50, rate: None });
+    let nodes = [1, 2, 3, 4, 5].map(|n| network.node(n));
+    let mut ann = everywhere(&nodes);
+
+    network.wires().part(&[0, 0, 1, 1, 1]);
+    let before = network.wires().counted();
+    let mut written = Vec::new();
+    for (n, node) in nodes.iter().enumerate() {
+        ann.go_to(node);
+        let (file, path) = (format!("parted-{n}.bin"), format!("@me/parted/{n}"));
+        let bytes = noise(1)[n * 1_000..].to_vec();
+        ann.write(&file, &bytes);
+        ann.run(&["put", &path, &file]);
+        written.push((path, bytes));
+    }
+    // Within a side all goes on.
+    ann.go_to(&nodes[4]);
+    for (path, bytes) in &written[2..] {
+        wait("a side has what it wrote", || has(&ann, path, bytes));
+    }
+    assert!(!has(&ann, &written[0].0, &written[0].1), "the other side is not heard");
+    let parted = network.wires().counted();
+    assert!(parted.cut > before.cut && parted.lost > 0 && parted.late > 0, "{parted:?}");
+
+    network.wires().part(&[0; 5]);
+    for node in &nodes {
+        ann.go_to(node);
+        for (path, bytes) in &written {
+            wait("all have what both sides wrote", || has(&ann, path, bytes));
+        }
+    }
+    wait("all have the same log", || {
+        let logs: Vec<Value> = nodes.iter().map(|node| (ann.go_to(node), log(&ann)).1).collect();
+        logs.iter().all(|log| *log == logs[0])
+    });
 }
