@@ -26,6 +26,9 @@ pub struct CoreView {
     /// What it uses; only for its members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageView>,
+    /// Heirs, and which of them claim the core; only for whoever may hold a copy of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heirs: Vec<crate::HeirView>,
 }
 
 /// What a core uses, and may. A maximum of 2^64 - 1 is none.

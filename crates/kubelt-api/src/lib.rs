@@ -8,6 +8,7 @@
 
 pub mod content;
 pub mod core;
+pub mod heirs;
 pub mod log;
 pub mod members;
 pub mod node;
@@ -25,6 +26,7 @@ pub use content::{
     ListingKind, Possession, PossessionRequest, RemovedBlocks, Visibility,
 };
 pub use core::{ContentUsage, CoreUsage, CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
+pub use heirs::{HeirList, HeirView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{
     AcceptRequest, AcceptedView, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,

@@ -238,6 +238,21 @@ pub enum Wish {
     },
     /// Date all that is known, which closes sign-ins that have expired.
     Seal {},
+    /// Name an heir of your private core. Whoever is one already waits anew.
+    Heir {
+        /// The account.
+        account: String,
+        /// How long it must wait once it claims the core, in seconds: 7 days at least.
+        wait_s: u64,
+    },
+    /// Take back what one heir was named to, or all that heirs claim now.
+    Refuse {
+        /// The account; all who claim the core when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+    },
+    /// Claim the core as its heir: to begin the wait, and to end it.
+    Claim {},
 }
 
 /// Asks for operations to sign.

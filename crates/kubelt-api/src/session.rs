@@ -81,6 +81,11 @@ pub struct SessionCreated {
     /// What the session was handed in other cores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cores: Vec<CoreAbilities>,
+    /// The heirs of the private core: whoever of them claims it gets it unless it is refused in time. Where there are any,
+    /// sign a `seal` now and then, as every sign-in by the command line does: a claim dated before it that it does not know
+    /// is void.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heirs: Vec<crate::HeirView>,
     /// When the session ends (RFC 3339).
     pub expires: String,
 }

@@ -24,8 +24,9 @@
 //! * A `revoke` that names the grant's holder names the true one.
 //! * A private core knows one kind of grant: the root's to an heir, with a wait. In a user core only its user
 //!   makes grants.
-//! * Under a grant with a wait W, anything but a seal, a logout or a resignation needs in its past two
-//!   seals under that grant, one in the other's past, dated W apart.
+//! * Under a grant with a wait W, anything but a claim, a logout or a resignation needs in its past two
+//!   claims of that grant, one in the other's past, dated W apart. A claim says truly how long the wait is and who made
+//!   the grant.
 //!
 //! # Effective: a function of the set of operations
 //! 1. Every grant in the chain and every vote counted is effective. (The m accounts are counted again over
@@ -49,9 +50,9 @@
 //!    (`at`, id). Grants of one proposal are one grant to revocations: a revocation of one hits all. (Were
 //!    only the least to count, any one proposer could void all that was done under a grant with a backdated
 //!    copy of it.) Copies of a revocation hit what it hit, and of rotations only one counts by rule 3.
-//! 7. A seal under a grant with a wait is a *claim*. It is void when the first seal of the root dated later
-//!    than it by [`LOGIN_GRACE_MS`] does not know it: who waits cannot date the wait back. The two seals
-//!    that end a wait must be effective, and until they are in its past a claim closes no login.
+//! 7. A claim is void when the first seal of the root dated later than it by [`LOGIN_GRACE_MS`] does not know it: who
+//!    waits cannot date the wait back behind a sign of life of the root. The two claims that end a wait must be
+//!    effective.
 //!
 //! # Why it ends, and what it costs
 //! A revocation of T is made from above T, or by T as a resignation, so that rule 2 asks only about operations
@@ -73,6 +74,7 @@ mod effective;
 mod entry;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod graph;
+mod heirs;
 mod newcomer;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod past;
@@ -88,6 +90,7 @@ mod waiting;
 
 pub use draft::{DraftError, Intent};
 pub use entry::{Entry, EntryError, LoginFacts};
+pub use heirs::HeirView;
 pub use rules::{HEIR_ROLE, Refusal};
 pub use view::GrantView;
 pub use votes::VoteView;
@@ -100,7 +103,7 @@ use crate::{
     id::{CoreId, OpId},
     limits::CLOCK_AHEAD_MS_MAX,
     log::{
-        authority::Tables,
+        authority::{Deed, Tables},
         effective::{Status, evaluate},
         graph::{Graph, Ix, NewNode},
         rules::Placed,
@@ -263,15 +266,16 @@ impl Log {
                 _ => {}
             }
         }
-        if header.verb == Verb::Seal {
-            self.enter_claim(ix);
-        }
+        self.enter_claim(ix);
         ix
     }
 
-    /// Files a seal under a waiting grant, for the local rule of the wait.
+    /// Files a claim, for the local rule of the wait.
     fn enter_claim(&mut self, ix: Ix) {
         let auth = self.graph.node(ix).auth;
+        if !matches!(self.tables.deed(self.seq(ix)), Some(Deed::Claim)) {
+            return;
+        }
         let Some(wait_ms) = self.tables.grant(self.seq(auth)).and_then(|grant| grant.wait_ms) else { return };
         let earlier = self.tables.claims.get(&auth).map_or(&[][..], |claims| &claims.all);
         let ripe = self.ripe(earlier.iter().copied(), ix, wait_ms);

@@ -136,7 +136,7 @@ pub enum Act {
         /// What the principal may do.
         can: Vec<Ability>,
         /// How long the principal must wait before the grant counts, in milliseconds; the wait begins with
-        /// the principal's first seal under the grant. An heir's grant has one.
+        /// the principal's first [`Act::Claim`]. An heir's grant has one.
         #[serde(default, rename = "wait", skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
     },
@@ -179,6 +179,14 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         state: Option<BodyId>,
     },
+    /// Claims what a grant with a wait gives: the first one begins the wait, one that follows it by the wait ends it.
+    Claim {
+        /// Who made the grant: whose core an heir claims. It must be true.
+        of: Account,
+        /// The wait of the grant, in milliseconds. It must be true, too.
+        #[serde(rename = "wait")]
+        wait_ms: u64,
+    },
 }
 
 impl Act {
@@ -191,7 +199,8 @@ impl Act {
             Self::Rotate { .. } => Verb::Rotate,
             Self::Logout { .. } => Verb::Logout,
             Self::Vote { .. } => Verb::Vote,
-            Self::Seal { .. } => Verb::Seal,
+            // It dates itself, as a seal dates what it follows.
+            Self::Seal { .. } | Self::Claim { .. } => Verb::Seal,
         }
     }
 }

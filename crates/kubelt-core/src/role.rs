@@ -14,6 +14,7 @@
 use crate::{
     ability::{Ability, AbilityError},
     limits::{ABILITIES_MAX, ROLE_BYTES_MAX},
+    log::HEIR_ROLE,
 };
 
 /// A ready-made role.
@@ -71,6 +72,14 @@ pub const ROLES: [Role; 5] = [
     Role { name: "reader", says: "reads content", can: &["read content/**"] },
 ];
 
+/// What an heir of a private core may once its wait is over: all but end the sign-ins of who named it. It is in no list:
+/// it is given with a wait, and in private cores alone.
+pub const HEIR: Role = Role {
+    name: HEIR_ROLE,
+    says: "opens after a wait in which it can be refused: reads, writes and takes away everything",
+    can: &["read **", "put **", "seal **", "call **", "replicate **"],
+};
+
 impl Role {
     /// The ready-made role of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
@@ -97,6 +106,9 @@ pub enum RoleError {
     /// A ready-made name over other abilities would mislead whoever reads it.
     #[error("`{0}` is a ready-made role; give one with other abilities another name")]
     Taken(String),
+    /// The role that only a wait gives.
+    #[error("an heir is named in a private core, with a wait; take another name")]
+    Heir,
     /// Neither a name nor abilities.
     #[error("say which role to give, or what it may do, such as `put content/site/**`")]
     Empty,
@@ -127,6 +139,7 @@ pub fn choose<S: AsRef<str>>(
     }
     let short = |name: &str| name.chars().take(64).collect();
     match (name.and_then(Role::named), name, can) {
+        (_, Some(HEIR_ROLE), _) => Err(RoleError::Heir),
         (Some(role), _, []) => Ok((Some(role.name.to_owned()), role.abilities())),
         (Some(role), _, _) => Err(RoleError::Taken(role.name.to_owned())),
         (None, Some(name), []) => Err(RoleError::Unknown(short(name))),
@@ -146,7 +159,7 @@ pub fn choose<S: AsRef<str>>(
 
 #[cfg(test)]
 mod tests {
-    use super::{ROLES, Role, RoleError, choose};
+    use super::{HEIR, ROLES, Role, RoleError, choose};
     use crate::{
         ability::Verb,
         limits::{ABILITIES_MAX, ROLE_BYTES_MAX},
@@ -154,12 +167,14 @@ mod tests {
 
     #[test]
     fn every_role_has_abilities_that_a_grant_takes() {
-        for role in ROLES {
+        for role in ROLES.into_iter().chain([HEIR]) {
             let abilities = role.abilities();
             assert!(abilities.is_sorted_by(|a, b| a < b), "{}", role.name);
             assert!(!abilities.is_empty() && abilities.len() <= ABILITIES_MAX);
             assert!(!abilities.iter().any(|ability| ability.verb == Verb::Rotate), "only the root rotates");
-            assert_eq!(choose::<&str>(Some(role.name), &[]), Ok((Some(role.name.to_owned()), abilities)));
+            if role != HEIR {
+                assert_eq!(choose::<&str>(Some(role.name), &[]), Ok((Some(role.name.to_owned()), abilities)));
+            }
         }
     }
 
@@ -183,6 +198,7 @@ mod tests {
         assert_eq!(choose::<&str>(Some("boss"), &[]), Err(RoleError::Unknown("boss".to_owned())));
         assert_eq!(choose::<&str>(None, &[]), Err(RoleError::Empty));
         assert!(matches!(choose(None, &["fly **"]), Err(RoleError::Ability(_))));
+        assert_eq!(choose(Some("heir"), &put), Err(RoleError::Heir));
         assert!(choose(Some(&"x".repeat(ROLE_BYTES_MAX)), &put).is_ok());
         assert_eq!(choose(Some(&"x".repeat(ROLE_BYTES_MAX + 1)), &put), Err(RoleError::Name));
         assert_eq!(choose(Some("a\nb"), &put), Err(RoleError::Name));

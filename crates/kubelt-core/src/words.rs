@@ -80,6 +80,10 @@ pub fn of_act(act: &Act) -> Result<String, WordsError> {
         Act::Seal { state: Some(state) } => {
             format!("Confirm that everything known of this core up to now adds up to the state {state}.")
         }
+        Act::Claim { of, wait_ms } => format!(
+            "Claim the core of {of} as its heir. It opens to me {} after my first claim, unless that is refused before.",
+            days(*wait_ms)
+        ),
     };
     bounded(words)
 }
@@ -123,7 +127,7 @@ pub(crate) const fn decision(approve: bool) -> &'static str {
 }
 
 /// A date in words.
-pub(crate) fn date(at: Hlc) -> String {
+pub fn date(at: Hlc) -> String {
     rfc3339::format(at.ms()).unwrap_or_else(|| format!("{} ms after the beginning of 1970", at.ms()))
 }
 
@@ -172,15 +176,16 @@ fn grant(to: &Principal, role: Option<&str>, can: &[Ability], wait_ms: Option<u6
     let role = role.map_or_else(|| "these rights".to_owned(), |role| format!("the role {}", quoted(role)));
     let can: Vec<String> = can.iter().map(ability).collect();
     let wait = wait_ms.map_or_else(String::new, |ms| {
-        format!(
-            " It counts only after a wait of {} days ({ms} ms) in which it can be taken back.",
-            ms / DAY_MS
-        )
+        format!(" It counts only after a wait of {} in which it can be taken back.", days(ms))
     });
     format!("Give {} {role}: {}.{wait}", principal(to), can.join("; "))
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn days(ms: u64) -> String {
+    format!("{} days ({ms} ms)", ms / DAY_MS)
+}
 
 fn principal(principal: &Principal) -> String {
     match principal {

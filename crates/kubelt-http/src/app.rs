@@ -78,8 +78,12 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
     let metrics =
         Metrics::new(node.status.clone(), node.peers.clone(), node.remotes.clone(), node.fetcher.clone());
-    let sessions =
-        SessionRoutes { sessions: node.sessions.clone(), hosts: config.hosts.clone(), rates: rates.clone() };
+    let sessions = SessionRoutes {
+        sessions: node.sessions.clone(),
+        cores: node.cores.clone(),
+        hosts: config.hosts.clone(),
+        rates: rates.clone(),
+    };
     let gateway = Gateway {
         sessions: node.sessions.clone(),
         content: node.content.clone(),

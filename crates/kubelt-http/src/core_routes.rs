@@ -128,6 +128,7 @@ async fn route(
                 "cores" => member_routes::cores(routes, request, body).await,
                 "members" => member_routes::members(routes, request).await,
                 "invites" => member_routes::invites(routes, request).await,
+                "heirs" => member_routes::heirs(routes, request).await,
                 "requests" => request_routes::serve(routes, request, body).await,
                 "drafts" => member_routes::drafts(routes, request, body).await,
                 "pinning" => pinning_routes::serve(routes, request, body).await,

@@ -1,4 +1,5 @@
-//! Cores of several people: `/@core/-/cores`, `members`, `invites` and `drafts`, and `/-/invites` and `/-/roles`.
+//! Cores of several people: `/@core/-/cores`, `members`, `invites`, `heirs` and `drafts`, and `/-/invites`, `/-/heirs`
+//! and `/-/roles`.
 
 use axum::{
     Json, Router,
@@ -10,15 +11,15 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kubelt_api::{
-    AcceptRequest, AcceptedView, Code, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,
-    MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest, OwnInviteList, OwnInviteView,
-    PrincipalView, RoleList, RoleView, Wish as WireWish,
+    AcceptRequest, AcceptedView, Code, CoreMade, DraftList, DraftRequest, DraftView, HeirList, HeirView,
+    InviteList, InviteView, MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest,
+    OwnInviteList, OwnInviteView, PrincipalView, RoleList, RoleView, Wish as WireWish,
 };
 use kubelt_content::Codec;
 use kubelt_core::{
     Account, CoreId, Header, MapPath, Principal, Signed, invite::InviteLink, role, typed_data, words,
 };
-use kubelt_node::{Drafted, Member, Members, NewCore, Sessions, Wish};
+use kubelt_node::{Drafted, Heir, Member, Members, NewCore, Sessions, Wish};
 
 use crate::{
     auth::SignedIn,
@@ -42,6 +43,7 @@ pub(crate) struct MemberRoutes {
 pub(crate) fn routes(state: MemberRoutes) -> Router {
     Router::new()
         .route("/-/invites", get(own_invites).post(accept))
+        .route("/-/heirs", get(heir_to))
         .route("/-/roles", get(roles))
         .with_state(state)
 }
@@ -117,6 +119,16 @@ pub(crate) async fn invites(routes: &CoreRoutes, request: &CoreRequest) -> Resul
     Ok(Json(InviteList { invites }).into_response())
 }
 
+/// Serves `GET /@core/-/heirs`.
+pub(crate) async fn heirs(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response, ApiError> {
+    let session = request.session()?;
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return Err(request.method_not_allowed());
+    }
+    let heirs = routes.members.heirs(&session, &request.core).await?;
+    Ok(Json(HeirList { heirs: heir_views(heirs) }).into_response())
+}
+
 /// Serves `POST /@core/-/drafts`: operations for the account itself to sign.
 pub(crate) async fn drafts(
     routes: &CoreRoutes,
@@ -152,6 +164,13 @@ pub(crate) fn wish(act: WireWish) -> Result<Wish, ApiError> {
             Wish::Logout { login: session.parse().map_err(|_cause| not_an_id())? }
         }
         WireWish::Seal {} => Wish::Seal,
+        WireWish::Heir { account, wait_s } => {
+            Wish::Heir { account: read_account(&account)?, wait_ms: wait_s.saturating_mul(1_000) }
+        }
+        WireWish::Refuse { account } => {
+            Wish::Refuse { account: account.as_deref().map(read_account).transpose()? }
+        }
+        WireWish::Claim {} => Wish::Claim,
     })
 }
 
@@ -215,6 +234,32 @@ pub(crate) async fn accept(
         known: accepted.known,
         remote: accepted.remote.map(remote_routes::view),
     }))
+}
+
+/// Lists the cores on this node to which the account of the session is heir.
+#[utoipa::path(get, path = "/-/heirs", tag = "members", security(("bearer" = [])),
+    responses((status = 200, body = HeirList), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json")))]
+pub(crate) async fn heir_to(
+    State(routes): State<MemberRoutes>,
+    headers: HeaderMap,
+) -> Result<Json<HeirList>, ApiError> {
+    let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
+    Ok(Json(HeirList { heirs: heir_views(routes.members.heir_to(&session).await?) }))
+}
+
+pub(crate) fn heir_views(heirs: Vec<Heir>) -> Vec<HeirView> {
+    let view = |heir: Heir| HeirView {
+        core: heir.core.to_string(),
+        of: heir.of.to_string(),
+        account: heir.account.to_string(),
+        grant: heir.grant.to_string(),
+        since: rfc3339(heir.since_ms),
+        wait_s: heir.wait_ms / 1_000,
+        claimed: heir.claimed_ms.map(rfc3339),
+        due: heir.due_ms.map(rfc3339),
+        open: heir.is_over,
+    };
+    heirs.into_iter().map(view).collect()
 }
 
 /// Lists the ready-made roles.

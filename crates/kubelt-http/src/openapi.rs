@@ -7,10 +7,10 @@
 
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, Heads, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost, OpReceipt,
-    OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem,
-    Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail,
-    RequestList, RequestRequest, StatePage, VoteRequest,
+    DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost,
+    OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession,
+    PossessionRequest, Problem, Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest,
+    RemoteView, RequestDetail, RequestList, RequestRequest, StatePage, VoteRequest,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -33,9 +33,9 @@ use crate::{delegated, member_routes, naming, node_routes, peer_routes, session_
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
-        remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, draft_ops,
+        remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
-        member_routes::own_invites, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
+        member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -249,6 +249,11 @@ fn list_members() {}
 #[utoipa::path(get, path = "/@{core}/-/invites", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = InviteList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn list_invites() {}
+
+/// Lists the heirs of a private core, and which of them claim it: all for who may hold a copy, and for an heir itself.
+#[utoipa::path(get, path = "/@{core}/-/heirs", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = HeirList), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn list_heirs() {}
 
 /// Drafts operations for the account itself to sign; each is then posted to `ops`.
 #[utoipa::path(post, path = "/@{core}/-/drafts", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),

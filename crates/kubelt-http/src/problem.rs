@@ -419,14 +419,21 @@ impl From<MembersError> for ApiError {
     fn from(error: MembersError) -> Self {
         match error {
             MembersError::NotFound => Self::not_found(),
-            MembersError::Forbidden | MembersError::RootOnly => Self::new(Code::Forbidden, error.to_string()),
-            MembersError::NoMember(_) => Self::new(Code::NotFound, error.to_string()),
-            MembersError::NameTaken(_) | MembersError::OfRoot(_) => {
+            MembersError::Forbidden | MembersError::RootOnly | MembersError::Waits { .. } => {
+                Self::new(Code::Forbidden, error.to_string())
+            }
+            MembersError::NoMember(_) | MembersError::NoHeir(_) | MembersError::NoClaim => {
+                Self::new(Code::NotFound, error.to_string())
+            }
+            MembersError::NameTaken(_) | MembersError::OfRoot(_) | MembersError::Inherited => {
                 Self::new(Code::Conflict, error.to_string())
             }
             MembersError::Name(_)
             | MembersError::Principal(_)
             | MembersError::Title
+            | MembersError::NotPrivate
+            | MembersError::OwnHeir
+            | MembersError::HeirWait
             | MembersError::Words(_) => Self::new(Code::BadRequest, error.to_string()),
             MembersError::Write(error) => error.into(),
             MembersError::Bring(error) => error.into(),

@@ -14,6 +14,7 @@ use crate::{
     file_response::{Representation, cache_control, ranged, respond},
     gateway::{Disposition, Format, Wish, block_file, car_response, disposition, tar_response},
     limits::NAMES_PER_PAGE,
+    member_routes::heir_views,
     page::{Crumb, DirectoryPage, HashLinks, PAGE_POLICY, directory_page},
     path::encode_segment,
     problem::ApiError,
@@ -141,6 +142,10 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         true => Some(usage_view(&routes.content.used(&request.core)?)),
         false => None,
     };
+    let heirs = match summary.tells_usage {
+        true => heir_views(routes.cores.heirs(&request.core).await?),
+        false => Vec::new(),
+    };
     let account = summary.account.map(|account| account.to_string());
     // Where the store takes no writes, a core that had no name yet gets none.
     let ipns = routes.ipns.name_of(&summary.core).await.ok().map(|name| name.to_string());
@@ -153,6 +158,7 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         content,
         ipns,
         usage,
+        heirs,
     };
     Ok(([(header::VARY, "Accept, Authorization"), (header::CACHE_CONTROL, "no-cache")], Json(view))
         .into_response())

@@ -14,11 +14,12 @@ use kubelt_api::{
     SessionList, SessionRequest, SessionView,
 };
 use kubelt_core::{Ability, Account, CoreId, LoginError, LoginId, OpId, PublicKey, limits::ABILITIES_MAX};
-use kubelt_node::{Ask, Sessions};
+use kubelt_node::{Ask, Cores, Sessions};
 
 use crate::{
     auth::{self, SignedIn},
     json::JsonBody,
+    member_routes::heir_views,
     origin::Hosts,
     problem::ApiError,
     rate::Rates,
@@ -29,6 +30,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct SessionRoutes {
     pub(crate) sessions: Sessions,
+    pub(crate) cores: Cores,
     pub(crate) hosts: Hosts,
     pub(crate) rates: Rates,
 }
@@ -142,6 +144,7 @@ pub(crate) async fn open(
         core: session.core.to_string(),
         created: opened.created,
         cores: others(&session.login.abilities, &session.core),
+        heirs: heir_views(routes.cores.heirs(&session.core).await?),
         expires: rfc3339(session.expires_ms()),
     };
     Ok((StatusCode::CREATED, Json(created)))

@@ -73,7 +73,8 @@ pub use fetch::{
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use members::{
-    Accepted, Drafted, Invite, JoinError, Member, MemberList, Members, MembersError, NamedCore, NewCore, Wish,
+    Accepted, Drafted, Heir, Invite, JoinError, Member, MemberList, Members, MembersError, NamedCore,
+    NewCore, Wish,
 };
 pub use node::{CoreSummary, Node};
 pub use parts::BringError;

@@ -26,6 +26,8 @@ pub(crate) const WALLET_REQUEST_BYTES_MAX: usize = 256 * 1_024;
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sessions of one account that stand at once.
 pub(crate) const SESSIONS_PER_ACCOUNT_MAX: usize = 100;
+/// Longest wait of an heir that this node drafts, in milliseconds: 100 years.
+pub(crate) const HEIR_WAIT_MS_MAX: u64 = 36_525 * 24 * 60 * 60 * 1_000;
 /// Open requests of one account in one core.
 pub(crate) const REQUESTS_PER_ACCOUNT_MAX: usize = 32;
 /// Requests of one core that are looked at together.

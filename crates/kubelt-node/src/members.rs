@@ -10,6 +10,7 @@
 
 mod create;
 mod draft;
+mod heirs;
 mod invite;
 mod join;
 mod list;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 
 pub use create::NewCore;
 pub use draft::{Drafted, Wish};
+pub use heirs::Heir;
 pub use invite::{Accepted, Invite};
 pub use join::JoinError;
 pub use list::{Member, MemberList, NamedCore};
@@ -85,6 +87,30 @@ pub enum MembersError {
     /// Only the root may hand the core over.
     #[error("only the root of this core may replace it; you are none of it")]
     RootOnly,
+    /// Heirs are of private cores.
+    #[error("heirs are named in private cores; a shared core has other owners")]
+    NotPrivate,
+    /// The owner as heir.
+    #[error("the core is yours already; name somebody else as its heir")]
+    OwnHeir,
+    /// A wait that no heir can have.
+    #[error("an heir waits 7 days at least and 100 years at most")]
+    HeirWait,
+    /// Whoever is to be heir no more is none.
+    #[error("`{0}` is no heir of this core")]
+    NoHeir(String),
+    /// Nothing is to be refused.
+    #[error("nobody claims this core")]
+    NoClaim,
+    /// The heir's wait runs.
+    #[error("the wait is not over; claim the core again at {}", when(*.due_ms))]
+    Waits {
+        /// When it can be ended, in milliseconds since the Unix epoch.
+        due_ms: u64,
+    },
+    /// The heir has ended the wait.
+    #[error("the core is open to you already; sign in to it")]
+    Inherited,
     /// Nobody would read what is to be signed.
     #[error(transparent)]
     Words(#[from] WordsError),
@@ -109,6 +135,11 @@ pub enum MembersError {
     /// The store failed.
     #[error("the store cannot be read")]
     Store(#[from] StoreError),
+}
+
+/// A date, as people read it.
+fn when(ms: u64) -> String {
+    kubelt_core::words::date(kubelt_core::Hlc::from_ms(ms))
 }
 
 impl Members {

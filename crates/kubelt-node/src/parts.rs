@@ -1,4 +1,5 @@
-//! Which shared cores an account has to do with on this node: those that gave it a part, and those that it brought.
+//! Which cores an account has to do with on this node: those that gave it a part or named it heir, and shared ones that
+//! it brought.
 //!
 //! Both are indexes over what the logs say, kept by the transactions that change it, so that nobody has to look through
 //! all cores to learn which ones wait for an account. A row is a hint: whether the part is in force is asked of the log.
@@ -15,12 +16,25 @@ use crate::{
 
 /// By account and core: the core has given the account a part, now or earlier.
 const PARTS: &str = "part";
+/// By core: an heir was named in it, now or earlier.
+const HEIRS: &str = "heirs";
 /// By account and core: the account brought the core to this node.
 const BROUGHT: &str = "brought";
 
 /// Notes in a transaction that a core gives these accounts a part.
 pub(crate) fn note(tx: &mut Tx, core: &CoreId, accounts: &[Account]) -> Result<(), TxError> {
     accounts.iter().try_for_each(|account| tx.put_meta(PARTS, &row_key(account, core), Some(&[])))
+}
+
+/// Notes in a transaction that a private core names these accounts as heirs.
+pub(crate) fn note_heirs(tx: &mut Tx, core: &CoreId, accounts: &[Account]) -> Result<(), TxError> {
+    tx.put_meta(HEIRS, core.digest(), Some(&[]))?;
+    note(tx, core, accounts)
+}
+
+/// Whether an heir was ever named in a core.
+pub(crate) fn has_had_heirs(store: &Store, core: &CoreId) -> Result<bool, StoreError> {
+    Ok(store.meta(HEIRS, core.digest())?.is_some())
 }
 
 /// Cores that gave an account a part, in no order; not more than [`PARTS_READ_MAX`] of them.

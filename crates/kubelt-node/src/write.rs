@@ -386,13 +386,23 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Notes which accounts the operation gives a part in a core of several signers.
+    /// Notes which accounts the operation gives a part in a core of several signers, or names as heirs of a private one.
     fn note_parts(&mut self, entry: &Entry) -> Result<(), TxError> {
-        let Genesis::Shared { root, .. } = self.loaded.log.genesis() else { return Ok(()) };
+        let act = entry.body().map(|body| &body.act);
+        let root = match self.loaded.log.genesis() {
+            Genesis::Shared { root, .. } => root,
+            Genesis::Private { .. } => {
+                return match act {
+                    Some(Act::Grant { to, .. }) => parts::note_heirs(&mut self.tx, &self.core, to.accounts()),
+                    _ => Ok(()),
+                };
+            }
+            Genesis::User { .. } => return Ok(()),
+        };
         if self.loaded.log.len() == 1 {
             parts::note(&mut self.tx, &self.core, root.accounts())?;
         }
-        match entry.body().map(|body| &body.act) {
+        match act {
             Some(Act::Grant { to: given, .. } | Act::Rotate { root: given }) => {
                 parts::note(&mut self.tx, &self.core, given.accounts())
             }

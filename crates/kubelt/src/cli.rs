@@ -7,6 +7,7 @@ mod content;
 mod core_car;
 mod doctor;
 mod get;
+mod heir;
 mod log;
 mod login;
 mod member;
@@ -105,6 +106,9 @@ enum Command {
     /// List the ready-made roles
     #[command(subcommand)]
     Role(member::RoleCommand),
+    /// Name who gets your core when you are gone, and claim what you are heir to
+    #[command(subcommand)]
+    Heir(heir::HeirCommand),
     /// Agree to what takes several people, and do it
     #[command(subcommand)]
     Request(request::RequestCommand),
@@ -192,6 +196,7 @@ impl Command {
             Self::Member(command) => command.run(caller),
             Self::Invite(command) => command.run(caller),
             Self::Role(command) => command.run(caller),
+            Self::Heir(command) => command.run(caller),
             Self::Request(command) => command.run(caller),
             Self::Session(command) => command.run(caller),
             Self::Token(command) => command.run(caller),

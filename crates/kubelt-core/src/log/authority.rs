@@ -36,9 +36,10 @@ pub(super) enum Deed {
     Logout { login: LoginId },
     Vote { proposal: BodyId, approve: bool, shown: [u8; 32], expires: Hlc },
     Seal { state: Option<BodyId> },
+    Claim,
 }
 
-/// The seals of a grant that must wait, in the order they came.
+/// The claims of a grant that must wait, in the order they came.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     pub(super) all: Vec<Ix>,
@@ -63,7 +64,7 @@ pub(super) struct Tables {
     pub(super) rotates: HashMap<Ix, Vec<Ix>>,
     /// Logouts by login and signer: only the login's own account ends it.
     pub(super) logouts: HashMap<(LoginId, u32), Vec<Ix>>,
-    /// Seals under waiting grants, by grant.
+    /// Claims of waiting grants, by grant.
     pub(super) claims: HashMap<Ix, Claims>,
     /// Grants by holder.
     pub(super) held: HashMap<u32, Vec<Ix>>,
@@ -144,7 +145,7 @@ impl Tables {
             }
             Deed::Rotate { .. } => self.rotates.entry(auth).or_default().push(op),
             Deed::Logout { login } => self.logouts.entry((*login, by)).or_default().push(op),
-            Deed::Revoke { .. } | Deed::Vote { .. } | Deed::Seal { .. } => {}
+            Deed::Revoke { .. } | Deed::Vote { .. } | Deed::Seal { .. } | Deed::Claim => {}
         }
         self.deeds.push((op, deed));
     }
@@ -174,5 +175,6 @@ pub(super) fn deed(act: &Act, depth: usize, twin: u32, find: impl Fn(&OpId) -> O
             Deed::Vote { proposal: *proposal, approve: *approve, shown: **shown, expires: *expires }
         }
         Act::Seal { state } => Deed::Seal { state: *state },
+        Act::Claim { .. } => Deed::Claim,
     })
 }

@@ -74,7 +74,8 @@ impl Log {
             Verb::Vote | Verb::Logout => true,
             _ => powers.allow(verb, path),
         };
-        self.best(account, verb, allows).map(|auth| self.authority_id(auth))
+        let waits = !matches!(verb, Verb::Logout | Verb::Revoke);
+        self.best(account, waits, allows).map(|auth| self.authority_id(auth))
     }
 
     /// Makes the operation that `intent` asks for, to be signed, at `now_ms` milliseconds since the Unix epoch,
@@ -108,7 +109,15 @@ impl Log {
         if let Act::Revoke { grant, .. } = &act {
             needed.push(*grant);
         }
-        let at = self.next_at(now_ms).filter(|at| *at < Hlc::MAX).ok_or(DraftError::NoLaterDate)?;
+        let (prev, at) = match &act {
+            // Who waits does not see what happens in the core, and its heads would tell.
+            Act::Claim { .. } => {
+                let prev = self.known_to_claim(&auth);
+                (vec![prev], Hlc::next(self.date(&prev), now_ms))
+            }
+            _ => (self.prev_for(&needed), self.next_at(now_ms)),
+        };
+        let at = at.filter(|at| *at < Hlc::MAX).ok_or(DraftError::NoLaterDate)?;
         let body = Body::new(salt, act);
         let mut votes = votes;
         votes.sort_unstable();
@@ -116,7 +125,7 @@ impl Log {
         let header = Header {
             v: VERSION,
             core: self.core,
-            prev: self.prev_for(&needed),
+            prev,
             by,
             login: login.as_ref().map(|login| login.id),
             auth,
@@ -158,25 +167,24 @@ impl Log {
                 matches!(powers, Powers::Root) || self.twins(target, auth) || (may(Verb::Revoke) && above())
             }
             Act::Rotate { .. } | Act::Seal { state: Some(_) } => matches!(powers, Powers::Root),
-            Act::Seal { state: None } => powers.allow(Verb::Seal, None) || powers.waits(),
+            Act::Seal { state: None } => powers.allow(Verb::Seal, None),
+            Act::Claim { .. } => powers.waits(),
             Act::Vote { .. } | Act::Logout { .. } => true,
         };
-        self.best(by, act.verb(), fits).map(|auth| self.authority_id(auth))
+        let waits = !matches!(act, Act::Claim { .. } | Act::Logout { .. } | Act::Revoke { .. });
+        self.best(by, waits, fits).map(|auth| self.authority_id(auth))
     }
 
-    fn best(&self, account: &Account, verb: Verb, fits: impl Fn(Ix, Powers<'_>) -> bool) -> Option<Ix> {
+    /// The best authority that fits; where it `waits`, a grant with a wait only once that is over.
+    fn best(&self, account: &Account, waits: bool, fits: impl Fn(Ix, Powers<'_>) -> bool) -> Option<Ix> {
         if self.root().contains(account) && fits(self.status.root, Powers::Root) {
             return Some(self.status.root);
         }
         let held = self.tables.held.get(&self.tables.account_ix(account)?)?;
         let usable = |ix: &&Ix| {
-            let powers = self.powers(**ix);
-            let waited = |powers: Powers<'_>| {
-                !powers.waits()
-                    || matches!(verb, Verb::Seal | Verb::Logout | Verb::Revoke)
-                    || self.status.ripe.contains_key(*ix)
-            };
-            self.is_open(**ix) && powers.is_some_and(|powers| waited(powers) && fits(**ix, powers))
+            let waited = !waits || !self.is_waiting(**ix);
+            let fits = |powers| fits(**ix, powers);
+            self.is_open(**ix) && waited && self.powers(**ix).is_some_and(fits)
         };
         let rank = |ix: &&Ix| {
             let node = self.graph.node(**ix);

@@ -31,7 +31,7 @@ pub(super) struct Status {
     pub(super) revoked: HashMap<u32, Vec<Ix>>,
     /// Everything that closes expired sign-ins, by date.
     pub(super) seals: Vec<Seal>,
-    /// Effective seals under a waiting grant, by grant.
+    /// Effective claims of a waiting grant, by grant.
     pub(super) claims: HashMap<Ix, Vec<Ix>>,
     /// Those of them that end the wait, by grant.
     pub(super) ripe: HashMap<Ix, Vec<Ix>>,
@@ -146,7 +146,7 @@ impl Judge<'_> {
                     continue;
                 }
                 Deed::Revoke { grant } if log.twins(*grant, node.auth) => Class::Resignation,
-                Deed::Seal { .. } => Class::Seal,
+                Deed::Seal { .. } | Deed::Claim => Class::Seal,
                 _ => Class::Other,
             };
             order.push((log.depth(node.auth), class, node.at, node.id, *op));
@@ -186,7 +186,7 @@ impl Judge<'_> {
         let node = log.graph.node(op);
         let Some(Grant { wait_ms: Some(_), .. }) = log.tables.grant(log.seq(node.auth)) else { return true };
         match log.tables.deed(node.seq) {
-            Some(Deed::Seal { .. }) => log.is_timely(op, &self.status),
+            Some(Deed::Claim) => log.is_timely(op, &self.status),
             Some(Deed::Revoke { grant }) if log.twins(*grant, node.auth) => true,
             _ => log.is_ripe(op, &self.status),
         }
@@ -217,6 +217,7 @@ impl Judge<'_> {
                 *side = Some(side.as_ref().map_or_else(|| node.after.clone(), |past| past.meet(&node.after)));
             }
             Some(Deed::Seal { .. }) => log.enter_seal(op, &mut self.status),
+            Some(Deed::Claim) => log.count_claim(op, &mut self.status),
             _ => {}
         }
     }
@@ -303,24 +304,22 @@ impl Log {
         heads.iter().filter_map(|head| self.graph.find(head))
     }
 
-    /// Files an effective seal: under a waiting grant it is a claim, and dates things only once the wait
-    /// before it is over.
+    /// Files an effective seal.
     pub(super) fn enter_seal(&self, op: Ix, status: &mut Status) {
         let node = self.graph.node(op);
-        let grant = self.tables.grant(self.seq(node.auth));
-        if let Some(Grant { wait_ms: Some(wait_ms), .. }) = grant {
-            let ripe_before = self.is_ripe(op, status);
-            let claims = status.claims.entry(node.auth).or_default();
-            if self.ripe(claims.iter().copied(), op, *wait_ms) {
-                status.ripe.entry(node.auth).or_default().push(op);
-            }
-            claims.push(op);
-            if !ripe_before {
-                return;
-            }
-        }
-        let by_root = grant.is_none();
+        let by_root = self.tables.grant(self.seq(node.auth)).is_none();
         status.add_seal(Seal { at: node.at, digest: *node.id.digest(), by_root, made: Sealer::Op(op) });
+    }
+
+    /// Files an effective claim.
+    pub(super) fn count_claim(&self, op: Ix, status: &mut Status) {
+        let auth = self.graph.node(op).auth;
+        let Some(Grant { wait_ms: Some(wait_ms), .. }) = self.tables.grant(self.seq(auth)) else { return };
+        let claims = status.claims.entry(auth).or_default();
+        if self.ripe(claims.iter().copied(), op, *wait_ms) {
+            status.ripe.entry(auth).or_default().push(op);
+        }
+        claims.push(op);
     }
 
     /// Whether no seal of the root speaks against the date of a claim.
@@ -333,7 +332,7 @@ impl Log {
     pub(super) fn is_ripe(&self, op: Ix, status: &Status) -> bool {
         let node = self.graph.node(op);
         let ripe = status.ripe.get(&node.auth).map_or(&[][..], Vec::as_slice);
-        ripe.iter().any(|seal| *seal != op && node.after.contains(self.graph.node(*seal).seq))
+        ripe.iter().any(|claim| *claim != op && node.after.contains(self.graph.node(*claim).seq))
     }
 
     pub(super) fn has_quorum(&self, op: Ix, votes: impl Iterator<Item = Ix>) -> bool {

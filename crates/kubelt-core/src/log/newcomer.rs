@@ -24,7 +24,7 @@ impl Log {
             return None;
         }
         let effective = verb == Verb::Logout || (open && self.is_new_work_good(ix, entry, resigns));
-        let cuts = matches!(verb, Verb::Revoke | Verb::Logout | Verb::Seal);
+        let cuts = matches!(verb, Verb::Revoke | Verb::Logout | Verb::Seal) && !self.claims(ix);
         // A seal that follows everything is dated after every seal, sign-ins included: it follows the operations
         // that brought them.
         if effective && cuts && !covers {
@@ -92,12 +92,19 @@ impl Log {
             return false;
         }
         let waits = self.tables.grant(self.seq(node.auth)).is_some_and(|grant| grant.wait_ms.is_some());
-        let waited = match node.verb {
-            _ if !waits || resigns => true,
-            Verb::Seal => self.is_timely(ix, &self.status),
-            _ => self.is_ripe(ix, &self.status),
+        let waited = if !waits || resigns {
+            true
+        } else if self.claims(ix) {
+            self.is_timely(ix, &self.status)
+        } else {
+            self.is_ripe(ix, &self.status)
         };
         waited && self.is_paid(ix, entry)
+    }
+
+    /// Whether an operation is a claim. It is in nobody's past yet, and cuts nothing off.
+    fn claims(&self, ix: Ix) -> bool {
+        matches!(self.tables.deed(self.graph.node(ix).seq), Some(Deed::Claim))
     }
 
     /// Whether another operation may have used up the same votes.
@@ -141,9 +148,12 @@ impl Log {
                 self.status.rotated.insert(node.auth, ix);
                 self.status.root = ix;
             }
-            Some(Deed::Seal { .. }) => {
+            Some(Deed::Seal { .. } | Deed::Claim) => {
                 let mut status = std::mem::take(&mut self.status);
-                self.enter_seal(ix, &mut status);
+                match self.claims(ix) {
+                    true => self.count_claim(ix, &mut status),
+                    false => self.enter_seal(ix, &mut status),
+                }
                 self.status = status;
             }
             _ => {}

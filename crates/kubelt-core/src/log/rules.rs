@@ -87,7 +87,7 @@ pub enum Refusal {
     #[error("a grant lies at most {GRANT_DEPTH_MAX} grants below the root")]
     Depth,
     /// A private core has one signer.
-    #[error("a private core has one signer; its root may name one heir, with a wait of 7 days or more")]
+    #[error("a private core has one signer; its root may name heirs, each with a wait of 7 days or more")]
     PrivateCore,
     /// A user core's grants are made by its user alone.
     #[error("in a user core only its user makes grants")]
@@ -125,8 +125,14 @@ pub enum Refusal {
         need: usize,
     },
     /// The grant's wait is not over.
-    #[error("the wait of grant `{0}` is not over; seal, wait, and seal again")]
+    #[error("the wait of grant `{0}` is not over; claim it, wait, and claim it again")]
     Wait(OpId),
+    /// A claim of what has no wait.
+    #[error("`{0}` has no wait, so there is nothing to claim")]
+    NoWait(OpId),
+    /// A claim that says of the grant what is not true.
+    #[error("the claim names another wait than that of grant `{0}`, or not who made it")]
+    OtherClaim(OpId),
     /// The core holds as many authority operations as it may.
     #[error("the core holds {AUTHORITY_OPS_MAX} authority operations, nearly or wholly as many as it may")]
     Full,
@@ -191,10 +197,11 @@ impl Log {
         }
         let votes = self.check_quorum(header, entry.body(), to, auth, &past)?;
         if let Powers::Grant(Grant { wait_ms: Some(_), .. }) = powers {
-            let exempt = matches!(header.verb, Verb::Seal | Verb::Logout)
-                || self.resigns(entry.body().map(|body| &body.act), auth);
+            let act = entry.body().map(|body| &body.act);
+            let exempt =
+                matches!(act, Some(Act::Claim { .. } | Act::Logout { .. })) || self.resigns(act, auth);
             let waited =
-                |claims: &Claims| claims.ripe.iter().any(|seal| past.contains(self.graph.node(*seal).seq));
+                |claims: &Claims| claims.ripe.iter().any(|claim| past.contains(self.graph.node(*claim).seq));
             if !exempt && !self.tables.claims.get(&auth).is_some_and(waited) {
                 return Err(Refusal::Wait(header.auth));
             }
@@ -331,10 +338,15 @@ impl Log {
             Act::Seal { state: Some(_) } if matches!(powers, Powers::Grant(_)) => {
                 Err(Refusal::RootOnly(Verb::Seal))
             }
-            Act::Seal { .. } => match powers {
-                Powers::Grant(Grant { wait_ms: Some(_), .. }) => Ok(()),
-                powers if powers.allow(Verb::Seal, None) => Ok(()),
-                _ => Err(not_allowed(header, None)),
+            Act::Seal { .. } if powers.allow(Verb::Seal, None) => Ok(()),
+            Act::Seal { .. } => Err(not_allowed(header, None)),
+            Act::Claim { of, wait_ms } => match powers {
+                Powers::Grant(Grant { wait_ms: Some(wait), .. }) => {
+                    let maker = self.tables.account(self.graph.node(auth).by);
+                    let is_true = wait == wait_ms && maker == of;
+                    if is_true { Ok(()) } else { Err(Refusal::OtherClaim(header.auth)) }
+                }
+                _ => Err(Refusal::NoWait(header.auth)),
             },
         }
     }
@@ -407,10 +419,10 @@ impl Log {
         if powers.allow(Verb::Revoke, None) { Ok(()) } else { Err(not_allowed(header, None)) }
     }
 
-    /// Whether `second` follows one of `seals` by the wait.
-    pub(super) fn ripe(&self, mut seals: impl Iterator<Item = Ix>, second: Ix, wait_ms: u64) -> bool {
+    /// Whether `second` follows one of `claims` by the wait.
+    pub(super) fn ripe(&self, mut claims: impl Iterator<Item = Ix>, second: Ix, wait_ms: u64) -> bool {
         let at = self.graph.node(second).at.ms();
-        seals.any(|first| {
+        claims.any(|first| {
             let due = self.graph.node(first).at.ms().saturating_add(wait_ms);
             due <= at && self.graph.authority_in_past(first, second)
         })

@@ -1,3 +1,5 @@
+mod heirs;
+
 use std::sync::Arc;
 
 use ipld_core::ipld::Ipld;
@@ -5,9 +7,7 @@ use ipld_core::ipld::Ipld;
 use super::{Entry, Intent, Log, LoginFacts, Refusal};
 use crate::{
     Ability, Account, Act, Genesis, Hlc, LoginId, OpId, Principal, Verb,
-    limits::{
-        CLOCK_AHEAD_MS_MAX, GRANT_DEPTH_MAX, HEIR_WAIT_MS_MIN, LOGIN_GRACE_MS, PREV_MAX, WAITING_OPS_MAX,
-    },
+    limits::{CLOCK_AHEAD_MS_MAX, GRANT_DEPTH_MAX, LOGIN_GRACE_MS, PREV_MAX, WAITING_OPS_MAX},
 };
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -276,53 +276,6 @@ fn a_new_root_takes_over_and_keeps_the_grants() {
     let path = "content/b".parse().expect("a path");
     assert_eq!(world.log.may(&member, Verb::Put, Some(&path)), None);
     assert_eq!(world.log.may(&root, Verb::Put, Some(&path)), None);
-}
-
-fn heir(to: &Account) -> Act {
-    Act::Grant {
-        to: Principal::One(to.clone()),
-        role: Some(super::HEIR_ROLE.to_owned()),
-        can: vec![Ability::everywhere(Verb::Put)],
-        wait_ms: Some(HEIR_WAIT_MS_MIN),
-    }
-}
-
-#[test]
-fn an_heir_claims_waits_and_then_acts() {
-    let (root, heir_account) = (account(1), account(2));
-    let mut world = World::private(&root);
-    let given = world.act(&root, heir(&heir_account));
-    let early =
-        world.fork(Intent::new(heir_account.clone(), None, put("a")), given, &[given], world.now_ms + 1);
-    assert_eq!(world.log.check(&early), Err(Refusal::Wait(given)));
-    world.act(&heir_account, Act::Seal { state: None });
-    assert_eq!(world.log.may(&heir_account, Verb::Put, Some(&"a".parse().expect("a path"))), None);
-    world.now_ms += HEIR_WAIT_MS_MIN;
-    world.act(&heir_account, Act::Seal { state: None });
-    let written = world.act(&heir_account, put("a"));
-    assert!(world.counts(written));
-    world.act(&root, Act::Revoke { grant: given, from: None });
-    assert!(world.counts(written), "what the revocation knows stays");
-    assert_eq!(world.log.may(&heir_account, Verb::Put, Some(&"a".parse().expect("a path"))), None);
-}
-
-#[test]
-fn an_heir_cannot_date_the_claim_back_behind_a_seal_of_the_root() {
-    let (root, heir_account) = (account(1), account(2));
-    let mut world = World::private(&root);
-    let given = world.act(&root, heir(&heir_account));
-    world.now_ms += 30 * DAY_MS;
-    world.act(&root, Act::Seal { state: None });
-    let seal = || Intent::new(heir_account.clone(), None, Act::Seal { state: None });
-    let claim = world.fork(seal(), given, &[given], START_MS + 5_000);
-    world.add(&claim);
-    let second = world.fork(seal(), given, &[claim.id()], world.now_ms + 1);
-    world.add(&second);
-    let act = Intent::new(heir_account.clone(), None, put("a"));
-    let escape = world.fork(act, given, &[second.id()], world.now_ms + 2);
-    world.add(&escape);
-    assert!(!world.counts(claim.id()), "the root's seal does not know it");
-    assert!(!world.counts(escape.id()));
 }
 
 #[test]

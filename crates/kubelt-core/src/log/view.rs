@@ -110,16 +110,30 @@ impl Log {
         deeds.filter_map(|(ix, _)| self.is_open(*ix).then(|| self.grant_view(*ix)).flatten())
     }
 
-    /// The grants that `account`, alone or with others, can act by.
-    pub fn grants_of(&self, account: &Account) -> impl Iterator<Item = GrantView<'_>> {
-        let held = self.tables.account_ix(account).and_then(|account| self.tables.held.get(&account));
-        let held = held.into_iter().flatten();
-        held.filter_map(|ix| self.is_open(*ix).then(|| self.grant_view(*ix)).flatten())
+    /// The grants in force that name `account`, alone or with others, those among them whose wait is not over.
+    pub fn grants_to(&self, account: &Account) -> impl Iterator<Item = GrantView<'_>> {
+        self.open_grants_to(account).filter_map(|ix| self.grant_view(ix))
     }
 
-    /// Whether `account` may do anything at all here: it is of the root, or a grant to it is in force.
+    /// The grants that `account`, alone or with others, can act by now.
+    pub fn grants_of(&self, account: &Account) -> impl Iterator<Item = GrantView<'_>> {
+        let usable = self.open_grants_to(account).filter(|ix| !self.is_waiting(*ix));
+        usable.filter_map(|ix| self.grant_view(ix))
+    }
+
+    /// Whether `account` may do anything at all here but wait: it is of the root, or can act by a grant.
     pub fn has_part(&self, account: &Account) -> bool {
         self.root().contains(account) || self.grants_of(account).next().is_some()
+    }
+
+    /// Whether `account` can sign anything that would be taken in: who waits can claim, resign and end sign-ins.
+    pub fn may_sign(&self, account: &Account) -> bool {
+        self.root().contains(account) || self.open_grants_to(account).next().is_some()
+    }
+
+    pub(super) fn open_grants_to(&self, account: &Account) -> impl Iterator<Item = Ix> {
+        let held = self.tables.account_ix(account).and_then(|account| self.tables.held.get(&account));
+        held.into_iter().flatten().copied().filter(|ix| self.is_open(*ix))
     }
 
     /// All that a session of `account` can use here: what the account may of what sessions ever may. Who has a part may

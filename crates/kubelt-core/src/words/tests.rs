@@ -114,6 +114,13 @@ fn the_other_acts_have_words_too() {
     let login = LoginId::of(b"login");
     check(&Act::Logout { login }, &format!("End the sign-in {login}."));
     check(&Act::Seal { state: None }, "Confirm that everything known of this core up to now was there.");
+    check(
+        &Act::Claim { of: account(1), wait_ms: 30 * 24 * 60 * 60 * 1_000 },
+        &format!(
+            "Claim the core of {} as its heir. It opens to me 30 days (2592000000 ms) after my first claim, unless that is refused before.",
+            hex(1)
+        ),
+    );
     let state = BodyId::of(b"state");
     check(
         &Act::Seal { state: Some(state) },

@@ -166,8 +166,13 @@ impl History {
     }
 
     fn act(&self, dice: &mut Dice, auth: OpId, by: &Account) -> Act {
-        if self.waits(auth) && dice.below(2) == 0 {
-            return Act::Seal { state: None };
+        let waits = self.log.grant(&auth).and_then(|grant| Some((grant.by.clone(), grant.wait_ms?)));
+        if let Some((of, wait_ms)) = waits
+            && dice.below(2) == 0
+        {
+            // Now and then it lies.
+            let wait_ms = wait_ms + u64::from(dice.once_in(30));
+            return Act::Claim { of, wait_ms };
         }
         match dice.below(12) {
             0..=3 => Act::Put { path: dice.pick(&PATHS).parse().expect("a path"), value: value(dice) },
@@ -197,6 +202,7 @@ impl History {
             (0..=dice.below(5)).map(|_| dice.pick(&ABILITIES).parse().expect("an ability")).collect();
         if heir {
             can.push(Ability::everywhere(Verb::Put));
+            can.push(Ability::everywhere(Verb::Seal));
         }
         can.sort();
         can.dedup();
@@ -217,7 +223,7 @@ impl History {
     }
 
     fn draft(&mut self, dice: &mut Dice, by: Account, auth: OpId, act: Act) -> (Header, Body) {
-        // Who waits seals everything they know, again and again.
+        // Who waits claims, again and again.
         let claims = self.waits(auth) && dice.below(3) > 0;
         let mut prev = if claims { self.log.heads() } else { self.view(dice) };
         prev.truncate(PREV_MAX);

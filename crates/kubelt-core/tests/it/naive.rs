@@ -60,7 +60,9 @@ impl<'a> Naive<'a> {
                 let auth = self.ops[&op].header().auth;
                 self.root_stands(auth) && self.successor(auth) == Some(op)
             }
-            Act::Put { .. } | Act::Seal { .. } => self.otherwise(op) && self.pays_first(op),
+            Act::Put { .. } | Act::Seal { .. } | Act::Claim { .. } => {
+                self.otherwise(op) && self.pays_first(op)
+            }
             _ => self.otherwise(op),
         }
     }
@@ -198,7 +200,7 @@ impl<'a> Naive<'a> {
         for op in made {
             let top = self.chain(op).is_empty();
             let is_seal = matches!(self.act(op), Act::Seal { .. });
-            if is_seal && (top || !by_root) && self.effective(op) && self.ended_wait(op) {
+            if is_seal && (top || !by_root) && self.effective(op) {
                 let at = (self.ops[&op].header().at, *op.digest());
                 seals.push(Seal { at, by_root: top, knows: self.past[&op].clone() });
             }
@@ -231,26 +233,26 @@ impl<'a> Naive<'a> {
         if self.wait_of(auth).is_none() || self.resigns(op).is_some() {
             return true;
         }
-        if matches!(self.act(op), Act::Seal { .. }) {
+        if matches!(self.act(op), Act::Claim { .. }) {
             let at = self.ops[&op].header().at.ms();
             return self.first_seal(at, true).is_none_or(|seal| seal.knows.contains(&op));
         }
         self.ended_wait(op)
     }
 
-    /// Whether two effective seals under the same grant, a wait apart, lie in the past.
+    /// Whether two effective claims of the same grant, a wait apart, lie in the past.
     fn ended_wait(&mut self, op: OpId) -> bool {
         let auth = self.ops[&op].header().auth;
         let Some(wait_ms) = self.wait_of(auth) else { return true };
         let mut claims = Vec::new();
-        for seal in self.past[&op].clone() {
+        for claim in self.past[&op].clone() {
             let claims_here =
-                matches!(self.act(seal), Act::Seal { .. }) && self.ops[&seal].header().auth == auth;
-            if claims_here && self.effective(seal) {
-                claims.push(seal);
+                matches!(self.act(claim), Act::Claim { .. }) && self.ops[&claim].header().auth == auth;
+            if claims_here && self.effective(claim) {
+                claims.push(claim);
             }
         }
-        let at = |seal: &OpId| self.ops[seal].header().at.ms();
+        let at = |claim: &OpId| self.ops[claim].header().at.ms();
         claims.iter().any(|second| {
             claims.iter().any(|first| self.past[second].contains(first) && at(second) >= at(first) + wait_ms)
         })

@@ -103,6 +103,14 @@ impl Cores {
         }
     }
 
+    /// Whether `account` can sign anything that the core would take in, an heir's claim among it.
+    pub(crate) async fn may_sign(&self, core: &CoreId, account: &Account) -> Result<bool, LoadError> {
+        match self.known_root(core, account)? {
+            Some(answer) => Ok(answer),
+            None => self.with_log(core, |log| log.may_sign(account)).await,
+        }
+    }
+
     /// A header for `body` by an account that signs itself, on top of heads of a core that need not be here. The log is
     /// not loaded for it: anybody may ask, and how long it took would tell that there is one.
     pub(crate) fn draft_unlisted(

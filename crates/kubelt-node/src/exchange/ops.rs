@@ -240,7 +240,7 @@ impl Exchange {
         posted: &[PostedOp],
     ) -> Vec<Result<Written, OpsError>> {
         let insider = match reader.session() {
-            Some(session) => self.cores.has_part(core, session.account()).await.unwrap_or(false),
+            Some(session) => self.cores.may_sign(core, session.account()).await.unwrap_or(false),
             None => false,
         };
         let mut checker = Checker::new(*core);
@@ -267,7 +267,7 @@ impl Exchange {
             .collect()
     }
 
-    /// Checks an operation, and that its maker has a part in the core. Until that is shown, an outsider
+    /// Checks an operation, and that its maker can sign anything in the core. Until that is shown, an outsider
     /// hears nothing but "not found".
     async fn admit(
         &self,
@@ -277,7 +277,7 @@ impl Exchange {
         checker: &mut Checker,
     ) -> Result<SignedOp, OpsError> {
         match posted.and_then(|op| self.check(core, op, checker)) {
-            Ok(op) if insider || self.cores.has_part(core, op.by()).await? => {
+            Ok(op) if insider || self.cores.may_sign(core, op.by()).await? => {
                 op.check_new()?;
                 Ok(op)
             }
@@ -307,7 +307,7 @@ impl Exchange {
         for op in ops.iter_mut().filter_map(|op| op.as_mut().ok()) {
             let by_contract = scheme_of(&op.signed.header.by) == Scheme::Eip1271;
             let by = &op.signed.header.by;
-            if by_contract && (insider || self.cores.has_part(core, by).await.unwrap_or(false)) {
+            if by_contract && (insider || self.cores.may_sign(core, by).await.unwrap_or(false)) {
                 self.chains.pin(&mut op.signed).await;
                 questions.of(&op.signed, Some(&op.body), op.login.as_ref());
             }

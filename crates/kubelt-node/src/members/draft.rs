@@ -9,7 +9,7 @@ use kubelt_core::{
     schema,
 };
 
-use super::{Members, MembersError, create::principal};
+use super::{Members, MembersError, create::principal, heirs};
 use crate::{clock::random, session::Session, write::WriteError};
 
 /// What somebody wants to do, in people's words.
@@ -59,6 +59,20 @@ pub enum Wish {
     },
     /// Date all that is known, which closes sign-ins that have expired.
     Seal,
+    /// Name an heir of a private core.
+    Heir {
+        /// Who.
+        account: Account,
+        /// How long it must wait, in milliseconds.
+        wait_ms: u64,
+    },
+    /// Take back what one heir was named to, or all that heirs claim now.
+    Refuse {
+        /// Which; all who claim the core when absent.
+        account: Option<Account>,
+    },
+    /// Claim the core as its heir.
+    Claim,
 }
 
 /// An operation that waits for its signature.
@@ -85,6 +99,9 @@ impl Members {
         wish: Wish,
     ) -> Result<Vec<Drafted>, MembersError> {
         self.check_wish(session, core, &wish).await?;
+        if matches!(wish, Wish::Claim) {
+            return self.draft_claim(session, core).await;
+        }
         let (account, now_ms) = (session.account().clone(), self.clock.now_ms());
         self.cores.with_log(core, |log| drafts(log, &account, wish, now_ms)).await?
     }
@@ -99,7 +116,13 @@ impl Members {
     }
 
     async fn check_wish(&self, session: &Session, core: &CoreId, wish: &Wish) -> Result<(), MembersError> {
-        self.check(session, core).await?;
+        // Who waits to inherit a core has no part in it, and can claim it or renounce it.
+        let as_heir = matches!(wish, Wish::Claim | Wish::Resign)
+            && session.keeps_sessions()
+            && self.cores.may_sign(core, session.account()).await?;
+        if !as_heir {
+            self.check(session, core).await?;
+        }
         if let Wish::Put { path, value } = wish {
             schema::check_new(path, value).map_err(|error| WriteError::Schema(Arc::new(error)))?;
         }
@@ -108,7 +131,7 @@ impl Members {
 }
 
 fn drafts(log: &Log, by: &Account, wish: Wish, now_ms: u64) -> Result<Vec<Drafted>, MembersError> {
-    acts(log, by, wish)?.into_iter().map(|act| draft(log, by, act, now_ms)).collect()
+    acts(log, by, wish)?.into_iter().map(|act| draft(log, by, act, None, now_ms)).collect()
 }
 
 fn acts(log: &Log, by: &Account, wish: Wish) -> Result<Vec<Act>, MembersError> {
@@ -124,13 +147,16 @@ fn acts(log: &Log, by: &Account, wish: Wish) -> Result<Vec<Act>, MembersError> {
         Wish::Rotate { owners, m } => vec![Act::Rotate { root: principal(owners, m)? }],
         Wish::Logout { login } => vec![Act::Logout { login }],
         Wish::Seal => vec![Act::Seal { state: None }],
+        Wish::Heir { account, wait_ms } => heirs::name(log, &account, wait_ms)?,
+        Wish::Refuse { account } => heirs::refuse(log, account.as_ref())?,
+        Wish::Claim => vec![log.heir_by(by).ok_or(MembersError::NotFound)?.claim()],
     })
 }
 
 /// Revocations of all that an account holds alone.
 fn revoke_all(log: &Log, account: &Account) -> Result<Vec<Act>, MembersError> {
     let own = Principal::One(account.clone());
-    let grants = log.grants_of(account).filter(|grant| *grant.to == own);
+    let grants = log.grants_to(account).filter(|grant| *grant.to == own);
     let acts: Vec<Act> = grants.map(|grant| Act::Revoke { grant: grant.id, from: None }).collect();
     match (acts.is_empty(), log.root().contains(account)) {
         (false, _) => Ok(acts),
@@ -139,9 +165,17 @@ fn revoke_all(log: &Log, account: &Account) -> Result<Vec<Act>, MembersError> {
     }
 }
 
-fn draft(log: &Log, by: &Account, act: Act, now_ms: u64) -> Result<Drafted, MembersError> {
+/// By an authority, or by the best there is.
+pub(super) fn draft(
+    log: &Log,
+    by: &Account,
+    act: Act,
+    auth: Option<OpId>,
+    now_ms: u64,
+) -> Result<Drafted, MembersError> {
     let refuse = |error: DraftError| MembersError::Write(WriteError::Draft(Arc::new(error)));
-    let (header, body) = log.draft(Intent::new(by.clone(), None, act), random(), now_ms).map_err(refuse)?;
+    let intent = Intent { auth, ..Intent::new(by.clone(), None, act) };
+    let (header, body) = log.draft(intent, random(), now_ms).map_err(refuse)?;
     let text = Signed::signing_text(&header, Some(&body))?;
     Ok(Drafted { header, body, text })
 }

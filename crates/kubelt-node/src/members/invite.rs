@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kubelt_core::CoreId;
+use kubelt_core::{CoreId, role::HEIR};
 
 use super::{Members, MembersError};
 use crate::{
@@ -87,8 +87,11 @@ impl Members {
         if roles.is_empty() {
             return Err(MembersError::NotFound);
         }
-        // Of private cores nobody is a member.
-        let title = Some(self.title(&core)?.ok_or(MembersError::NotFound)?);
+        // Of a private core nobody is a member, but an heir whose wait is over.
+        let title = self.title(&core)?;
+        if title.is_none() && !roles.iter().any(|role| role == HEIR.name) {
+            return Err(MembersError::NotFound);
+        }
         let named = self.named(&session.core)?.into_iter().find(|(_, named)| *named == core);
         if let (None, Some((name, _))) = (&name, &named) {
             return Ok(Accepted { name: name.clone(), core, title, roles, known: true, remote });

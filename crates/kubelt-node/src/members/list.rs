@@ -97,6 +97,8 @@ fn members(log: &Log) -> MemberList {
     let authors = log.authors();
     let mut members: Vec<Member> = log
         .grants()
+        // Who still waits is heir, and no member.
+        .filter(|grant| !log.is_waiting_for(&grant.id))
         .map(|grant| Member {
             grant: grant.id,
             to: grant.to.clone(),

@@ -1,15 +1,20 @@
 //! A core brought by an invite, and what whoever was not invited gets from it.
 
+mod heirs;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use kubelt_content::Ipld;
-use kubelt_core::{Ability, CoreId, EoaKey, PublicKey, Verb};
+use kubelt_core::{Ability, Body, CoreId, EoaKey, PublicKey, Signed, Verb};
 use kubelt_store::{Options, Store};
 
 use super::{JoinError, Members, MembersError, NewCore, Wish};
 use crate::{
     Ask, DialError, Dialer, Dialling, Node, NodeAddress, PeerStream, Reader, Replication, Session,
-    SystemClock, exchange::PostedOp, limits::CORES_BROUGHT_MAX, peer_id,
+    SystemClock, Written,
+    exchange::{OpsError, PostedOp},
+    limits::CORES_BROUGHT_MAX,
+    peer_id,
 };
 
 /// The way to one node.
@@ -58,11 +63,22 @@ async fn sign_in(node: &Node, key: &EoaKey, core: Option<CoreId>) -> Arc<Session
 async fn act(node: &Node, session: &Arc<Session>, key: &EoaKey, core: &CoreId, wish: Wish) {
     for drafted in node.members.draft(session, core, wish).await.expect("may") {
         let signed = key.sign_op(drafted.header, &drafted.body).expect("has words");
-        let (signed, body) = (signed.encode().into(), drafted.body.encode().into());
-        let posted = PostedOp { signed, body, login: None };
-        let results = node.exchange.post(&Reader::Session(Arc::clone(session)), core, &[posted]).await;
-        assert!(results.into_iter().all(|result| result.is_ok_and(|written| written.effective)));
+        assert!(
+            post(node, session, core, signed, &drafted.body).await.is_ok_and(|written| written.effective)
+        );
     }
+}
+
+async fn post(
+    node: &Node,
+    session: &Arc<Session>,
+    core: &CoreId,
+    signed: Signed,
+    body: &Body,
+) -> Result<Written, OpsError> {
+    let posted = PostedOp { signed: signed.encode().into(), body: body.encode().into(), login: None };
+    let mut results = node.exchange.post(&Reader::Session(Arc::clone(session)), core, &[posted]).await;
+    results.pop().expect("one was posted")
 }
 
 fn grant(to: &EoaKey, role: &str) -> Wish {
@@ -87,12 +103,17 @@ async fn world() -> (Node, CoreId, Node, Store, NodeAddress) {
     act(&home, &session, &root, &core, Wish::Put { path, value: Ipld::String("Acme".to_owned()) }).await;
     act(&home, &session, &root, &core, grant(&wallet(2), "developer")).await;
     act(&home, &session, &root, &core, grant(&wallet(3), "reader")).await;
-    let (own, from) = (home.identity.key().await.expect("a key"), away.identity.key().await.expect("a key"));
-    let pipe = Pipe { from: from.public(), to: home.replication.clone() };
-    away.remotes.dial_by(Arc::new(pipe));
-    let id = peer_id(&own.public()).expect("an Ed25519 key");
-    let address = format!("/ip4/192.0.2.1/tcp/1/tls/p2p/{id}").parse().expect("an address");
+    let address = connect(&home, &away).await;
     (home, core, away, store, address)
+}
+
+/// Lets `away` reach `home`; gives where that is.
+async fn connect(home: &Node, away: &Node) -> NodeAddress {
+    let own = home.identity.key().await.expect("a key").public();
+    let from = away.identity.key().await.expect("a key").public();
+    away.remotes.dial_by(Arc::new(Pipe { from, to: home.replication.clone() }));
+    let id = peer_id(&own).expect("an Ed25519 key");
+    format!("/ip4/192.0.2.1/tcp/1/tls/p2p/{id}").parse().expect("an address")
 }
 
 #[tokio::test]

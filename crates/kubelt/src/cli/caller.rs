@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use kubelt_core::CoreId;
+use kubelt_core::{Account, CoreId, Genesis};
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
@@ -66,6 +66,9 @@ impl Caller {
             ["me"] => return session.core.parse().context("the session names no core; sign in again"),
             ["me", name] => *name,
             [id] if id.parse::<CoreId>().is_ok() => return Ok(id.parse()?),
+            [owner] if owner.parse::<Account>().is_ok() => {
+                return Ok(Genesis::Private { root: owner.parse()? }.id());
+            }
             [name] if target.is_own_name() => *name,
             _ => bail!("`{target}` is no shared core; write its id, or its name in your core: `@acme`"),
         };

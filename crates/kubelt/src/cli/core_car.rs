@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use kubelt_api::CAR;
 
 use super::caller::Caller;
+use super::heir::standing;
 use super::shared::{self, CreateArgs, RotateArgs};
 use super::target::CoreTarget;
 use crate::client::Sending;
@@ -19,6 +20,8 @@ use crate::output::{bytes_text, count_text};
 pub(super) enum CoreCommand {
     /// Make a shared core inside your own, and sign in to it
     Create(CreateArgs),
+    /// Show a core: what it is, what it uses, and who claims it as an heir
+    Show(ShowArgs),
     /// List the shared cores that your own core names, and what you are in them
     Ls,
     /// Hand a core over to a new root
@@ -27,6 +30,13 @@ pub(super) enum CoreCommand {
     Export(ExportArgs),
     /// Take in a whole core from a CAR file
     Import(ImportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The core
+    #[arg(value_name = "@CORE", default_value = "@me")]
+    target: CoreTarget,
 }
 
 #[derive(Debug, Args)]
@@ -50,11 +60,37 @@ impl CoreCommand {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         match self {
             Self::Create(args) => args.run(caller),
+            Self::Show(args) => args.run(caller),
             Self::Ls => shared::ls(caller),
             Self::Rotate(args) => args.run(caller),
             Self::Export(args) => args.run(caller),
             Self::Import(args) => args.run(caller),
         }
+    }
+}
+
+impl ShowArgs {
+    fn run(self, caller: &Caller) -> Result<()> {
+        ensure!(self.target.path.is_empty(), "`{}` has a path; name the core alone", self.target);
+        let (client, place) = caller.reach(&self.target)?;
+        let core = client.core(&place)?;
+        caller.out.result(&core, || {
+            let of = core.account.iter().chain(&core.name).map(|of| format!(" of {of}"));
+            let mut text = format!("{} core{}\n", core.kind, of.collect::<String>());
+            text.push_str(&format!("core {} at {}{}\n", core.core, caller.node, core.path));
+            if let Some(usage) = &core.usage {
+                let (ops, blocks) = (count_text(usage.ops, "operation"), count_text(usage.blocks, "block"));
+                text.push_str(&format!("{ops}, {blocks}, {}\n", bytes_text(usage.block_bytes)));
+            }
+            for heir in &core.heirs {
+                text.push_str(&format!("heir {}: {}\n", heir.account, standing(heir)));
+            }
+            if let Some(name) = &core.ipns {
+                text.push_str(&format!("name {name}\n"));
+            }
+            text
+        })?;
+        Ok(())
     }
 }
 

@@ -3,14 +3,14 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, CoreAbilities, RemoteView, SessionCreated, SessionRequest,
+    Challenge, ChallengeRequest, Code, CoreAbilities, HeirView, RemoteView, SessionCreated, SessionRequest,
 };
 use kubelt_core::Account;
 use serde::Serialize;
 
 use super::caller::Caller;
-use super::remote;
 use super::wallet::PassphraseArgs;
+use super::{heir, remote};
 use crate::client::{CorePlace, NodeUrl};
 use crate::config_dir::{StoredCore, StoredSession};
 use crate::keystore::{Wallet, WalletName, Wallets};
@@ -42,6 +42,8 @@ struct LoginView<'a> {
     expires: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     retrieved: Option<RemoteView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    heirs: Vec<HeirView>,
 }
 
 /// The node asks the wallet to sign something else than a sign-in here.
@@ -64,18 +66,25 @@ impl LoginArgs {
         let wallet = wallets.open(&self.wallet, &self.passphrase.ask(&self.wallet)?)?;
         let begun = sign_in(caller, &self.wallet, &wallet, Vec::new())?;
         let url = format!("{}{}", caller.node, CorePlace::given(&begun.path));
-        let wallet = self.wallet.to_string();
+        let mut heirs = begun.heirs.clone();
         let retrieved = match self.from {
             Some(address) => {
                 let (client, _session) = caller.signed_in()?;
                 let core = CorePlace::given(&begun.path);
                 let retrieved = remote::add(caller, &client, &core, address, true);
-                Some(retrieved.context("you are signed in, but the core was not retrieved")?)
+                let retrieved = retrieved.context("you are signed in, but the core was not retrieved")?;
+                if heirs.is_empty() {
+                    heirs = client.heirs(&core)?.heirs;
+                    heir::greet(caller, &wallet, &heirs);
+                }
+                Some(retrieved)
             }
             None => None,
         };
+        let wallet = self.wallet.to_string();
         let view = LoginView {
             retrieved,
+            heirs,
             node: caller.node.as_str(),
             session: &begun.id,
             wallet: &wallet,
@@ -145,6 +154,7 @@ pub(super) fn sign_in(
             cores,
         },
     )?;
+    heir::greet(caller, wallet, &begun.heirs);
     Ok(begun)
 }
 
@@ -189,6 +199,9 @@ pub(super) fn whoami(caller: &Caller) -> Result<()> {
             let (ops, blocks) = (count_text(usage.ops, "operation"), count_text(usage.blocks, "block"));
             let (used, most) = (bytes_text(usage.block_bytes), bytes_text(usage.block_bytes_max));
             text.push_str(&format!("{ops}, {blocks}, {used} of {most}\n"));
+        }
+        for heir in core.heirs.iter().filter(|heir| heir.claimed.is_some()) {
+            text.push_str(&format!("{} {}\n", heir.account, heir::standing(heir)));
         }
         for worn in &session.cores {
             let name = worn.name.as_deref().unwrap_or(&worn.core);

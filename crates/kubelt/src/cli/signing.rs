@@ -5,7 +5,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
 use kubelt_api::{Asked, Code, DraftView, OpPostEntry, OpReceipt, Wish};
 use kubelt_content::Codec;
-use kubelt_core::{Account, Act, Body, CoreId, Header, Principal, Signed, role, signature::scheme_of, words};
+use kubelt_core::{
+    Account, Act, Body, CoreId, Header, Principal, Signed, role, role::HEIR, signature::scheme_of, words,
+};
 
 use super::caller::Caller;
 use super::request;
@@ -137,6 +139,13 @@ fn fits(wish: &Wish, act: &Act) -> Result<bool> {
         (Wish::Rotate { owners, threshold }, Act::Rotate { root }) => is_of(root, owners, *threshold),
         (Wish::Logout { session }, Act::Logout { login }) => *session == login.to_string(),
         (Wish::Seal {}, Act::Seal { state }) => state.is_none(),
+        (Wish::Heir { account, wait_s }, Act::Grant { to, role: name, can, wait_ms }) => {
+            let named = is_of(to, std::slice::from_ref(account), None) && name.as_deref() == Some(HEIR.name);
+            named && *can == HEIR.abilities() && *wait_ms == Some(wait_s.saturating_mul(1_000))
+        }
+        // Whoever is heir already is named anew.
+        (Wish::Heir { .. } | Wish::Refuse { .. }, Act::Revoke { .. }) => true,
+        (Wish::Claim {}, Act::Claim { .. }) => true,
         _ => false,
     })
 }

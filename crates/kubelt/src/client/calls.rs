@@ -5,8 +5,8 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
     ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, DraftView, EndChallengeRequest, EndRequest, Health, InviteList, Listing, MemberList,
-    NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
+    DraftRequest, DraftView, EndChallengeRequest, EndRequest, Health, HeirList, InviteList, Listing,
+    MemberList, NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
     OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
     RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
     RequestRequest, RequestView, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage,
@@ -116,6 +116,16 @@ impl Client {
     /// The invites that wait for whoever asks.
     pub(crate) fn own_invites(&self) -> Result<OwnInviteList, ClientError> {
         self.get_json("/-/invites")
+    }
+
+    /// The heirs of a core, as far as whoever asks may know them.
+    pub(crate) fn heirs(&self, core: &CorePlace) -> Result<HeirList, ClientError> {
+        self.get_json(&core.api("heirs"))
+    }
+
+    /// What whoever asks is heir to.
+    pub(crate) fn heir_to(&self) -> Result<HeirList, ClientError> {
+        self.get_json("/-/heirs")
     }
 
     /// Accepts an invite.

@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod faults;
 mod fetching;
+mod heirs;
 mod network;
 mod proxy;
 mod receipts;
