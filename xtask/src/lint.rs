@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{deny, process, tidy};
+use crate::{deny, process, tidy, web};
 
 /// Runs every check, cheap ones first, and stops at the first that fails.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
@@ -18,6 +18,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         process::run(workspace.plain_cargo("fmt").args(fuzz))?;
     }
     tidy::run(workspace)?;
+    web::lint(workspace)?;
     let clippy = ["--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     process::run(workspace.lint_cargo("clippy").args(clippy))?;
     let doc = ["--workspace", "--no-deps", "--document-private-items", "--locked"];

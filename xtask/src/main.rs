@@ -19,6 +19,7 @@ mod tally;
 mod test;
 mod tidy;
 mod up;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ pub(crate) fn routes(peers: Peers) -> Router {
 }
 
 /// Lists the peers that are connected. Answered to the machine itself.
-#[utoipa::path(get, path = "/-/peers", tag = "node",
+#[utoipa::path(get, path = "/-/peers", tag = "node", operation_id = "list_peers",
     responses((status = 200, body = PeerList), (status = 404, description = "asked from elsewhere", body = kubelt_api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(State(peers): State<Peers>, request: Request) -> Result<Json<PeerList>, ApiError> {
     for_operator(&request)?;

@@ -151,7 +151,7 @@ pub(crate) async fn open(
 }
 
 /// Lists the account's sessions on this node.
-#[utoipa::path(get, path = "/-/session", tag = "session", security(("bearer" = [])),
+#[utoipa::path(get, path = "/-/session", tag = "session", operation_id = "list_sessions", security(("bearer" = [])),
     responses((status = 200, body = SessionList), (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn list(
     State(routes): State<SessionRoutes>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
     Ability, Account, Act, Body, BodyId, Entry, Genesis, Header, Hlc, Log, LoginFacts, LoginId, OpId,
-    Principal, Verb,
+    Principal, Refusal, Verb,
     limits::{HEIR_WAIT_MS_MIN, PREV_MAX},
     log::HEIR_ROLE,
     schema::Request,
@@ -30,6 +30,8 @@ pub(crate) struct History {
     pub(crate) genesis: Genesis,
     pub(crate) entries: Vec<Entry>,
     pub(crate) log: Log,
+    /// Operations that are not well-formed, and why.
+    pub(crate) refused: Vec<(Entry, Refusal)>,
     logins: Vec<Arc<LoginFacts>>,
     proposals: Vec<Proposal>,
     salt: u128,
@@ -50,6 +52,7 @@ impl History {
             log: Log::new(genesis.clone()),
             genesis,
             entries: Vec::new(),
+            refused: Vec::new(),
             logins: Vec::new(),
             proposals: Vec::new(),
             salt: 0,
@@ -272,9 +275,12 @@ impl History {
         if self.log.contains(&entry.id()) {
             return None;
         }
-        self.log.insert(&entry, NEVER_AHEAD_MS).ok()?;
-        self.entries.push(entry);
-        self.entries.last().map(Entry::id)
+        let id = entry.id();
+        match self.log.insert(&entry, NEVER_AHEAD_MS) {
+            Ok(_) => self.entries.push(entry),
+            Err(refusal) => self.refused.push((entry, refusal)),
+        }
+        self.log.contains(&id).then_some(id)
     }
 
     /// A sign-in that is in date for an operation, old or new.

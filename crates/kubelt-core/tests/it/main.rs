@@ -11,3 +11,4 @@ mod properties;
 mod signed;
 mod simulation;
 mod thresholds;
+mod written_vectors;
