@@ -251,6 +251,7 @@ fn acts(signers: &Signers) -> Vec<Act> {
             what: Some(what),
             expires: Hlc::from_ms(NOW_MS),
         },
+        Act::Claim { of: account, wait_ms: 700_000_000 },
         Act::Seal { state: None },
         Act::Seal { state: Some(body(grant).id()) },
     ]

@@ -5,7 +5,7 @@
  */
 
 import { compareAbilities, readAbility } from './ability.js'
-import { principalValue, readPrincipal } from './account.js'
+import { principalValue, readAccount, readPrincipal } from './account.js'
 import { sameBytes, utf8Length } from './bytes.js'
 import { decode, encode, isMap, type Value } from './dag-cbor.js'
 import { DecodeError } from './errors.js'
@@ -88,6 +88,8 @@ function actValue(act: Act): Value {
       }
     case 'seal':
       return { ...(act.state && { state: linkOf(act.state) }) }
+    case 'claim':
+      return { of: act.of, wait: act.wait }
   }
 }
 
@@ -142,6 +144,8 @@ function readFields(verb: string, fields: Fields): Act {
       const state = fields.optional('state', id<BodyId>)
       return { verb, ...(state && { state }) }
     }
+    case 'claim':
+      return { verb, of: fields.required('of', readAccount), wait: fields.required('wait', count) }
   }
   throw new DecodeError(`\`${verb.slice(0, 64)}\` is no act`)
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { DecodeError } from './errors.js'
+
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -83,6 +85,17 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   } catch {
     return undefined
   }
+}
+
+/**
+ * The bytes of a block that a node gave as base64.
+ *
+ * @throws DecodeError where it is no base64.
+ */
+export function blockOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = fromBase64(text)
+  if (!bytes) throw new DecodeError('a block is not base64')
+  return bytes
 }
 
 /** The bytes of unpadded base64url in its one spelling; `undefined` where it is none. */

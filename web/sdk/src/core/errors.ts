@@ -60,6 +60,8 @@ export type RefusalCode =
   | 'OtherHolder'
   | 'Quorum'
   | 'Wait'
+  | 'NoWait'
+  | 'OtherClaim'
   | 'Full'
 
 /** An operation breaks a rule of the log, or (`UnknownPrev`, `Ahead`) cannot be judged yet. */

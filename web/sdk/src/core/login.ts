@@ -135,7 +135,12 @@ export function loginAllows(login: Pick<LoginFacts, 'abilities'>, verb: Verb, pa
   return login.abilities.some((ability) => allows(ability, verb, path))
 }
 
-function readLogin(login: Login): CheckedLogin {
+/**
+ * What a login says, whoever signed it.
+ *
+ * @throws LoginError names the first rule that is broken.
+ */
+export function readLogin(login: Omit<Login, 'signature'>): CheckedLogin {
   const message = parseMessage(login.message)
   const account = accountOfMessage(message, login.scheme)
   if (!account) throw new LoginError(`a \`${login.scheme}\` signature cannot be one of \`${message.address}\``)

@@ -68,11 +68,24 @@ export type Act =
       readonly expires: Hlc
     }
   | { readonly verb: 'seal'; readonly state?: BodyId }
+  | {
+      /** Claims what a grant with a wait gives; its header says `seal`. */
+      readonly verb: 'claim'
+      /** Who made the grant. */
+      readonly of: Account
+      /** The grant's wait, in milliseconds. */
+      readonly wait: number
+    }
 
 /** An act and its salt of 16 random bytes. */
 export interface Body {
   readonly salt: Uint8Array
   readonly act: Act
+}
+
+/** The verb that a header of an act carries: a claim dates itself, as a seal dates what it follows. */
+export function verbOf(act: Act): Verb {
+  return act.verb === 'claim' ? 'seal' : act.verb
 }
 
 /** How a signature was made. */

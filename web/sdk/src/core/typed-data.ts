@@ -9,7 +9,7 @@ import { keccak_256 } from '@noble/hashes/sha3.js'
 import { bodyIdOf } from './body.js'
 import { bytesOf, concat, sameBytes } from './bytes.js'
 import { SignatureError } from './errors.js'
-import { type Body, type Header, opIdOf } from './op.js'
+import { type Body, type Header, opIdOf, verbOf } from './op.js'
 import { dateWords, decisionWord, hashWords, WordsError, wordsOf } from './words.js'
 
 /** The argument of `eth_signTypedData_v4`. */
@@ -58,7 +58,7 @@ function membersOf(header: Header, body: Body | undefined, what?: string): ['Ope
     throw new SignatureError('a `put` is not signed as typed data: sign its text, or let a session sign it')
   }
   if (header.login !== undefined) throw new SignatureError('what a session signs is not typed data')
-  if (!body || bodyIdOf(body) !== header.body || body.act.verb !== header.verb) {
+  if (!body || bodyIdOf(body) !== header.body || verbOf(body.act) !== header.verb) {
     throw new SignatureError('the body is not the one that the header names')
   }
   const { act } = body

@@ -116,7 +116,13 @@ function sentence(act: Act): string {
       return act.state === undefined
         ? 'Confirm that everything known of this core up to now was there.'
         : `Confirm that everything known of this core up to now adds up to the state ${act.state}.`
+    case 'claim':
+      return `Claim the core of ${act.of} as its heir. It opens to me ${days(act.wait)} after my first claim, unless that is refused before.`
   }
+}
+
+function days(ms: number): string {
+  return `${Math.floor(ms / DAY_MS)} days (${ms} ms)`
 }
 
 function bounded(words: string): string {
@@ -130,9 +136,7 @@ function bounded(words: string): string {
 function grantWords(act: Extract<Act, { verb: 'grant' }>): string {
   const role = act.as === undefined ? 'these rights' : `the role ${quoted(act.as)}`
   const wait =
-    act.wait === undefined
-      ? ''
-      : ` It counts only after a wait of ${Math.floor(act.wait / DAY_MS)} days (${act.wait} ms) in which it can be taken back.`
+    act.wait === undefined ? '' : ` It counts only after a wait of ${days(act.wait)} in which it can be taken back.`
   return `Give ${principalWords(act.to)} ${role}: ${act.can.map(abilityWords).join('; ')}.${wait}`
 }
 

@@ -95,7 +95,7 @@ class Judge {
 
   private classOf(op: Node): Class {
     if (op.act?.verb === 'revoke' && areTwins(this.graph.find(op.act.grant), op.auth)) return 0
-    return op.act?.verb === 'seal' ? 1 : 2
+    return op.act?.verb === 'seal' || op.act?.verb === 'claim' ? 1 : 2
   }
 
   /** The rules of the chain: every grant counts, and no rotation or revocation hits that does not know `op`. */
@@ -116,7 +116,7 @@ class Judge {
   /** The rule of the wait, for an operation directly under a grant that has one. */
   private waited(op: Node): boolean {
     if (this.graph.waitOf(op.auth) === undefined) return true
-    if (op.act?.verb === 'seal') return this.status.isTimely(op)
+    if (op.act?.verb === 'claim') return this.status.isTimely(op)
     if (op.act?.verb === 'revoke' && areTwins(this.graph.find(op.act.grant), op.auth)) return true
     return this.status.isRipe(op)
   }
@@ -132,6 +132,7 @@ class Judge {
 
   private takeEffect(op: Node, kind: Class): void {
     if (op.act?.verb === 'seal') this.status.enterSeal(op)
+    if (op.act?.verb === 'claim') this.status.countClaim(op)
     if (op.act?.verb !== 'revoke') return
     const twin = this.graph.find(op.act.grant)?.grant?.twin
     if (!twin) return

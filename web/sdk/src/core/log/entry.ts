@@ -8,7 +8,7 @@ import { bodyIdOf, checkAct } from '../body.js'
 import { DecodeError } from '../errors.js'
 import type { OpId } from '../ids.js'
 import { checkLogin, factsOf, type Login, type LoginFacts } from '../login.js'
-import { type Body, checkHeader, type Header, opIdOf, type Signed } from '../op.js'
+import { type Body, checkHeader, type Header, opIdOf, type Signed, verbOf } from '../op.js'
 import { type Verdict, verifySigned } from '../signature.js'
 
 /** An operation whose signature was checked, and whose login, where it has one, was too. */
@@ -52,7 +52,7 @@ export function verifyEntry(signed: Signed, body?: Body, login?: Login): { entry
 export function checkBody(header: Header, body: Body): void {
   if (bodyIdOf(body) !== header.body) throw new DecodeError('the body is not the one that the header names')
   checkAct(body.act)
-  if (body.act.verb !== header.verb) {
+  if (verbOf(body.act) !== header.verb) {
     throw new DecodeError(`the header says \`${header.verb}\` but the body is a \`${body.act.verb}\``)
   }
 }

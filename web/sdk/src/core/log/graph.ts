@@ -53,7 +53,7 @@ export interface Placed {
   readonly votes: readonly Node[] | undefined
 }
 
-/** The seals of a grant that must wait. */
+/** The claims of a grant that must wait. */
 interface Claims {
   readonly all: Node[]
   /** Those that follow another by the wait. */
@@ -131,10 +131,10 @@ export class Graph {
     return auth?.grant?.act.wait
   }
 
-  /** Whether `second` follows one of `seals` by a wait. */
-  isRipeAfter(seals: readonly Node[], second: Node, waitMs: number): boolean {
+  /** Whether `second` follows one of `claims` by a wait. */
+  isRipeAfter(claims: readonly Node[], second: Node, waitMs: number): boolean {
     const at = second.header.at >> 16n
-    return seals.some((first) => (first.header.at >> 16n) + BigInt(waitMs) <= at && isInPast(first, second))
+    return claims.some((first) => (first.header.at >> 16n) + BigInt(waitMs) <= at && isInPast(first, second))
   }
 
   push(entry: Entry, placed: Placed): Node {
@@ -192,12 +192,12 @@ export class Graph {
         return append(this.rotates, node.auth, node)
       case 'logout':
         return append(this.logoutsBy, `${act.login} ${header.by}`, node)
-      case 'seal':
+      case 'claim':
         return this.fileClaim(node)
     }
   }
 
-  /** Files a seal under a waiting grant, for the local rule of the wait. */
+  /** Files a claim, for the local rule of the wait. */
   private fileClaim(node: Node): void {
     const wait = this.waitOf(node.auth)
     if (!node.auth || wait === undefined) return

@@ -146,8 +146,17 @@ function checkAct(graph: Graph, header: Header, act: Act, auth: Node | undefined
       throw refuse('FixedRoot', 'the root of a private or user core cannot be replaced')
     case 'seal':
       if (act.state !== undefined && !isRoot) throw refuse('RootOnly', 'only the root may `seal`')
-      if (graph.waitOf(auth) !== undefined || authAllows(auth, 'seal')) return
+      if (authAllows(auth, 'seal')) return
       throw notAllowed(header)
+    case 'claim': {
+      const wait = graph.waitOf(auth)
+      if (wait === undefined) throw refuse('NoWait', `\`${header.auth}\` has no wait, so there is nothing to claim`)
+      if (act.wait === wait && act.of === auth?.header.by) return
+      throw refuse(
+        'OtherClaim',
+        `the claim names another wait than that of grant \`${header.auth}\`, or not who made it`,
+      )
+    }
   }
 }
 
@@ -170,7 +179,7 @@ function checkKind(graph: Graph, act: Extract<Act, { verb: 'grant' }>, auth: Nod
   if (heir && (act.wait ?? 0) >= HEIR_WAIT_MS_MIN) return
   throw refuse(
     'PrivateCore',
-    'a private core has one signer; its root may name one heir, with a wait of 7 days or more',
+    'a private core has one signer; its root may name heirs, each with a wait of 7 days or more',
   )
 }
 
@@ -286,9 +295,10 @@ export function voices(by: string, votes: readonly Node[]): number {
 
 function checkWait(graph: Graph, header: Header, act: Act | undefined, auth: Node | undefined, past: Past): void {
   if (!auth || graph.waitOf(auth) === undefined) return
-  if (header.verb === 'seal' || header.verb === 'logout' || resigns(graph, act, auth)) return
-  const waited = graph.claims.get(auth)?.ripe.some((seal) => past.has(seal.seq ?? -1))
-  if (!waited) throw refuse('Wait', `the wait of grant \`${header.auth}\` is not over; seal, wait, and seal again`)
+  if (act?.verb === 'claim' || act?.verb === 'logout' || resigns(graph, act, auth)) return
+  const waited = graph.claims.get(auth)?.ripe.some((claim) => past.has(claim.seq ?? -1))
+  if (!waited)
+    throw refuse('Wait', `the wait of grant \`${header.auth}\` is not over; claim it, wait, and claim it again`)
 }
 
 function notAllowed(header: Header, path?: string): Refusal {

@@ -28,7 +28,7 @@ export class Status {
   readonly revoked = new Map<Node, Node[]>()
   /** Everything that closes expired sign-ins, by date. */
   readonly seals: Seal[] = []
-  /** Effective seals under a waiting grant, and those of them that end the wait. */
+  /** Effective claims of a waiting grant, and those of them that end the wait. */
   readonly claims = new Map<Node, { readonly all: Node[]; readonly ripe: Node[] }>()
 
   constructor(private readonly graph: Graph) {}
@@ -45,18 +45,19 @@ export class Status {
     this.add({ at: hlcOf(login.issuedMs), id: login.id, byRoot: true, made: { login } })
   }
 
-  /** Files an effective seal; under a waiting grant it dates things only once the wait before it is over. */
+  /** Files an effective seal. */
   enterSeal(op: Node): void {
-    const wait = this.graph.waitOf(op.auth)
-    if (op.auth && wait !== undefined) {
-      const ripeBefore = this.isRipe(op)
-      const claims = this.claims.get(op.auth) ?? { all: [], ripe: [] }
-      if (this.graph.isRipeAfter(claims.all, op, wait)) claims.ripe.push(op)
-      claims.all.push(op)
-      this.claims.set(op.auth, claims)
-      if (!ripeBefore) return
-    }
     this.add({ at: op.header.at, id: op.id, byRoot: !op.auth?.grant, made: { op } })
+  }
+
+  /** Files an effective claim. */
+  countClaim(op: Node): void {
+    const wait = this.graph.waitOf(op.auth)
+    if (!op.auth || wait === undefined) return
+    const claims = this.claims.get(op.auth) ?? { all: [], ripe: [] }
+    if (this.graph.isRipeAfter(claims.all, op, wait)) claims.ripe.push(op)
+    claims.all.push(op)
+    this.claims.set(op.auth, claims)
   }
 
   /** Whether an authority operation lies in the past of a seal. */
@@ -74,7 +75,7 @@ export class Status {
   /** Whether the wait of its grant is over in the past of an operation. */
   isRipe(op: Node): boolean {
     const ripe = op.auth && this.claims.get(op.auth)?.ripe
-    return ripe?.some((seal) => isInPast(seal, op)) ?? false
+    return ripe?.some((claim) => isInPast(claim, op)) ?? false
   }
 
   private add(seal: Seal): void {
