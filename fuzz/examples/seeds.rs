@@ -38,7 +38,7 @@ fn main() {
     write("ipld_block", "dag-json", br#"{"a":{"/":{"bytes":"AAE"}},"b":[1,-2.5,null,true]}"#);
     write("ipld_block", "dag-cbor", &Codec::DagCbor.encode(&value(root)).expect("plain values encode"));
     let entry = ContentEntry::new(*root.cid(), 14, "text/html; charset=utf-8", Visibility::Public);
-    let child = ChildCore { core: core_of_nobody(), alias: Some("shop".to_owned()) };
+    let child = ChildCore { alias: Some("shop".to_owned()), ..ChildCore::new(core_of_nobody()) };
     for (name, value) in [("content", entry.to_ipld()), ("child", child.to_ipld()), ("any", value(root))] {
         write("map_value", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
     }

@@ -16,6 +16,9 @@ pub struct CoreView {
     /// Its name, for shared cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The id of the core that it lies in, where that one names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Where it is on this node.
     pub path: String,
     /// Paths of content that this reader may read, 100 at most.

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Asks for a shared core.
+/// Asks for a shared core: made inside a private core, which names it, or as a child of the core that is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCoreRequest {
-    /// Under which name the maker's private core knows it: 1 to 64 letters, digits, `-` or `_`.
+    /// Under which name the core that is asked knows it: 1 to 64 letters, digits, `-` or `_`.
     #[schema(example = "acme")]
     pub name: String,
     /// What its makers call it; the name when absent.
@@ -19,6 +19,10 @@ pub struct NewCoreRequest {
     /// How many of the root must agree; one when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<u8>,
+    /// Whether it lies in the core that is asked, for good: then that core's doors are its doors, too. In a shared core it
+    /// always does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub child: bool,
 }
 
 /// A shared core was made. It is dead until its root has signed a first operation.
@@ -28,8 +32,11 @@ pub struct CoreMade {
     pub core: String,
     /// Where it is on this node.
     pub path: String,
-    /// Its genesis block, base64 of dag-cbor: it says who the root is.
+    /// Its genesis block, base64 of dag-cbor: it says who the root is, and in which core it lies.
     pub genesis: String,
+    /// Whether the core that was asked names it. Where others must agree to that, it is to be asked for as a request:
+    /// until it is named it is no child.
+    pub named: bool,
 }
 
 /// A core that another one names.
@@ -44,6 +51,9 @@ pub struct NamedCoreView {
     pub title: Option<String>,
     /// What you are in it; empty where it is not on this node, or you have no part in it.
     pub roles: Vec<String>,
+    /// Whether it is a child: it lies in the core that names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub child: bool,
 }
 
 /// The cores that a core names.

@@ -123,6 +123,8 @@ pub const HOST_RECORDS_MAX: usize = 16;
 pub const HOST_ADDRESSES_MAX: usize = 16;
 /// Longest of them, in bytes.
 pub const HOST_ADDRESS_BYTES_MAX: usize = 512;
+/// Cores that lie above a core, at most. An address names one more.
+pub const CORES_ABOVE_MAX: usize = 7;
 /// Nodes that a link to an invite names.
 pub const INVITE_NODES_MAX: usize = 4;
 /// Longest link to an invite, in bytes.

@@ -65,13 +65,18 @@ pub enum Value {
     Other(Ipld),
 }
 
-/// The value of `cores/<name>`: a child core, or, in a private core, a shared core that its owner has a part in.
+/// The value of `cores/<name>`: a map of `core` and, where there is any, `alias` and `visibility`. No other fields.
+///
+/// It names a child where that core's genesis names this one as its parent. Any other core is only linked to, as in a
+/// private core those that its owner has a part in.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ChildCore {
-    /// The child.
+    /// The core.
     pub core: CoreId,
     /// A further name of it, for people.
     pub alias: Option<String>,
+    /// Who may pass from here into a child: everyone, unless it says less.
+    pub visibility: Visibility,
 }
 
 /// Why a value does not fit its path.
@@ -190,6 +195,11 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
 pub const CORES: &str = "cores";
 
 impl ChildCore {
+    /// The value that names a core to everyone.
+    pub const fn new(core: CoreId) -> Self {
+        Self { core, alias: None, visibility: Visibility::Public }
+    }
+
     /// Where the core of this name stands in the map; none where the name cannot stand in an address: 1 to 64 letters,
     /// digits, `-` and `_`, and neither an account nor the id of a core.
     pub fn path(name: &str) -> Option<MapPath> {
@@ -207,7 +217,7 @@ impl ChildCore {
     /// [`SchemaError`] when it is none.
     pub fn from_ipld(value: &Ipld) -> Result<Self, SchemaError> {
         let fields = Fields::of(value)?;
-        fields.only(&["core", "alias"])?;
+        fields.only(&["core", "alias", "visibility"])?;
         let core = fields.required("core", "the id of a core", |value| {
             fields::link(value).and_then(|cid| CoreId::try_from(cid).ok())
         })?;
@@ -215,14 +225,19 @@ impl ChildCore {
             fields.optional("alias", "1 to 64 bytes of text without control characters", |value| {
                 fields::line(value, NAME_BYTES_MAX)
             })?;
-        Ok(Self { core, alias })
+        let visibility = fields.optional("visibility", "`public`, `members` or `private`", |value| {
+            fields::text(value)?.parse().ok()
+        })?;
+        Ok(Self { core, alias, visibility: visibility.unwrap_or(Visibility::Public) })
     }
 
     /// The value to put.
     pub fn to_ipld(&self) -> Ipld {
         let alias = self.alias.clone().map(|alias| ("alias".to_owned(), Ipld::String(alias)));
         let core = ("core".to_owned(), Ipld::Link(self.core.cid()));
-        Ipld::Map([core].into_iter().chain(alias).collect())
+        let visibility = (self.visibility != Visibility::Public)
+            .then(|| ("visibility".to_owned(), Ipld::String(self.visibility.as_str().to_owned())));
+        Ipld::Map([core].into_iter().chain(alias).chain(visibility).collect())
     }
 }
 

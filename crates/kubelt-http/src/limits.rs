@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kubelt_core::limits::CORES_ABOVE_MAX;
+
 /// Connections served at once.
 pub(crate) const CONNECTIONS_MAX: usize = 4_096;
 /// How long a client may take to send the head of a request.
@@ -27,7 +29,7 @@ pub(crate) const VALUE_JSON_BYTES_MAX: usize = 256 * 1_024;
 /// Largest JSON body of anybody, in bytes: one operation with its login fits, or a request to sign in.
 pub(crate) const ANONYMOUS_JSON_BYTES_MAX: usize = 256 * 1_024;
 /// Most cores that one address may name (`/@a/@b/…`).
-pub(crate) const CORE_DEPTH_MAX: usize = 8;
+pub(crate) const CORE_DEPTH_MAX: usize = 1 + CORES_ABOVE_MAX;
 /// Most CIDs in one question about possession.
 pub(crate) const POSSESSION_CIDS_MAX: usize = 10_000;
 /// Most operations in one post.

@@ -48,38 +48,40 @@ pub(crate) fn routes(state: MemberRoutes) -> Router {
         .with_state(state)
 }
 
-/// Serves `/@core/-/cores`: GET lists the cores that a core names, POST makes a shared one from inside it.
+/// Serves `/@core/-/cores`: GET lists the cores that a core names, POST makes a shared one inside it.
 pub(crate) async fn cores(
     routes: &CoreRoutes,
     request: &CoreRequest,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let session = request.session()?;
     match request.method {
         Method::GET | Method::HEAD => {
-            let named = routes.members.names(&session, &request.core).await?;
+            let named = routes.members.names(&request.reader, &request.core).await?;
+            // A core without children, and one that is not here, are told apart for whoever may know of it.
+            if named.is_empty() && routes.exchange.summary(&request.reader, &request.core).await?.is_none() {
+                return Err(ApiError::not_found());
+            }
             let view = |named: kubelt_node::NamedCore| NamedCoreView {
                 name: named.name,
                 core: named.core.to_string(),
                 title: named.title,
                 roles: named.roles,
+                child: named.is_child,
             };
             Ok(Json(NamedCoreList { cores: named.into_iter().map(view).collect() }).into_response())
         }
         Method::POST => {
-            // Children of shared cores come from their templates, not from here.
-            if request.core != session.core {
-                return Err(ApiError::not_found());
-            }
+            let session = request.session()?;
             routes.rates.write(session.account())?;
-            let NewCoreRequest { name, title, owners, threshold } =
+            let NewCoreRequest { name, title, owners, threshold, child } =
                 json::read(body, ANONYMOUS_JSON_BYTES_MAX).await?;
-            let new = NewCore { name, title, owners: accounts(&owners)?, threshold };
-            let (core, genesis) = routes.members.create(&session, new).await?;
+            let new = NewCore { name, title, owners: accounts(&owners)?, threshold, is_child: child };
+            let made = routes.members.create(&session, &request.core, new).await?;
             let made = CoreMade {
-                core: core.to_string(),
-                path: format!("/@{core}"),
-                genesis: STANDARD.encode(genesis.encode()),
+                core: made.core.to_string(),
+                path: format!("/@{}", made.core),
+                genesis: STANDARD.encode(made.genesis.encode()),
+                named: made.is_named,
             };
             Ok((StatusCode::CREATED, Json(made)).into_response())
         }

@@ -229,12 +229,13 @@ fn sync_remote() {}
     responses((status = 200, body = Receipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn receipt() {}
 
-/// Lists the cores that the core names, with what you are in each.
+/// Lists the cores that the core names, with what you are in each: to strangers the children that publish something.
 #[utoipa::path(get, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = NamedCoreList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn list_cores() {}
 
-/// Makes a shared core inside your private core. It is dead until its root has signed a first operation.
+/// Makes a shared core: inside your private core, or as a child of the core. It is dead until its root has signed a first
+/// operation.
 #[utoipa::path(post, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
     request_body = NewCoreRequest,
     responses((status = 201, body = CoreMade), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

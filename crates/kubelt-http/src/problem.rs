@@ -429,6 +429,7 @@ impl From<MembersError> for ApiError {
                 Self::new(Code::Conflict, error.to_string())
             }
             MembersError::Name(_)
+            | MembersError::TooDeep
             | MembersError::Principal(_)
             | MembersError::Title
             | MembersError::NotPrivate

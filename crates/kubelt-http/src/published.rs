@@ -146,15 +146,18 @@ async fn describe(routes: &CoreRoutes, request: &CoreRequest) -> Result<Response
         true => heir_views(routes.cores.heirs(&request.core).await?),
         false => Vec::new(),
     };
+    let own = matches!(summary.genesis, Genesis::Private { .. });
     let account = summary.account.map(|account| account.to_string());
+    let path = account.clone().filter(|_| own).unwrap_or_else(|| summary.core.to_string());
     // Where the store takes no writes, a core that had no name yet gets none.
     let ipns = routes.ipns.name_of(&summary.core).await.ok().map(|name| name.to_string());
     let view = CoreView {
         core: summary.core.to_string(),
         kind: kind.to_owned(),
-        path: format!("/@{}", account.as_deref().unwrap_or(&summary.core.to_string())),
+        path: format!("/@{path}"),
         account,
         name,
+        parent: summary.parent.map(|parent| parent.to_string()),
         content,
         ipns,
         usage,

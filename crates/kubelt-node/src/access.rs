@@ -10,9 +10,8 @@ use kubelt_core::{
 use crate::{
     StoreError,
     cores::{Cores, LoadError},
-    exposures::Exposures,
+    doors::{Door, Doors, Way},
     ipns::OWN_ROOT,
-    names::Door,
     session::Session,
 };
 
@@ -40,32 +39,64 @@ impl Reader {
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     cores: Cores,
-    exposures: Exposures,
+    doors: Doors,
 }
 
 impl Access {
-    pub(crate) fn new(cores: Cores, exposures: Exposures) -> Self {
-        Self { cores, exposures }
+    pub(crate) fn new(cores: Cores, doors: Doors) -> Self {
+        Self { cores, doors }
     }
 
-    /// An exit of a core, as its settings have it now.
+    /// An exit of a core for strangers, as its settings and those of the cores above have it now.
     pub(crate) fn door(&self, core: &CoreId, exit: Exit) -> Result<Door, StoreError> {
-        Ok(Door::new(self.exposures.of(core)?, exit))
+        self.doors.of(core, exit)
     }
 
-    /// The setting that closes an exit of the core for a path, where one does.
+    /// The same for `reader`, who may pass a core above where strangers may not.
+    pub(crate) async fn door_for(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        exit: Exit,
+    ) -> Result<Door, LoadError> {
+        let door = self.doors.of(core, exit)?;
+        if door.is_barred() && self.passes(reader, core, exit).await? { Ok(door.reached()) } else { Ok(door) }
+    }
+
+    /// Whether `reader` comes down to a core from the cores above it. Whoever may read, as one of a parent's own people,
+    /// the path that names the child, is past that parent and all above: its own people need no leave from there.
+    async fn passes(&self, reader: &Reader, core: &CoreId, exit: Exit) -> Result<bool, LoadError> {
+        for step in self.doors.kin.above(core)?.iter() {
+            for (path, visibility) in &step.names {
+                if self.sees_within(reader, &step.parent, path, *visibility).await?.is_some() {
+                    return Ok(true);
+                }
+            }
+            if !self.doors.passes(step, exit)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether every core that the core wants to lie in names the one below it.
+    pub(crate) fn is_child(&self, core: &CoreId) -> Result<bool, StoreError> {
+        Ok(self.doors.kin.depth(core)?.is_some_and(|depth| depth > 0))
+    }
+
+    /// The setting that closes an exit of the core for a path, and the core that has it, where there is one.
     pub(crate) fn closed_by(
         &self,
         core: &CoreId,
         path: &MapPath,
         exit: Exit,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(self.exposures.of(core)?.closed_by(path, exit))
+    ) -> Result<Option<(CoreId, String)>, StoreError> {
+        self.doors.closed_by(core, path, exit)
     }
 
     /// How often the settings of any core have changed.
     pub(crate) fn changes(&self) -> u64 {
-        self.exposures.changes()
+        self.doors.changes()
     }
 
     /// By which visibility `reader` may see, through `exit`, what lies at `path` with this visibility; none
@@ -79,11 +110,16 @@ impl Access {
         exit: Exit,
     ) -> Result<Option<Visibility>, LoadError> {
         if path.as_str() == OWN_ROOT {
-            // It holds nothing but what is open there, and is named for as long as that is so.
-            return Ok((exit == Exit::Ipfs).then_some(Visibility::Public));
+            // It holds nothing but what is open there, and is named for as long as that is so in the core itself.
+            let is_open = exit == Exit::Ipfs && !self.door(core, exit)?.is_barred();
+            return Ok(is_open.then_some(Visibility::Public));
         }
-        if visibility == Visibility::Public && self.door(core, exit)?.is_open(path) {
-            return Ok(Some(Visibility::Public));
+        if visibility == Visibility::Public {
+            let door = self.door_for(reader, core, exit).await?;
+            if door.is_open(path) {
+                let is_for_all = door.way() == Way::Everybody;
+                return Ok(Some(if is_for_all { Visibility::Public } else { Visibility::Members }));
+            }
         }
         self.sees_within(reader, core, path, visibility).await
     }

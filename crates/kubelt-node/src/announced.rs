@@ -16,9 +16,9 @@ use crate::{
     StoreError,
     cores::{Cores, LoadError},
     denylists::Denylists,
-    exposures::Exposures,
+    doors::Doors,
     limits::ROOTS_PER_BLOCK_MAX,
-    names::{self, Door, OpenName, open_name},
+    names::{self, OpenName, open_name},
 };
 
 /// Codecs under which content with a multihash is looked for: dag-pb, raw, dag-cbor.
@@ -29,7 +29,7 @@ const CODECS: [u64; 3] = [0x70, 0x55, 0x71];
 pub struct Announced {
     store: Store,
     cores: Cores,
-    exposures: Exposures,
+    doors: Doors,
     denylists: Denylists,
 }
 
@@ -69,8 +69,8 @@ enum At {
 }
 
 impl Announced {
-    pub(crate) fn new(store: Store, cores: Cores, exposures: Exposures, denylists: Denylists) -> Self {
-        Self { store, cores, exposures, denylists }
+    pub(crate) fn new(store: Store, cores: Cores, doors: Doors, denylists: Denylists) -> Self {
+        Self { store, cores, doors, denylists }
     }
 
     /// The next piece, for which `rows` rows are read at most.
@@ -128,7 +128,7 @@ impl Announced {
         }
         // Who may have the log of a private core, its exposure does not say.
         let is_private = matches!(self.cores.genesis(core)?, Genesis::Private { .. });
-        Ok(is_private || !self.exposures.of(core)?.is_shut(Exit::Network))
+        Ok(is_private || !self.doors.of(core, Exit::Network)?.is_shut())
     }
 
     fn cores_page(&self, what: What, after: Option<CoreId>, rows: usize) -> Result<AnnouncedPage, LoadError> {
@@ -156,7 +156,7 @@ impl Announced {
             let (key, named) = row?;
             (last, seen) = (Some(key), seen + 1);
             let Some((core, path, named)) = named else { continue };
-            let is_open = self.exposures.of(&core)?.is_open(&path, Exit::Ipfs);
+            let is_open = self.doors.of(&core, Exit::Ipfs)?.is_open(&path);
             if is_open
                 && !self.denylists.now().denies_cid(&named.root)
                 && self.store.has_block(&named.root)?
@@ -204,7 +204,7 @@ impl Announced {
         if rules.denies_cid(root) || block.is_some_and(|block| rules.denies_cid(block)) {
             return Ok(false);
         }
-        let door = |core: &CoreId| Ok(Door::new(self.exposures.of(core)?, Exit::Ipfs));
+        let door = |core: &CoreId| self.doors.of(core, Exit::Ipfs);
         let has =
             |name: &OpenName| Ok(!name.partial || self.store.possesses(&name.core, block.unwrap_or(root))?);
         Ok(open_name(&self.store, root, door, has)?.found.is_some())

@@ -7,6 +7,7 @@
 
 mod ask;
 mod load;
+mod walk;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,7 +19,7 @@ use std::{
 
 use kubelt_core::{CoreId, Log, MapPath, OpId};
 use kubelt_store::{CommitError, Store, Tx};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 pub use load::LoadError;
@@ -26,7 +27,7 @@ pub use load::LoadError;
 use self::load::{effects_owed, read_log};
 use crate::{
     clock::Clock,
-    exposures::Exposures,
+    doors::Doors,
     ipns::Stale,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
     replicate::Changes,
@@ -41,13 +42,17 @@ pub struct Cores {
     pub(crate) store: Store,
     clock: Arc<dyn Clock>,
     sessions: SessionTable,
-    exposures: Exposures,
+    pub(crate) doors: Doors,
     stale: Arc<Stale>,
     changes: Changes,
     cells: Arc<Mutex<HashMap<CoreId, Arc<Cell>>>>,
     uses: Arc<AtomicU64>,
     /// How often something may have become public.
     openings: Arc<AtomicU64>,
+    /// What this node calls cores.
+    labels: Arc<RwLock<BTreeMap<String, CoreId>>>,
+    /// Held while a core is given a name that must be free.
+    pub(crate) naming: Arc<AsyncMutex<()>>,
     /// Held while it is counted what an account has brought.
     pub(crate) bringing: Arc<AsyncMutex<()>>,
 }
@@ -92,7 +97,7 @@ impl Cores {
         store: Store,
         clock: Arc<dyn Clock>,
         sessions: SessionTable,
-        exposures: Exposures,
+        doors: Doors,
         stale: Arc<Stale>,
     ) -> Self {
         let changes = Changes::default();
@@ -100,12 +105,14 @@ impl Cores {
             store,
             clock,
             sessions,
-            exposures,
+            doors,
             stale,
             changes,
             cells: Arc::default(),
             uses: Arc::default(),
             openings: Arc::default(),
+            labels: Arc::default(),
+            naming: Arc::default(),
             bringing: Arc::default(),
         }
     }
@@ -307,11 +314,11 @@ impl Cores {
 
     /// Commits a batch and tells who must know. Gives what it owes.
     async fn carry_out(&self, cell: &Cell, finished: Finished) -> Result<BTreeMap<OpId, bool>, WriteError> {
-        let Finished { tx, ended, exposure_changed, root_changed, hosts_changed, owed } = finished;
+        let Finished { tx, ended, doors_changed, root_changed, hosts_changed, owed } = finished;
         tx.commit().await.map_err(WriteError::Commit)?;
         ended.iter().for_each(|login| self.sessions.evict(login));
-        if exposure_changed {
-            self.exposures.changed(&cell.core);
+        if doors_changed {
+            self.doors.changed(&cell.core);
         }
         if root_changed {
             self.stale.mark(cell.core);

@@ -29,9 +29,7 @@ pub(crate) use self::{
     own::{OWN_ROOT, concerns, own_roots, retire},
     stale::Stale,
 };
-use crate::{
-    StoreError, clock::Clock, cores::Cores, exposures::Exposures, routing::NameRouting, worker::Waker,
-};
+use crate::{StoreError, clock::Clock, cores::Cores, doors::Doors, routing::NameRouting, worker::Waker};
 
 /// Records of foreign names, by the multihash of the name.
 const FOREIGN: &str = "ipns";
@@ -45,7 +43,7 @@ struct Inner {
     store: Store,
     clock: Arc<dyn Clock>,
     cores: Cores,
-    exposures: Exposures,
+    doors: Doors,
     stale: Arc<Stale>,
     /// One writer of foreign records at a time: the better record is looked for before one is written. It holds
     /// what all of them take, once that was counted.
@@ -94,7 +92,7 @@ impl Ipns {
         store: Store,
         clock: Arc<dyn Clock>,
         cores: Cores,
-        exposures: Exposures,
+        doors: Doors,
         stale: Arc<Stale>,
     ) -> Self {
         let (foreign, asked) = (Mutex::default(), SyncMutex::default());
@@ -104,7 +102,7 @@ impl Ipns {
             store,
             clock,
             cores,
-            exposures,
+            doors,
             stale,
             foreign,
             asked,

@@ -21,11 +21,13 @@ mod cores;
 mod denylists;
 mod disclosure;
 mod dnslink;
+mod doors;
 pub mod exchange;
 mod exposures;
 mod fetch;
 mod identity;
 mod ipns;
+mod kin;
 mod limits;
 mod members;
 mod names;
@@ -73,8 +75,8 @@ pub use fetch::{
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use members::{
-    Accepted, Drafted, Heir, Invite, JoinError, Member, MemberList, Members, MembersError, NamedCore,
-    NewCore, Wish,
+    Accepted, Drafted, Heir, Invite, JoinError, MadeCore, Member, MemberList, Members, MembersError,
+    NamedCore, NewCore, Wish,
 };
 pub use node::{CoreSummary, Node};
 pub use parts::BringError;

@@ -55,6 +55,10 @@ pub(crate) const EFFECTS_MAX: usize = 8_192;
 pub(crate) const HEADS_RESERVED: usize = 512;
 /// Operations of all logs kept in memory; the longest unused logs give way.
 pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
+/// Cores of which it is kept in memory which ones lie above them; and children, of which their names are.
+pub(crate) const KIN_CACHED_MAX: usize = 100_000;
+/// Names of one child in its parent's map that are looked at.
+pub(crate) const NAMES_PER_CHILD_MAX: usize = 16;
 /// Cores whose exposure is kept in memory.
 pub(crate) const EXPOSURES_CACHED_MAX: usize = 100_000;
 /// Logs kept in memory.

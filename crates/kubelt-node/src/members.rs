@@ -6,7 +6,7 @@
 //! ([`Members::draft`]), the client signs it and posts it like any other.
 //!
 //! A person's private core names the shared cores they have a part in (`cores/<name>`): it is the list of identities
-//! that they can wear.
+//! that they can wear. A shared core names its children there.
 
 mod create;
 mod draft;
@@ -20,13 +20,14 @@ use std::sync::Arc;
 use kubelt_core::{
     CoreId, Genesis, MapPath, Verb,
     account::PrincipalError,
+    limits::CORES_ABOVE_MAX,
     schema::{CORES, ChildCore},
     words::WordsError,
 };
 use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
-pub use create::NewCore;
+pub use create::{MadeCore, NewCore};
 pub use draft::{Drafted, Wish};
 pub use heirs::Heir;
 pub use invite::{Accepted, Invite};
@@ -70,11 +71,14 @@ pub enum MembersError {
     #[error("`{0}` is no name for a core; take 1 to 64 letters, digits, `-` or `_`, and no address")]
     Name(String),
     /// The name is given.
-    #[error("your core names another core `{0}` already; choose another name")]
+    #[error("another core has the name `{0}` there already; choose another one")]
     NameTaken(String),
     /// A threshold that does not fit its accounts, or too many of these.
     #[error(transparent)]
     Principal(#[from] PrincipalError),
+    /// The core that it was to lie in lies as deep as a core may.
+    #[error("the core lies under {CORES_ABOVE_MAX} others already, so none can lie in it")]
+    TooDeep,
     /// The title is none.
     #[error("a core's name has 1 to 64 bytes, without control characters")]
     Title,
@@ -181,33 +185,40 @@ impl Members {
         Ok(named)
     }
 
-    /// The path of a name in a session's private core, which the session must be able to write, and the name be free
-    /// or be this core's already.
+    /// The path of a name in the core `from`, which the session must be able to write, and the name be free or be this
+    /// core's already.
     fn free_path(
         &self,
         session: &Session,
+        from: &CoreId,
         name: &str,
         core: Option<&CoreId>,
     ) -> Result<MapPath, MembersError> {
         let short = || name.chars().take(64).collect();
         let path = ChildCore::path(name).ok_or_else(|| MembersError::Name(short()))?;
-        if !session.covers(&session.core, Verb::Put, Some(&path)) {
+        if !session.covers(from, Verb::Put, Some(&path)) {
             return Err(MembersError::Forbidden);
         }
         if session.key.is_none() {
             return Err(WriteError::ClientKey.into());
         }
-        match self.cores.named_core(&session.core, &path)? {
+        match self.cores.named_core(from, &path)? {
             Some(named) if Some(&named) != core => Err(MembersError::NameTaken(name.to_owned())),
             _ => Ok(path),
         }
     }
 
-    /// Names a core in the session's private core.
-    async fn enter(&self, session: &Arc<Session>, path: MapPath, core: CoreId) -> Result<(), MembersError> {
-        let value = ChildCore { core, alias: None }.to_ipld();
+    /// Names a core in the core `from`.
+    async fn enter(
+        &self,
+        session: &Arc<Session>,
+        from: &CoreId,
+        path: MapPath,
+        core: CoreId,
+    ) -> Result<(), MembersError> {
+        let value = ChildCore::new(core).to_ipld();
         let act = kubelt_core::Act::Put { path, value };
-        self.cores.write(session.core, Write::Act { session: Arc::clone(session), act }).await?;
+        self.cores.write(*from, Write::Act { session: Arc::clone(session), act }).await?;
         Ok(())
     }
 

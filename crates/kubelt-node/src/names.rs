@@ -7,17 +7,13 @@
 //! may have is read from those tables: so neither a page, a cursor nor the time that an answer takes depends on what
 //! is not public, and nobody hides what others publish by naming it often.
 
-use std::sync::Arc;
-
 use cid::Cid;
-use kubelt_core::{
-    CoreId, Hlc, MapPath, OpId,
-    schema::{Exit, Exposure, Visibility},
-};
+use kubelt_core::{CoreId, Hlc, MapPath, OpId, schema::Visibility};
 use kubelt_store::{Store, Tx, TxError};
 
 use crate::{
     StoreError,
+    doors::Door,
     ipns::OWN_ROOT,
     limits::{NAMES_PER_CORE_MAX, NAMES_PER_ROOT_MAX},
 };
@@ -41,29 +37,6 @@ pub(crate) struct Named {
 /// What `path` opens now.
 pub(crate) fn named(store: &Store, core: &CoreId, path: &MapPath) -> Result<Option<Named>, StoreError> {
     Ok(store.meta(NAMED, &row_key(core, path))?.and_then(|row| decode(&row)))
-}
-
-/// One exit of a core, as its settings have it now.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    exposure: Arc<Exposure>,
-    exit: Exit,
-}
-
-impl Door {
-    pub(crate) fn new(exposure: Arc<Exposure>, exit: Exit) -> Self {
-        Self { exposure, exit }
-    }
-
-    /// Whether strangers may reach `path`, if it is public.
-    pub(crate) fn is_open(&self, path: &MapPath) -> bool {
-        self.exposure.is_open(path, self.exit)
-    }
-
-    /// Whether strangers may reach nothing at all.
-    fn is_shut(&self) -> bool {
-        self.exposure.is_shut(self.exit)
-    }
 }
 
 /// Whether strangers may reach any path of the core.
@@ -157,8 +130,9 @@ pub(crate) fn open_name(
                 current => current.insert((name.core, door_of(&name.core)?, 0)),
             };
             *seen += 1;
-            // What a core's own root holds is open there, and it is named for as long as that is so.
-            if (name.path.as_str() == OWN_ROOT || door.is_open(&name.path)) && takes(&name)? {
+            // What a core's own root holds is open there, and it is named for as long as that is so in the core itself.
+            let is_own_root = name.path.as_str() == OWN_ROOT && !door.is_barred();
+            if (is_own_root || door.is_open(&name.path)) && takes(&name)? {
                 return Ok(Search { found: Some(name), looked_at });
             }
             if door.is_shut() || *seen == NAMES_PER_CORE_MAX {

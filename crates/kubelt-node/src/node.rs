@@ -15,8 +15,8 @@ use crate::{
     cores::{Cores, LoadError},
     denylists::Denylists,
     dnslink::DnsLinks,
+    doors::Doors,
     exchange::Exchange,
-    exposures::Exposures,
     fetch::Fetcher,
     identity::Identity,
     ipns::{Ipns, Stale},
@@ -98,10 +98,10 @@ impl Node {
     /// [`Workers::start`].
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let table = SessionTable::new(store.clone());
-        let exposures = Exposures::new(store.clone());
+        let doors = Doors::new(store.clone());
         let stale = Arc::new(Stale::default());
-        let cores = Cores::new(store.clone(), clock.clone(), table.clone(), exposures.clone(), stale.clone());
-        let access = Arc::new(Access::new(cores.clone(), exposures.clone()));
+        let cores = Cores::new(store.clone(), clock.clone(), table.clone(), doors.clone(), stale.clone());
+        let access = Arc::new(Access::new(cores.clone(), doors.clone()));
         let stamps = Stamps::new(Arc::clone(&clock));
         let content =
             Content::new(store.clone(), cores.clone(), access.clone(), Denylists::default(), stamps.clone());
@@ -114,8 +114,8 @@ impl Node {
         let (identity, replication, remotes) =
             replicating(&store, &cores, &content, &exchange, &access, &clock);
         let denylists = content.denylists().clone();
-        let announced = Announced::new(store.clone(), cores.clone(), exposures.clone(), denylists.clone());
-        let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), exposures, stale);
+        let announced = Announced::new(store.clone(), cores.clone(), doors.clone(), denylists.clone());
+        let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), doors, stale);
         let receipts = Receipts::new(&content, &access, &ipns, &peers, &remotes, &remote_pins);
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), providers.clone());
@@ -226,6 +226,8 @@ pub struct CoreSummary {
     pub genesis: Genesis,
     /// The account of a private or user core.
     pub account: Option<Account>,
+    /// The core that it lies in, where that one names it.
+    pub parent: Option<CoreId>,
     /// Whether the reader may know what it uses.
     pub tells_usage: bool,
 }
@@ -236,9 +238,9 @@ impl Exchange {
     /// # Errors
     /// Only when the store fails.
     pub async fn summary(&self, reader: &Reader, core: &CoreId) -> Result<Option<CoreSummary>, LoadError> {
-        let is_open = |exit| is_open(&self.store, core, self.access.door(core, exit)?);
+        let door = self.access.door_for(reader, core, Exit::Http).await?;
         let shows = self.disclosure(reader, core).await? != crate::Disclosure::Nothing;
-        if !shows && !is_open(Exit::Http)? && !self.access.has_part(reader, core).await? {
+        if !shows && !is_open(&self.store, core, door)? && !self.access.has_part(reader, core).await? {
             return Ok(None);
         }
         let genesis = self.cores.genesis(core)?;
@@ -247,6 +249,8 @@ impl Exchange {
             Genesis::Shared { .. } => None,
         };
         let tells_usage = self.access.replicates(reader, core).await?;
-        Ok(Some(CoreSummary { core: *core, genesis, account, tells_usage }))
+        let is_child = self.access.is_child(core)?;
+        let parent = genesis.parent().filter(|_| is_child);
+        Ok(Some(CoreSummary { core: *core, genesis, account, parent, tells_usage }))
     }
 }

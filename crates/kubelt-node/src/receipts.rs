@@ -309,12 +309,21 @@ impl Trial {
             Ok(closed_by) => closed_by?,
             Err(error) => return Some(ways::untried(&error)),
         };
-        let exit = exit.as_str();
+        let (exit, (core, setting)) = (exit.as_str(), closed_by);
+        if core != self.core {
+            return Some(Shut {
+                step: FailingStep::Exposure,
+                why: format!("`{setting}` of the core above, @{core}, lets nobody through to this one"),
+                remedy: Some(
+                    "ask those whom that core belongs to; it must name this one, and be open".to_owned(),
+                ),
+            });
+        }
         Some(Shut {
             step: FailingStep::Exposure,
-            why: format!("`{closed_by}` closes the exit `{exit}`"),
+            why: format!("`{setting}` closes the exit `{exit}`"),
             remedy: Some(format!(
-                "`kubelt config` shows what is set; let `{closed_by}` say `\"{exit}\": true`"
+                "`kubelt config` shows what is set; let `{setting}` say `\"{exit}\": true`"
             )),
         })
     }

@@ -25,8 +25,10 @@ use crate::{
     collect::{Job, VERSIONS, enqueue, keep_of, set_kept},
     content::{PREFIX, Wholeness, how_whole, is_shown},
     cores::{LoadError, Loaded},
+    doors::Doors,
     exposures::Exposures,
     ipns,
+    kin::{self, Kin},
     limits::{BATCH_BYTES_MAX, EFFECTS_MAX, HEADS_RESERVED, SHOW_AGAIN_MS},
     names::{Named, set_name},
     parts,
@@ -205,6 +207,9 @@ pub(crate) struct Batch<'a> {
     /// Sign-ins that the batch ends.
     ended: Vec<LoginId>,
     exposure_changed: bool,
+    doors_changed: bool,
+    /// Paths at which the core names another, perhaps a child.
+    kin: BTreeSet<MapPath>,
     /// Whether what the core's IPNS name points to may change.
     root_changed: bool,
     versions_changed: bool,
@@ -218,8 +223,8 @@ pub(crate) struct Finished {
     pub(crate) tx: Tx,
     /// Sign-ins that it ends.
     pub(crate) ended: Vec<LoginId>,
-    /// Whether it changes what strangers may reach of the core by its settings.
-    pub(crate) exposure_changed: bool,
+    /// Whether it changes what strangers may reach, by its settings, of the core or of those below it.
+    pub(crate) doors_changed: bool,
     /// Whether it changes what the core's IPNS name points to.
     pub(crate) root_changed: bool,
     /// Whether it changes which nodes host the core.
@@ -243,6 +248,8 @@ impl<'a> Batch<'a> {
             touched: BTreeSet::new(),
             ended: Vec::new(),
             exposure_changed: false,
+            doors_changed: false,
+            kin: BTreeSet::new(),
             root_changed: false,
             versions_changed: false,
             hosts_changed: false,
@@ -415,7 +422,11 @@ impl<'a> Batch<'a> {
         if path.prefix() == PREFIX || path.prefix() == schema::REQUESTS {
             self.touched.insert(path.clone());
         }
+        if Kin::concerns(path) {
+            self.kin.insert(path.clone());
+        }
         self.exposure_changed |= Exposures::concerns(path);
+        self.doors_changed |= Doors::concern(path);
         self.root_changed |= ipns::concerns(path);
         self.versions_changed |= path.as_str() == VERSIONS;
         self.hosts_changed |= Changes::concerns_hosts(path);
@@ -447,6 +458,11 @@ impl<'a> Batch<'a> {
                     enqueue(&mut self.tx, due_ms, &Job::Show { core: self.core, root: named.root })?;
                 }
             }
+            for path in std::mem::take(&mut self.kin) {
+                let before = self.store.state(&self.core, &path)?.map(|entry| entry.value);
+                let now = self.tx.state(&self.core, &path)?.map(|entry| entry.value);
+                kin::note(&mut self.tx, &self.core, &path, before.as_deref(), now.as_deref())?;
+            }
             if self.versions_changed {
                 enqueue(&mut self.tx, self.now_ms, &Job::Versions { core: self.core })?;
             }
@@ -456,8 +472,8 @@ impl<'a> Batch<'a> {
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        let Self { tx, ended, exposure_changed, root_changed, hosts_changed, effects: owed, .. } = self;
-        Ok(Finished { tx, ended, exposure_changed, root_changed, hosts_changed, owed })
+        let Self { tx, ended, doors_changed, root_changed, hosts_changed, effects: owed, .. } = self;
+        Ok(Finished { tx, ended, doors_changed, root_changed, hosts_changed, owed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.

@@ -24,6 +24,7 @@ mod shell;
 mod signing;
 mod target;
 mod token;
+mod tree;
 mod usage;
 mod verify;
 mod wallet;

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kubelt_chain::Upstreams;
-use kubelt_core::PublicKey;
+use kubelt_core::{CoreId, Genesis, PublicKey, schema::ChildCore};
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_net::{Multiaddr, NetConfig};
 use kubelt_node::{FetchRules, What, peer_key};
@@ -120,6 +120,8 @@ struct File {
     pinning: PinningFile,
     /// How the node takes part in the network of peers.
     network: NetworkFile,
+    /// What this node calls cores: label to the id of a core, or to the account of a private one.
+    labels: BTreeMap<String, String>,
     /// Who is asked about which chain, by EIP-155 id; nobody unless named.
     chains: BTreeMap<String, ChainFile>,
     /// What one core may use.
@@ -234,6 +236,8 @@ pub(crate) struct NodeConfig {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) public_hosts: Vec<String>,
+    /// What this node calls cores.
+    pub(crate) labels: BTreeMap<String, CoreId>,
     /// The URL under which strangers reach this node, where that is known.
     pub(crate) public_url: Option<NodeUrl>,
     pub(crate) denylists: Vec<PathBuf>,
@@ -316,6 +320,7 @@ impl NodeConfig {
             data_dir,
             listen,
             public_hosts,
+            labels: labels(&file.labels)?,
             public_url,
             denylists: first_given(args.denylist, file.denylists),
             quota: Quota { ops, op_bytes, blocks, block_bytes },
@@ -382,6 +387,21 @@ fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Labels stand where accounts and ids do, and hide neither.
+fn labels(named: &BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, CoreId>> {
+    let read = |(label, core): (&String, &String)| {
+        if ChildCore::path(label).is_none() {
+            bail!("`{label}` is no label; take 1 to 64 letters, digits, `-` or `_`, and no address");
+        }
+        let account = || Some(Genesis::Private { root: core.parse().ok()? }.id());
+        let id = core.parse().ok().or_else(account);
+        let id =
+            id.with_context(|| format!("`{core}` of `{label}` is neither the id of a core nor an account"))?;
+        Ok((label.clone(), id))
+    };
+    named.iter().map(read).collect()
+}
+
 fn node_keys(ids: &[String]) -> anyhow::Result<Vec<PublicKey>> {
     let key = |id: &String| {
         peer_key(id).with_context(|| format!("`{id}` of `carry_for` is no id of a node; write `12D3…`"))
@@ -436,7 +456,7 @@ pub(crate) fn default_data_dir() -> anyhow::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::{File, NodeArgs, NodeConfig};
+    use super::{File, NodeArgs, NodeConfig, labels};
 
     #[test]
     fn an_empty_file_is_enough_and_a_misspelt_setting_is_refused() {
@@ -460,6 +480,17 @@ mod tests {
         assert_eq!(config.data_dir.as_os_str(), "/b");
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.rates.requests_per_second, 0);
+    }
+
+    #[test]
+    fn a_label_names_a_core_and_is_no_address() {
+        let account = "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f";
+        let read = |label: &str, core: &str| labels(&[(label.to_owned(), core.to_owned())].into());
+        let found = read("acme", account).expect("a label");
+        assert_eq!(read("acme", &found["acme"].to_string()).expect("a label"), found);
+        for (label, core) in [("acme.org", account), (account, account), ("acme", "acme"), ("", account)] {
+            assert!(read(label, core).is_err(), "{label}: {core}");
+        }
     }
 
     #[test]

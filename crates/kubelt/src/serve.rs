@@ -52,6 +52,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     }
     let denylists = DenylistFiles::open(config.denylists, node.content.denylists().clone())?;
     tokio::spawn(denylists.keep_up());
+    node.cores.label(config.labels);
     node.dnslinks.set(config.dnslinks).context("a DNSLink of the settings is refused")?;
     if let Some(servers) = config.dns {
         node.dnslinks.look_up_by(Arc::new(DnsLookup::new(servers)));

@@ -67,8 +67,10 @@ fn content_of_another_shape_is_refused() {
 #[test]
 fn children_come_back_as_they_went() {
     let at = path("cores/shop");
-    for alias in [None, Some("the shop".to_owned())] {
-        let child = ChildCore { core: CoreId::of(b"shop"), alias };
+    for (alias, visibility) in
+        [(None, Visibility::Public), (Some("the shop".to_owned()), Visibility::Members)]
+    {
+        let child = ChildCore { core: CoreId::of(b"shop"), alias, visibility };
         assert_eq!(read(&at, &child.to_ipld()), Ok(Value::Core(child)));
     }
     let raw = cid::Cid::new_v1(0x55, *CoreId::of(b"shop").cid().hash());
@@ -178,7 +180,7 @@ proptest! {
 #[test]
 fn cores_have_names_that_can_stand_in_an_address() {
     let id = CoreId::of(b"acme");
-    let value = ChildCore { core: id, alias: None }.to_ipld();
+    let value = ChildCore::new(id).to_ipld();
     let long = "x".repeat(crate::limits::NAME_BYTES_MAX);
     for name in ["acme", "a-b_2", "Acme", long.as_str()] {
         let path = ChildCore::path(name).expect("a good name");

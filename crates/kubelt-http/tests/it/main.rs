@@ -3,6 +3,7 @@
 mod attacks;
 mod attacks_gateway;
 mod cars;
+mod composition;
 mod content;
 mod denylists;
 mod exposure;

@@ -14,7 +14,12 @@ use crate::{
 
 impl TestNode {
     /// Signs in to the own core and to others.
-    async fn sign_in_to(&self, person: &Person, token: Option<&str>, cores: &[&str]) -> SessionCreated {
+    pub(crate) async fn sign_in_to(
+        &self,
+        person: &Person,
+        token: Option<&str>,
+        cores: &[&str],
+    ) -> SessionCreated {
         let cores: Vec<Value> = cores.iter().map(|core| json!({ "core": core })).collect();
         let ask = json!({ "account": person.account(), "cores": cores });
         let challenge: Challenge = self.post("/-/session/challenge", token, &ask).await.expect(200).json();
@@ -24,7 +29,7 @@ impl TestNode {
     }
 
     /// Has an act drafted, signs it like a wallet in a browser, and posts it.
-    async fn act(&self, person: &Person, token: &str, core: &str, act: Value) -> Answer {
+    pub(crate) async fn act(&self, person: &Person, token: &str, core: &str, act: Value) -> Answer {
         let answer = self.post(&format!("/@{core}/-/drafts"), Some(token), &json!({ "act": act })).await;
         if answer.status != 200 {
             return answer;

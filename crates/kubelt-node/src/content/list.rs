@@ -15,7 +15,6 @@ use kubelt_store::Store;
 
 use super::{Content, ContentError, Entry, Found, content_path, how_whole};
 use crate::{
-    StoreError,
     access::Reader,
     blocks::{BlockError, ReachedBlocks, Within},
     collect::is_kept,
@@ -234,7 +233,7 @@ impl Content {
     ) -> Result<(), ContentError> {
         let mut after: Option<MapPath> = None;
         loop {
-            let page = self.paths_below(reader, core, base, after.as_ref())?;
+            let page = self.paths_below(reader, core, base, after.as_ref()).await?;
             let mut skip: Option<MapPath> = None;
             for path in &page {
                 after = Some(path.clone());
@@ -308,21 +307,21 @@ impl Content {
 
     /// Paths at and below `base` that `reader` may see perhaps, a page of them. For who was handed nothing in this core
     /// these are the public ones alone, so that no answer tells by its time how much else there is.
-    fn paths_below(
+    async fn paths_below(
         &self,
         reader: &Reader,
         core: &CoreId,
         base: &MapPath,
         after: Option<&MapPath>,
-    ) -> Result<Vec<MapPath>, StoreError> {
+    ) -> Result<Vec<MapPath>, ContentError> {
         let is_part = reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
         if is_part {
             let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
             return Ok(rows.into_iter().map(|(path, _)| path).collect());
         }
-        let door = self.access.door(core, Exit::Http)?;
+        let door = self.access.door_for(reader, core, Exit::Http).await?;
         let rows = public(&self.store, core, door, Some(base), after).take(SCAN_PAGE);
-        rows.map(|row| row.map(|(path, _)| path)).collect()
+        rows.map(|row| Ok(row?.0)).collect()
     }
 
     /// Whether `reader` may see any entry below `base`.
@@ -334,7 +333,7 @@ impl Content {
     ) -> Result<bool, ContentError> {
         let mut after: Option<MapPath> = None;
         loop {
-            let page = self.paths_below(reader, core, base, after.as_ref())?;
+            let page = self.paths_below(reader, core, base, after.as_ref()).await?;
             for path in &page {
                 if path != base && self.entry(reader, core, path).await?.is_some() {
                     return Ok(true);

@@ -1,53 +1,11 @@
-//! Questions about a core: which one is meant, and who may do what in it.
+//! Questions about a core: who may do what in it.
 
-use ipld_core::ipld::Ipld;
-use kubelt_core::{
-    Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb, codec, limits::VALUE_BYTES_MAX,
-    schema::ChildCore,
-};
+use kubelt_core::{Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb};
 
 use super::{Cores, LoadError};
-use crate::{StoreError, access::Reader, write::WriteError};
+use crate::write::WriteError;
 
 impl Cores {
-    /// The core that an address of one name names: an account or a core id. Whether the core is on this node is not
-    /// said here: an id is answered for any name, so that a request for a core that is not here takes the same way to
-    /// the same 404 as one for a core that shows nothing.
-    pub fn resolve(names: &[String]) -> CoreId {
-        let [name] = names else { return nobody(names) };
-        if let Ok(core) = name.parse() {
-            return core;
-        }
-        // As it stands first: addresses of Solana differ by case. Those of EVM chains do not, whatever their checksum.
-        let account = name.parse::<Account>().or_else(|_cause| name.to_ascii_lowercase().parse());
-        account.map_or_else(|_no_account| nobody(names), |root| Genesis::Private { root }.id())
-    }
-
-    /// The core that an address names to `reader`. A second name is looked up in the map of the core that the first
-    /// one names (`cores/<name>`), for whoever may read that path; further ones are not resolved yet.
-    ///
-    /// # Errors
-    /// Only when the store fails.
-    pub async fn resolve_for(&self, reader: &Reader, names: &[String]) -> Result<CoreId, LoadError> {
-        let [parent, name] = names else { return Ok(Self::resolve(names)) };
-        let (Reader::Session(session), Some(path)) = (reader, ChildCore::path(name)) else {
-            return Ok(nobody(names));
-        };
-        let parent = Self::resolve(std::slice::from_ref(parent));
-        let reads = session.covers(&parent, Verb::Read, Some(&path))
-            && self.may(&parent, session.account(), Verb::Read, Some(&path)).await?;
-        let named = if reads { self.named_core(&parent, &path)? } else { None };
-        Ok(named.unwrap_or_else(|| nobody(names)))
-    }
-
-    /// The core that a path of a core's map names.
-    pub(crate) fn named_core(&self, core: &CoreId, path: &MapPath) -> Result<Option<CoreId>, StoreError> {
-        let entry = self.store.state(core, path)?;
-        let value: Option<Ipld> =
-            entry.and_then(|entry| codec::decode(&entry.value, VALUE_BYTES_MAX, "value").ok());
-        Ok(value.and_then(|value| ChildCore::from_ipld(&value).ok()).map(|child| child.core))
-    }
-
     /// The genesis of a core on this node.
     ///
     /// # Errors
@@ -139,31 +97,5 @@ impl Cores {
             verb: body.act.verb(),
             body: body.id(),
         })
-    }
-}
-
-/// The id of no core: nobody knows what hashes to it.
-fn nobody(names: &[String]) -> CoreId {
-    CoreId::of(names.join("/").as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use kubelt_core::{Account, Genesis};
-
-    use super::Cores;
-
-    #[test]
-    fn case_matters_where_accounts_differ_by_it() {
-        let core = |name: &str| Cores::resolve(&[name.to_owned()]);
-        let of =
-            |account: &str| Genesis::Private { root: account.parse::<Account>().expect("an account") }.id();
-        let evm = "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f";
-        for name in [evm.to_owned(), evm.to_uppercase(), evm.replace('a', "A")] {
-            assert_eq!(core(&name), of(evm), "{name}");
-        }
-        let solana = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv";
-        assert_eq!(core(solana), of(solana));
-        assert_ne!(core(&solana.to_lowercase()), of(solana));
     }
 }

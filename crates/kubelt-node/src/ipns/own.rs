@@ -34,8 +34,9 @@ use crate::{
     clock::random,
     collect::{Job, enqueue},
     content::content_path,
+    doors::Door,
     limits::{OWN_REBUILDS_MAX, OWN_RECORD_LIFE, OWN_RECORD_RENEWED_WITH, OWN_RECORD_TTL},
-    names::{self, Door, named, public},
+    names::{self, named, public},
 };
 
 /// Where a core's public root is named: no path of the map, and always open.
@@ -63,6 +64,9 @@ pub(super) struct OwnRoot {
     generation: u64,
     /// Whether the record says what is public now.
     fresh: bool,
+    /// Whether a core above let nobody through when it was made.
+    #[serde(default)]
+    barred: bool,
     /// The directory that is named now.
     root: Option<Cid>,
 }
@@ -83,8 +87,14 @@ pub(super) struct OwnRecord {
 /// What a name points to.
 enum Target {
     Nothing,
+    /// Nothing, because a core above lets nobody through.
+    Barred,
     Content(Cid),
-    Directory { root: Cid, blocks: Vec<Block>, partial: bool },
+    Directory {
+        root: Cid,
+        blocks: Vec<Block>,
+        partial: bool,
+    },
 }
 
 /// Why the name of a core could not be had.
@@ -177,7 +187,7 @@ impl Ipns {
     /// The last record, where it says what is public now and need not be renewed before it is given out.
     pub(super) fn standing(&self, core: &CoreId) -> Result<Option<OwnRecord>, StoreError> {
         let root = self.own_root(core)?;
-        let record = if root.fresh { self.last_record(core)? } else { None };
+        let record = if self.is_fresh(core, &root)? { self.last_record(core)? } else { None };
         let now = self.now();
         let is_over =
             |record: &OwnRecord| record.published && record.validity_end().is_none_or(|end| end < now);
@@ -188,7 +198,7 @@ impl Ipns {
 
     /// Whether the record of a core must be made anew: it is behind what is public, or under half its life is left.
     pub(super) fn is_due(&self, core: &CoreId) -> Result<bool, StoreError> {
-        if !self.own_root(core)?.fresh {
+        if !self.is_fresh(core, &self.own_root(core)?)? {
             return Ok(true);
         }
         let Some(record) = self.last_record(core)? else { return Ok(true) };
@@ -248,8 +258,10 @@ impl Ipns {
     /// What the core's name points to now.
     fn target(&self, core: &CoreId) -> Result<Target, OwnNameError> {
         let store = &self.0.store;
-        // Not what is kept in memory: that is told of a change only after it was committed.
-        let door = Door::new(Arc::new(self.0.exposures.read(core)?), Exit::Ipfs);
+        let door = self.0.doors.read(core, Exit::Ipfs)?;
+        if door.is_barred() {
+            return Ok(Target::Barred);
+        }
         if let Some(path) = self.setting(core)? {
             return Ok(self.public_at(core, &door, &path)?.map_or(Target::Nothing, Target::Content));
         }
@@ -331,9 +343,9 @@ impl Ipns {
             names::unname(&mut tx, &root, core, &own)?;
             enqueue(&mut tx, 0, &Job::Root { core: *core, root })?;
         }
-        let mut root = None;
+        let (mut root, barred) = (None, matches!(target, Target::Barred));
         let value = match target {
-            Target::Nothing => None,
+            Target::Nothing | Target::Barred => None,
             Target::Content(cid) => Some(cid),
             Target::Directory { root: cid, blocks, partial } => {
                 let cids: Vec<Cid> = blocks.iter().map(|block| *block.cid()).collect();
@@ -348,7 +360,7 @@ impl Ipns {
                 Some(cid)
             }
         };
-        let row = OwnRoot { v: VERSION, generation, fresh: true, root };
+        let row = OwnRoot { v: VERSION, generation, fresh: true, barred, root };
         tx.put_meta(ROOTS, core.digest(), Some(&codec::encode(&row)))?;
         let record = self.next_record(core, value, secret)?;
         tx.put_meta(RECORDS, core.digest(), Some(&codec::encode(&record)))?;
@@ -404,6 +416,12 @@ impl Ipns {
         Ok(secret)
     }
 
+    /// Whether a root says what is public now. What changes in the core itself makes it behind by a note of its own; what
+    /// changes above is looked up.
+    fn is_fresh(&self, core: &CoreId, root: &OwnRoot) -> Result<bool, StoreError> {
+        Ok(root.fresh && root.barred == self.0.doors.of(core, Exit::Ipfs)?.is_barred())
+    }
+
     fn own_root(&self, core: &CoreId) -> Result<OwnRoot, StoreError> {
         read_root(&self.0.store, core)
     }
@@ -430,7 +448,7 @@ impl OwnRecord {
 
 impl Default for OwnRoot {
     fn default() -> Self {
-        Self { v: VERSION, generation: 0, fresh: false, root: None }
+        Self { v: VERSION, generation: 0, fresh: false, barred: false, root: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A shared core made from inside a private one.
+//! A shared core made from inside another one: a private core that only names it, or a parent in which it lies.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{clock::random, session::Session};
 /// A shared core that somebody wants.
 #[derive(Debug, Clone)]
 pub struct NewCore {
-    /// Under which name the maker's private core knows it.
+    /// Under which name the core that it is made from knows it.
     pub name: String,
     /// What its makers call it; the name where absent.
     pub title: Option<String>,
@@ -18,20 +18,51 @@ pub struct NewCore {
     pub owners: Vec<Account>,
     /// How many of the root must agree; one where absent.
     pub threshold: Option<u8>,
+    /// Whether it lies in the core that it is made from, for good.
+    pub is_child: bool,
+}
+
+impl NewCore {
+    /// A core of the session's account alone, which lies in no other where that can be.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), title: None, owners: Vec::new(), threshold: None, is_child: false }
+    }
+}
+
+/// A shared core that was made.
+#[derive(Debug, Clone)]
+pub struct MadeCore {
+    /// Its id.
+    pub core: CoreId,
+    /// How it begins.
+    pub genesis: Genesis,
+    /// Whether the core that it was made from names it; otherwise others must agree to that first.
+    pub is_named: bool,
 }
 
 impl Members {
-    /// Makes a shared core whose root is the session's account and `owners`, and names it in the account's private
-    /// core. It is dead until its root has signed a first operation.
+    /// Makes a shared core whose root is the session's account and `owners`, and names it in the core `from`. It is dead
+    /// until its root has signed a first operation. Only private cores name cores that are not their children.
     ///
     /// # Errors
-    /// [`MembersError`] when the name is taken, the threshold does not fit, or the account has too many cores here.
+    /// [`MembersError`] when the name is taken, the threshold does not fit, the account may not name cores there, or has
+    /// too many of them here.
     pub async fn create(
         &self,
         session: &Arc<Session>,
+        from: &CoreId,
         new: NewCore,
-    ) -> Result<(CoreId, Genesis), MembersError> {
-        let path = self.free_path(session, &new.name, None)?;
+    ) -> Result<MadeCore, MembersError> {
+        let is_own = *from == session.core;
+        if !is_own {
+            self.check(session, from).await?;
+        }
+        if self.cores.doors.kin.depth(from)? == Some(kubelt_core::limits::CORES_ABOVE_MAX) {
+            return Err(MembersError::TooDeep);
+        }
+        // Of two who want one name only one finds it free.
+        let _one_at_a_time = self.cores.naming.lock().await;
+        let path = self.free_path(session, from, &new.name, None)?;
         let title = new.title.unwrap_or(new.name);
         let plain = (1..=NAME_BYTES_MAX).contains(&title.len()) && !title.chars().any(char::is_control);
         if !plain {
@@ -40,11 +71,16 @@ impl Members {
         let mut accounts = new.owners;
         accounts.insert(0, session.account().clone());
         let root = principal(accounts, new.threshold)?;
-        let genesis = Genesis::Shared { root, parent: None, name: title, nonce: random() };
+        let parent = (new.is_child || !is_own).then_some(*from);
+        let genesis = Genesis::Shared { root, parent, name: title, nonce: random() };
         self.cores.bring(session.account(), &genesis).await?;
         let core = genesis.id();
-        self.enter(session, path, core).await?;
-        Ok((core, genesis))
+        let is_named = match self.enter(session, from, path, core).await {
+            Ok(()) => true,
+            Err(MembersError::Write(error)) if error.needs_votes() => false,
+            Err(error) => return Err(error),
+        };
+        Ok(MadeCore { core, genesis, is_named })
     }
 }
 

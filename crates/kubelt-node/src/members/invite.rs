@@ -97,10 +97,10 @@ impl Members {
             return Ok(Accepted { name: name.clone(), core, title, roles, known: true, remote });
         }
         let name = name.unwrap_or_else(|| label(title.as_deref().unwrap_or_default()));
-        let path = self.free_path(session, &name, Some(&core))?;
+        let path = self.free_path(session, &session.core, &name, Some(&core))?;
         let known = self.cores.named_core(&session.core, &path)?.is_some();
         if !known {
-            self.enter(session, path, core).await?;
+            self.enter(session, &session.core, path, core).await?;
         }
         Ok(Accepted { name, core, title, roles, known, remote })
     }

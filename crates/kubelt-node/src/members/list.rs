@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
-use kubelt_core::{Ability, Account, CoreId, Log, OpId, Principal, Verb, schema::ChildCore};
+use kubelt_core::{
+    Ability, Account, CoreId, Genesis, Log, OpId, Principal, Verb,
+    schema::{ChildCore, Exit},
+};
 
 use super::{Members, MembersError};
-use crate::session::Session;
+use crate::{access::Reader, names::is_open, session::Session};
 
 /// A grant in force, as people see it.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub struct NamedCore {
     pub title: Option<String>,
     /// The account's roles in it; empty where it is not here, or the account has no part in it.
     pub roles: Vec<String>,
+    /// Whether it is a child: it lies in the core that names it.
+    pub is_child: bool,
 }
 
 /// What the root is called among roles.
@@ -65,20 +70,37 @@ impl Members {
         Ok(self.cores.with_log(core, members).await?)
     }
 
-    /// The cores that a core's map names, as far as the session may read it.
+    /// The cores that a core's map names, as far as `reader` may know: for who has a part in the core all that the
+    /// session may read, for everybody else the children that publish something.
     ///
     /// # Errors
-    /// [`MembersError::NotFound`] for who has no part in the core.
-    pub async fn names(&self, session: &Session, core: &CoreId) -> Result<Vec<NamedCore>, MembersError> {
-        self.check(session, core).await?;
+    /// Only when the store fails.
+    pub async fn names(&self, reader: &Reader, core: &CoreId) -> Result<Vec<NamedCore>, MembersError> {
+        let own = match reader.session() {
+            Some(session) => self.check(session, core).await.is_ok().then_some(session),
+            None => None,
+        };
+        let (kin, door) = (&self.cores.doors.kin, |core: &CoreId| self.cores.doors.of(core, Exit::Http));
+        // How long the list of a private core is, is not to be told by the time that it takes.
+        let is_private = matches!(self.cores.genesis(core), Ok(Genesis::Private { .. }));
+        if own.is_none() && is_private && !is_open(&self.store, core, door(core)?)? {
+            return Ok(Vec::new());
+        }
         let mut found = Vec::new();
         for (name, named) in self.named(core)? {
+            let is_child = kin.is_claimed(core, &named)?;
+            let Some(session) = own else {
+                if is_child && is_open(&self.store, &named, door(&named)?)? {
+                    let title = self.title(&named)?;
+                    found.push(NamedCore { name, core: named, title, roles: Vec::new(), is_child });
+                }
+                continue;
+            };
             let path = ChildCore::path(&name);
-            let covered = path.is_some_and(|path| session.covers(core, Verb::Read, Some(&path)));
-            if covered {
+            if path.is_some_and(|path| session.covers(core, Verb::Read, Some(&path))) {
                 let roles = self.roles(session.account(), &named).await?;
                 let title = if roles.is_empty() { None } else { self.title(&named)? };
-                found.push(NamedCore { name, core: named, title, roles });
+                found.push(NamedCore { name, core: named, title, roles, is_child });
             }
         }
         Ok(found)

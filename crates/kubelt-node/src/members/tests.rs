@@ -91,13 +91,8 @@ async fn world() -> (Node, CoreId, Node, Store, NodeAddress) {
     let ((home, _), (away, store)) = (node(), node());
     let root = wallet(1);
     let maker = sign_in(&home, &root, None).await;
-    let new = NewCore {
-        name: "acme".to_owned(),
-        title: Some("Acme Corp".to_owned()),
-        owners: vec![],
-        threshold: None,
-    };
-    let (core, _) = home.members.create(&maker, new).await.expect("is made");
+    let new = NewCore { title: Some("Acme Corp".to_owned()), ..NewCore::named("acme") };
+    let core = home.members.create(&maker, &maker.core, new).await.expect("is made").core;
     let session = sign_in(&home, &root, Some(core)).await;
     let path = "profile/name".parse().expect("a path");
     act(&home, &session, &root, &core, Wish::Put { path, value: Ipld::String("Acme".to_owned()) }).await;
@@ -128,7 +123,7 @@ async fn an_invite_is_seen_accepted_and_changes_nothing_the_second_time() {
     assert!(home.members.invites(&ann).await.expect("lists").is_empty());
     let again = home.members.accept(&ann, core, None, None).await.expect("is hers");
     assert_eq!((again.name.as_str(), again.known), ("acme-corp", true));
-    let named = home.members.names(&ann, &ann.core).await.expect("lists");
+    let named = home.members.names(&Reader::Session(Arc::clone(&ann)), &ann.core).await.expect("lists");
     assert_eq!((named.len(), named[0].name.as_str(), named[0].core), (1, "acme-corp", core));
 
     // Nobody else gets in by the same link, and nobody learns from it whether there is such a core.
@@ -139,8 +134,7 @@ async fn an_invite_is_seen_accepted_and_changes_nothing_the_second_time() {
     }
     assert!(home.members.invites(&eve).await.expect("lists").is_empty());
     // A name that is given to another core is not taken over.
-    let other = NewCore { name: "mine".to_owned(), title: None, owners: vec![], threshold: None };
-    home.members.create(&ann, other).await.expect("is made");
+    home.members.create(&ann, &ann.core, NewCore::named("mine")).await.expect("is made");
     let refused = home.members.accept(&ann, core, Some("mine".to_owned()), None).await;
     assert!(matches!(refused, Err(MembersError::NameTaken(_))), "{refused:?}");
 }
@@ -160,7 +154,8 @@ async fn a_core_comes_from_another_node_for_who_may_hold_a_copy_and_leaves_no_tr
             false => assert!(matches!(refused, Err(MembersError::Join(JoinError::Session))), "{refused:?}"),
         }
         assert!(store.genesis(&core).expect("reads").is_none(), "nothing was stored");
-        assert!(away.members.names(&session, &session.core).await.expect("lists").is_empty());
+        let reader = Reader::Session(Arc::clone(&session));
+        assert!(away.members.names(&reader, &session.core).await.expect("lists").is_empty());
     }
     let accepted = away.members.accept(&ann, core, None, Some(address.clone())).await.expect("is hers");
     assert!(accepted.remote.is_some_and(|remote| remote.exchanged.equal));
@@ -178,8 +173,7 @@ async fn an_account_brings_so_many_cores_and_no_more() {
     let (node, _store) = node();
     let ann = sign_in(&node, &wallet(1), None).await;
     let make = async |members: &Members, n: usize| {
-        let new = NewCore { name: format!("core-{n}"), title: None, owners: vec![], threshold: None };
-        members.create(&ann, new).await
+        members.create(&ann, &ann.core, NewCore::named(format!("core-{n}"))).await
     };
     for n in 0..CORES_BROUGHT_MAX {
         make(&node.members, n).await.expect("is made");
@@ -187,6 +181,8 @@ async fn an_account_brings_so_many_cores_and_no_more() {
     let refused = make(&node.members, CORES_BROUGHT_MAX).await;
     assert!(matches!(refused, Err(MembersError::Bring(crate::BringError::TooMany))), "{refused:?}");
     let bob = sign_in(&node, &wallet(2), None).await;
-    let new = NewCore { name: "one".to_owned(), title: None, owners: vec![], threshold: None };
-    node.members.create(&bob, new).await.expect("others are not counted with her");
+    node.members
+        .create(&bob, &bob.core, NewCore::named("one"))
+        .await
+        .expect("others are not counted with her");
 }

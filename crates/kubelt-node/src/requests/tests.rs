@@ -58,8 +58,8 @@ impl World {
         let node = Node::new(Store::memory(Options::default()), clock.clone());
         let maker = sign_in(&node, &wallet(1), None).await;
         let owners = vec![wallet(2).account(), wallet(3).account()];
-        let new = NewCore { name: "acme".to_owned(), title: None, owners, threshold: Some(2) };
-        let (core, _) = node.members.create(&maker, new).await.expect("is made");
+        let new = NewCore { owners, threshold: Some(2), ..NewCore::named("acme") };
+        let core = node.members.create(&maker, &maker.core, new).await.expect("is made").core;
         let mut people = Vec::new();
         for secret in 1..=3 {
             people.push(sign_in(&node, &wallet(secret), Some(core)).await);

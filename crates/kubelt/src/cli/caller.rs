@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use kubelt_core::{Account, CoreId, Genesis};
 
 use super::target::CoreTarget;
@@ -47,35 +47,63 @@ impl Caller {
         Ok((Client::new(self.node.clone(), Some(session.token.clone())), session))
     }
 
-    /// A client, and where the core of `target` is. A name that is neither an account nor an id is looked up in one's own
-    /// core: `@acme` is `@me/@acme`.
+    /// A client, and where the core of `target` is. A name that is neither an account nor an id is one that the own core
+    /// knows (`@acme` is `@me/@acme`), or otherwise a label of the node.
     pub(super) fn reach(&self, target: &CoreTarget) -> Result<(Client, CorePlace)> {
         let own = usize::from(target.is_me());
+        let as_written = || CorePlace::of_names(target.names());
         if own == 0 && !target.is_own_name() {
-            return Ok((self.client()?, CorePlace::of_names(target.names())));
+            return Ok((self.client()?, as_written()));
         }
-        let (client, session) = self.signed_in()?;
-        Ok((client, CorePlace::given(&session.path).children(target.names().skip(own))))
+        let Some(session) = self.config.session(&self.node)?.filter(|_| own == 0) else {
+            if own == 0 {
+                return Ok((self.client()?, as_written()));
+            }
+            let (client, session) = self.signed_in()?;
+            return Ok((client, CorePlace::given(&session.path).children(target.names().skip(own))));
+        };
+        let (client, place) = (self.client()?, CorePlace::given(&session.path));
+        let first = target.names().next().unwrap_or_default().trim_start_matches('@');
+        // A token that may not read the list knows its own core's names all the same.
+        let is_known = client
+            .named_cores(&place)
+            .map_or(true, |list| list.cores.iter().any(|named| named.name == first));
+        let place = if is_known { place.children(target.names()) } else { as_written() };
+        Ok((client, place))
     }
 
-    /// The id of the core of `target`: one that it gives itself, or one that the own core names.
+    /// The id of the core of `target`: one that it gives itself, or one that each core on the way names.
     pub(super) fn core_id(&self, target: &CoreTarget) -> Result<CoreId> {
         let (client, session) = self.signed_in()?;
-        let names: Vec<&str> = target.names().map(|name| name.trim_start_matches('@')).collect();
-        let name = match names.as_slice() {
-            ["me"] => return session.core.parse().context("the session names no core; sign in again"),
-            ["me", name] => *name,
-            [id] if id.parse::<CoreId>().is_ok() => return Ok(id.parse()?),
-            [owner] if owner.parse::<Account>().is_ok() => {
-                return Ok(Genesis::Private { root: owner.parse()? }.id());
-            }
-            [name] if target.is_own_name() => *name,
-            _ => bail!("`{target}` is no shared core; write its id, or its name in your core: `@acme`"),
-        };
-        let named = client.named_cores(&CorePlace::given(&session.path))?.cores;
+        let own: CoreId = session.core.parse().context("the session names no core; sign in again")?;
+        let mut core = None;
+        for name in target.names().map(|name| name.trim_start_matches('@')) {
+            let account = name.parse::<Account>().or_else(|_cause| name.to_ascii_lowercase().parse()).ok();
+            core = Some(match (core, name.parse::<CoreId>(), account) {
+                (None, _, _) if name == "me" => own,
+                (_, Ok(id), _) => id,
+                (None, _, Some(root)) => Genesis::Private { root }.id(),
+                (Some(parent), _, Some(root)) => Genesis::User { root, parent }.id(),
+                (None, ..) => match self.named(&client, &own, name) {
+                    Ok(named) => named,
+                    // Nothing that the own core knows: a label of the node, perhaps.
+                    Err(error) => match client.core(&CorePlace::of_names([format!("@{name}").as_str()])) {
+                        Ok(labelled) => labelled.core.parse().context("the node gave no id")?,
+                        Err(_no_label) => return Err(error),
+                    },
+                },
+                (Some(parent), ..) => self.named(&client, &parent, name)?,
+            });
+        }
+        core.with_context(|| format!("`{target}` names no core"))
+    }
+
+    /// The core that another one calls `name`.
+    fn named(&self, client: &Client, core: &CoreId, name: &str) -> Result<CoreId> {
+        let named = client.named_cores(&CorePlace::of_names([format!("@{core}").as_str()]))?.cores;
         let found = named.into_iter().find(|core| core.name == name);
         let found = found.with_context(|| {
-            format!("your core names no core `{name}`; `kubelt core ls` lists those that it names")
+            format!("core {core} names no core `{name}` to you; `kubelt core ls` lists those that it names")
         })?;
         found.core.parse().context("the node gave no id")
     }

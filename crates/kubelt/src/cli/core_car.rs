@@ -12,18 +12,21 @@ use super::caller::Caller;
 use super::heir::standing;
 use super::shared::{self, CreateArgs, RotateArgs};
 use super::target::CoreTarget;
+use super::tree;
 use crate::client::Sending;
 use crate::download::Destination;
 use crate::output::{bytes_text, count_text};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CoreCommand {
-    /// Make a shared core inside your own, and sign in to it
+    /// Make a shared core inside your own, or as a child of another one, and sign in to it
     Create(CreateArgs),
     /// Show a core: what it is, what it uses, and who claims it as an heir
     Show(ShowArgs),
-    /// List the shared cores that your own core names, and what you are in them
-    Ls,
+    /// List the cores that a core names, your own without one, and what you are in them
+    Ls(NamedArgs),
+    /// Show the cores that lie in a core, and in those, as far as you may know of them
+    Tree(NamedArgs),
     /// Hand a core over to a new root
     Rotate(RotateArgs),
     /// Write a whole core, its log and its content, to a CAR file
@@ -37,6 +40,13 @@ pub(super) struct ShowArgs {
     /// The core
     #[arg(value_name = "@CORE", default_value = "@me")]
     target: CoreTarget,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NamedArgs {
+    /// The core
+    #[arg(value_name = "@CORE")]
+    target: Option<CoreTarget>,
 }
 
 #[derive(Debug, Args)]
@@ -61,7 +71,8 @@ impl CoreCommand {
         match self {
             Self::Create(args) => args.run(caller),
             Self::Show(args) => args.run(caller),
-            Self::Ls => shared::ls(caller),
+            Self::Ls(NamedArgs { target }) => shared::ls(caller, target.as_ref()),
+            Self::Tree(NamedArgs { target }) => tree::run(caller, target.as_ref()),
             Self::Rotate(args) => args.run(caller),
             Self::Export(args) => args.run(caller),
             Self::Import(args) => args.run(caller),

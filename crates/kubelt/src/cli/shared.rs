@@ -1,9 +1,9 @@
-//! `kubelt core create`, `ls` and `rotate`, and `kubelt use`: shared cores as identities that one wears.
+//! `kubelt core create`, `ls`, `tree` and `rotate`, and `kubelt use`: shared cores as identities that one wears.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use kubelt_api::{CoreAbilities, NamedCoreView, NewCoreRequest, Wish};
-use kubelt_core::{CoreId, Genesis};
+use kubelt_api::{Asked, CoreAbilities, NamedCoreView, NewCoreRequest, Wish};
+use kubelt_core::{CoreId, Genesis, schema::CORES};
 
 use super::caller::Caller;
 use super::login::sign_in;
@@ -15,8 +15,9 @@ use crate::output::{columns, short_time};
 
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
-    /// Where your private core is to name it: `@me/acme`
-    #[arg(value_name = "@me/NAME")]
+    /// Where your private core is to name it: `@me/acme`; or the core that it is to lie in, and its name there:
+    /// `@acme/@widget`
+    #[arg(value_name = "@me/NAME|@CORE/@NAME")]
     target: CoreTarget,
     /// Another account of its root; may stand several times
     #[arg(long = "owner", value_name = "ACCOUNT")]
@@ -58,12 +59,8 @@ pub(super) struct UseArgs {
 
 impl CreateArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
-        let name = self.target.path.trim_matches('/').to_owned();
-        ensure!(
-            self.target.is_me() && self.target.names().count() == 1 && !name.is_empty(),
-            "a shared core is made inside your own; write `kubelt core create @me/acme`"
-        );
         let (client, session) = caller.signed_in()?;
+        let NewPlace { name, title, parent } = NewPlace::of(caller, &self.target)?;
         let (wallet_name, wallet) = self.signer.open(caller)?;
         ensure!(
             wallet.account().to_string() == session.account,
@@ -74,11 +71,22 @@ impl CreateArgs {
             title: self.name.clone(),
             owners: self.owners,
             threshold: self.threshold,
+            child: parent.is_some(),
         };
-        let made = client.create_core(&CorePlace::given(&session.path), &request)?;
+        let from = match &parent {
+            Some(parent) => CorePlace::of_names([format!("@{parent}").as_str()]),
+            None => CorePlace::given(&session.path),
+        };
+        let made = client.create_core(&from, &request)?;
         let id: CoreId = made.core.parse().context("the node gave no id")?;
-        let core = StoredCore { name: Some(name.clone()), core: made.core.clone() };
-        sign_in(caller, &wallet_name, &wallet, vec![core])?;
+        if let (false, Some(id)) = (made.named, parent) {
+            let value = serde_json::json!({ "core": { "/": made.core } });
+            let wish = Wish::Put { path: format!("{CORES}/{}", request.name), value };
+            super::request::ask(caller, &Shared { client, place: from, id }, Asked::Act(wish))?;
+        }
+        let mut cores = if parent.is_some() { session.cores } else { Vec::new() };
+        cores.push(StoredCore { name: Some(title.clone()), core: made.core.clone() });
+        sign_in(caller, &wallet_name, &wallet, cores)?;
         let genesis = genesis(&made.genesis, &id)?;
         let begun = genesis.root().m() == 1;
         if begun {
@@ -90,7 +98,7 @@ impl CreateArgs {
         }
         let view = serde_json::json!({ "name": name, "core": made.core, "path": made.path, "begun": begun });
         caller.out.result(&view, || {
-            let mut text = format!("created @{name}\ncore {}\nat {}{}", made.core, caller.node, made.path);
+            let mut text = format!("created @{title}\ncore {}\nat {}{}", made.core, caller.node, made.path);
             if !begun {
                 let root = genesis.root();
                 text.push_str(&format!(
@@ -105,6 +113,38 @@ impl CreateArgs {
     }
 }
 
+/// Where a core is made.
+struct NewPlace {
+    /// Its name there.
+    name: String,
+    /// By what it is called here, without the first `@`.
+    title: String,
+    /// The core that it is to lie in.
+    parent: Option<CoreId>,
+}
+
+impl NewPlace {
+    fn of(caller: &Caller, target: &CoreTarget) -> Result<Self> {
+        let path = target.path.trim_matches('/');
+        if target.is_me() && target.names().count() == 1 && !path.is_empty() {
+            return Ok(Self { name: path.to_owned(), title: path.to_owned(), parent: None });
+        }
+        let Some((above, name)) = target.split_last().filter(|_| path.is_empty()) else {
+            bail!(
+                "a shared core is made inside your own, `kubelt core create @me/acme`, or as a child of another one, \
+                 `kubelt core create @acme/@widget`"
+            );
+        };
+        let parent = if above.is_me() && above.names().count() == 1 {
+            caller.core_id(&above)?
+        } else {
+            Shared::of(caller, &above)?.id
+        };
+        let title = target.to_string().trim_start_matches('@').to_owned();
+        Ok(Self { name, title, parent: Some(parent) })
+    }
+}
+
 /// The genesis block of a core, which names its root: what the node says is checked against the id.
 fn genesis(block: &str, id: &CoreId) -> Result<Genesis> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -114,12 +154,20 @@ fn genesis(block: &str, id: &CoreId) -> Result<Genesis> {
     Ok(genesis)
 }
 
-/// Lists the cores that the private core names.
-pub(super) fn ls(caller: &Caller) -> Result<()> {
-    let (client, session) = caller.signed_in()?;
-    let list = client.named_cores(&CorePlace::given(&session.path))?;
+/// Lists the cores that a core names: the private one without a target.
+pub(super) fn ls(caller: &Caller, target: Option<&CoreTarget>) -> Result<()> {
+    let (client, place) = match target {
+        Some(target) => caller.reach(target)?,
+        None => {
+            let (client, session) = caller.signed_in()?;
+            (client, CorePlace::given(&session.path))
+        }
+    };
+    let list = client.named_cores(&place)?;
+    let session = caller.config.session(&caller.node)?;
     caller.out.result(&list, || {
-        let worn = |core: &str| session.cores.iter().any(|worn| worn.core == core);
+        let cores = session.as_ref().map_or(&[][..], |session| &session.cores);
+        let worn = |core: &str| cores.iter().any(|worn| worn.core == core);
         let row = |core: &NamedCoreView| {
             let roles = match core.roles.as_slice() {
                 [] => "no part, or not on this node".to_owned(),
@@ -155,7 +203,8 @@ impl UseArgs {
             if target.is_me() && target.names().count() == 1 {
                 continue;
             }
-            let name = target.names().last().map(|name| name.trim_start_matches('@').to_owned());
+            let name = target.to_string();
+            let name = Some(name.trim_start_matches('@').trim_start_matches("me/@").to_owned());
             let core = caller.core_id(target)?.to_string();
             let name = name.filter(|name| *name != core);
             cores.push(StoredCore { name, core });

@@ -43,6 +43,13 @@ impl CoreTarget {
         name.parse::<Account>().is_err() && ChildCore::path(name).is_some()
     }
 
+    /// The core before the last name, and that name without its `@`; none where there is one name alone.
+    pub(super) fn split_last(&self) -> Option<(Self, String)> {
+        let (last, above) = self.names.split_last().filter(|(_, above)| !above.is_empty())?;
+        let above = Self { names: above.to_vec(), path: String::new() };
+        Some((above, last.trim_start_matches('@').to_owned()))
+    }
+
     /// The names that lead to the core.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

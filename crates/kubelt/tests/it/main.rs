@@ -12,4 +12,5 @@ mod requests;
 mod resume;
 mod team;
 mod transcript;
+mod tree;
 mod two_nodes;

@@ -9,7 +9,8 @@ use kubelt_core::{
 
 use super::world::{Fleet, Person, Place, body, wallet};
 use crate::{
-    Ask, Disclosure, Drafted, MembersError, NewCore, Reader, Target, Wish, WriteError, Written, content_path,
+    Ask, Disclosure, Drafted, MadeCore, MembersError, NewCore, Reader, Target, Wish, WriteError, Written,
+    content_path,
     exchange::{OpsError, PostedOp},
     replicate::Link,
 };
@@ -237,8 +238,9 @@ fn trust(root: &Seat, link: &Link) {
 async fn shared(fleet: &Fleet) -> (Seat, Seat) {
     let key = wallet(1);
     let maker = fleet.at("a").sign_in(&key).await;
-    let new = NewCore { name: "acme".to_owned(), title: None, owners: Vec::new(), threshold: None };
-    let (core, _genesis) = maker.node.members.create(&maker.session, new).await.expect("is made");
+    let (members, session) = (&maker.node.members, &maker.session);
+    let made = members.create(session, &session.core, NewCore::named("acme")).await;
+    let core = made.expect("is made").core;
     let root = Seat::at(fleet.at("a"), &key, core).await;
     let path = "profile/name".parse().expect("a path");
     root.act(Wish::Put { path, value: Ipld::String("Acme".to_owned()) }).await.expect("begins");
@@ -250,7 +252,7 @@ async fn shared(fleet: &Fleet) -> (Seat, Seat) {
 #[tokio::test]
 async fn each_role_may_what_it_may_on_the_node_that_made_it_and_on_a_replica() {
     let fleet = Fleet::new(&["a", "b"]).await;
-    let (root, root_there) = shared(&fleet).await;
+    let (root, root_there) = Box::pin(shared(&fleet)).await;
     let core = root.core;
     assert!(root.put("site/members", Visibility::Members).await);
     assert!(root.put("secret", Visibility::Private).await);
@@ -284,7 +286,7 @@ async fn each_role_may_what_it_may_on_the_node_that_made_it_and_on_a_replica() {
 #[tokio::test]
 async fn who_is_removed_loses_it_on_both_nodes_and_its_fork_counts_for_nothing() {
     let fleet = Fleet::new(&["a", "b"]).await;
-    let (root, root_there) = shared(&fleet).await;
+    let (root, root_there) = Box::pin(shared(&fleet)).await;
     let (core, key) = (root.core, wallet(2));
     root.grant(&key, "developer", &[]).await;
     sync(&fleet, &root_there, "a").await;
@@ -312,7 +314,7 @@ async fn who_is_removed_loses_it_on_both_nodes_and_its_fork_counts_for_nothing()
 #[tokio::test]
 async fn owners_cannot_remove_each_other_and_of_two_rotations_at_once_one_stands_everywhere() {
     let fleet = Fleet::new(&["a", "b"]).await;
-    let (root, root_there) = shared(&fleet).await;
+    let (root, root_there) = Box::pin(shared(&fleet)).await;
     let (core, ann, bob) = (root.core, wallet(2), wallet(3));
     for owner in [&ann, &bob] {
         root.grant(owner, "owner", &[]).await;
@@ -355,19 +357,19 @@ async fn a_threshold_fits_its_group_and_one_of_it_does_nothing_alone() {
     let fleet = Fleet::new(&["a"]).await;
     let key = wallet(1);
     let maker = fleet.at("a").sign_in(&key).await;
-    let new = |name: &str, m| NewCore {
-        name: name.to_owned(),
-        title: None,
-        owners: vec![wallet(2).account(), wallet(2).account(), wallet(3).account()],
-        threshold: Some(m),
+    let (node, session) = (&maker.node, &maker.session);
+    let create = async |m| {
+        let owners = vec![wallet(2).account(), wallet(2).account(), wallet(3).account()];
+        let new = NewCore { owners, threshold: Some(m), ..NewCore::named("acme") };
+        node.members.create(session, &session.core, new).await
     };
     for m in [0, 4] {
-        let refused = maker.node.members.create(&maker.session, new("acme", m)).await;
+        let refused = create(m).await;
         assert!(matches!(refused, Err(MembersError::Principal(_))), "{m}: {refused:?}");
     }
-    let (core, genesis) = maker.node.members.create(&maker.session, new("acme", 3)).await.expect("is made");
+    let MadeCore { core, genesis, .. } = create(3).await.expect("is made");
     assert_eq!((genesis.root().m(), genesis.root().accounts().len()), (3, 3));
-    let again = maker.node.members.create(&maker.session, new("acme", 1)).await;
+    let again = create(1).await;
     assert!(matches!(again, Err(MembersError::NameTaken(_))), "{again:?}");
     let seat = Seat::at(fleet.at("a"), &key, core).await;
     let path = "profile/name".parse().expect("a path");

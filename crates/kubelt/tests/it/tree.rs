@@ -1,0 +1,84 @@
+//! Cores inside cores by the command line, on two nodes.
+
+use serde_json::Value;
+
+use crate::cli::{Node, Person};
+
+const SETTINGS: &str = "[network]\nreplicate_listen = '127.0.0.1:0'\n";
+
+/// A command that signs with the wallet of whoever is signed in.
+fn signing<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    [args, &["--passphrase-file", "right"]].concat()
+}
+
+fn text(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_else(|| panic!("`{field}` is text in {value}")).to_owned()
+}
+
+#[test]
+fn a_tree_of_cores_is_made_published_closed_and_opened_again() {
+    let node = Node::start();
+    let (ann, eve) = (Person::signed_in(&node.url), Person::signed_in(&node.url));
+    let acme = text(&ann.json(&signing(&["core", "create", "@me/acme"])), "core");
+    let widget = text(&ann.json(&signing(&["core", "create", "@acme/@widget", "--name", "Widgets"])), "core");
+    let part = text(&ann.json(&signing(&["core", "create", "@acme/@widget/@part"])), "core");
+    assert!(ann.fails(&signing(&["core", "create", "@acme/@widget"])).contains("choose another one"));
+    assert!(ann.fails(&signing(&["core", "create", "@acme/widget"])).contains("kubelt core create"));
+    assert!(eve.fails(&signing(&["core", "create", &format!("@{acme}/@mine")])).contains("kubelt use"));
+
+    ann.write("page.html", "<p>three deep");
+    ann.run(&["put", "@acme/@widget/@part/site/page.html", "page.html", "--public"]);
+    assert_eq!(ann.run(&["get", "@acme/@widget/@part/site/page.html"]), "<p>three deep");
+    let ls = ann.run(&["core", "ls", "@acme"]);
+    assert!(ls.contains("@widget  root  in use") && ls.contains(&widget), "{ls}");
+    let tree = ann.run(&["core", "tree"]);
+    assert!(tree.contains(&format!("  @acme  root  {acme}\n    @widget  root  {widget}\n")), "{tree}");
+
+    // Anybody reads it down the tree and by its own id; nobody may write it.
+    let below = format!("@{acme}/@widget/@part/site/page.html");
+    let own = format!("@{part}/site/page.html");
+    for target in [&below, &own] {
+        assert_eq!(eve.run(&["get", target]), "<p>three deep");
+        assert_eq!(node.fetch(&format!("/{target}")), (200, "<p>three deep".to_owned()));
+        eve.write("x", "x");
+        assert!(eve.fails(&["put", target, "x", "--public"]).contains("nothing here that you may use"));
+    }
+    let tree = eve.run(&["core", "tree", &format!("@{acme}/@widget")]);
+    assert!(tree.contains(&format!("  @part  {part}")), "{tree}");
+
+    // Closing the outermost core closes the innermost, by any way in.
+    ann.run(&["config", "@acme", "exposure", "{\"http\": false}"]);
+    for target in [&below, &own] {
+        assert_eq!(node.fetch(&format!("/{target}")).0, 404);
+    }
+    ann.run(&["config", "@acme", "exposure", "--unset"]);
+    assert_eq!(node.fetch(&format!("/{own}")).0, 200);
+}
+
+#[test]
+fn a_tree_travels_to_a_second_node_and_keeps_its_doors() {
+    let (home, away) = (Node::start_with(SETTINGS), Node::start());
+    let ann = Person::signed_in(&home.url);
+    let acme = text(&ann.json(&signing(&["core", "create", "@me/acme"])), "core");
+    let widget = text(&ann.json(&signing(&["core", "create", "@acme/@widget"])), "core");
+    ann.write("page.html", "<p>two deep");
+    ann.run(&["put", "@acme/@widget/page.html", "page.html", "--public"]);
+
+    let ann = ann.moved_to(&away.url);
+    ann.sign_in();
+    let ids = [format!("@{acme}"), format!("@{widget}")];
+    let bring = |core: &str| ann.run(&signing(&["invite", "accept", core, "--from", &home.replicates()]));
+    // The child alone: nobody here can tell whether its parent names it, so it lets no strangers in.
+    bring(&widget);
+    let page = format!("/@{widget}/page.html");
+    assert_eq!(ann.run(&["get", &format!("{}/page.html", ids[1])]), "<p>two deep");
+    assert_eq!(away.fetch(&page).0, 404);
+    bring(&acme);
+    for path in [page.as_str(), &format!("/@{acme}/@widget/page.html")] {
+        assert_eq!(away.fetch(path), (200, "<p>two deep".to_owned()));
+    }
+    // What closes the parent on one node closes the child on the other.
+    ann.run(&["config", &ids[0], "exposure", "{\"http\": false}"]);
+    ann.run(&["remote", "sync", &ids[0]]);
+    assert_eq!((away.fetch(&page).0, home.fetch(&page).0), (404, 404));
+}
