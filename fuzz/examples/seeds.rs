@@ -14,9 +14,10 @@ use kubelt_core::invite::InviteLink;
 use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, Statement, Want};
 use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
+use kubelt_core::webauthn::challenge_of;
 use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, OpId,
-    Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
+    PasskeyKey, Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
 };
 use kubelt_sealed::chunks::FileCipher;
 use kubelt_sealed::jwe::Jwe;
@@ -43,6 +44,7 @@ fn main() {
         write("map_value", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
     }
     ipns(root.cid());
+    passkey();
     let rules = "# one\n/a /b\n/c/:d/* /:d/:splat?e=f 302\r\n/* https://example.com/:splat 404\n";
     write("redirects", "rules", &[b"/c/d/e\ne=g&h\n", rules.as_bytes()].concat());
     write("eip712", "mail", MAIL.as_bytes());
@@ -233,7 +235,7 @@ fn log_blocks(wallet: &EoaKey) {
 }
 
 /// What wallets sign.
-fn acts(header: &Header, body: &Body) -> [(&'static str, Act); 3] {
+fn acts(header: &Header, body: &Body) -> [(&'static str, Act); 4] {
     let what = words::of_proposal(&header.by, body).expect("has words");
     let vote = Act::Vote {
         proposal: header.proposal(),
@@ -245,7 +247,21 @@ fn acts(header: &Header, body: &Body) -> [(&'static str, Act); 3] {
     let to = Principal::threshold(2, (1..=3).map(|n| Account::Eoa([n; 20])).collect()).expect("fits");
     let can = vec!["put content/site/**".parse::<Ability>().expect("an ability")];
     let grant = Act::Grant { to, role: Some("developer".to_owned()), can, wait_ms: None };
-    [("vote", vote), ("grant", grant), ("seal", Act::Seal { state: None })]
+    let claim = Act::Claim { of: header.by.clone(), wait_ms: 2_592_000_000 };
+    [("vote", vote), ("grant", grant), ("seal", Act::Seal { state: None }), ("claim", claim)]
+}
+
+/// What a passkey answers, as it is kept and as a browser gives it.
+fn passkey() {
+    let key = PasskeyKey::from_secret(&[7; 32]).expect("a secret key");
+    let assertion = key.assert(&challenge_of(b"a text"), "https://app.example.org", "example.org");
+    write("webauthn", "kept", &assertion.encode());
+    let lengths = [assertion.authenticator_data.len(), assertion.client_data.len()];
+    let lengths = lengths.map(|length| u8::try_from(length).expect("short"));
+    // r = s = 1, in DER.
+    let der = [0x30, 6, 2, 1, 1, 2, 1, 1];
+    let parts = [&lengths, assertion.authenticator_data.as_slice(), assertion.client_data.as_bytes(), &der];
+    write("webauthn", "given", &parts.concat());
 }
 
 /// One message of each kind, behind the byte that tells the target which.

@@ -47,8 +47,8 @@ pub use requests::{
     VoteDraftView, VoteRequest, VoteView,
 };
 pub use session::{
-    Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, SessionCreated, SessionList,
-    SessionRequest, SessionView,
+    Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
+    SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
 pub use wallet::{WalletRequestAnswer, WalletRequestList, WalletRequestView};
 

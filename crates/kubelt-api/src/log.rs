@@ -18,7 +18,7 @@ pub struct OpPostEntry {
     /// The signed header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<String>,
-    /// Instead of it the header alone, as a draft gave it, and `signature`.
+    /// Instead of it the header alone, as a draft gave it, and `signature` or `passkey`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<String>,
     /// The signature of the header's account over the draft's text or its typed data, as hex with `0x`.
@@ -27,6 +27,9 @@ pub struct OpPostEntry {
     /// Which of the two was signed; the text when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheme: Option<SignatureScheme>,
+    /// What a passkey answered to the draft's `passkey_challenge`, instead of `signature`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<crate::PasskeyResponse>,
     /// The body.
     pub body: String,
     /// The login that the header names, unless the node knows it.

@@ -290,6 +290,9 @@ pub struct DraftView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub typed_data: Option<serde_json::Value>,
+    /// The challenge for `navigator.credentials.get`, base64url, where a passkey is to sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey_challenge: Option<String>,
 }
 
 /// Operations that wait for their signatures; each is posted to `/-/ops` once it is signed.

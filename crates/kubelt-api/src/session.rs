@@ -43,7 +43,7 @@ pub struct CoreAbilities {
 }
 
 /// A message to sign.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Challenge {
     /// The exact text to sign (EIP-4361 with a ReCap, ERC-5573).
     pub message: String,
@@ -51,6 +51,22 @@ pub struct Challenge {
     pub nonce: String,
     /// When the nonce stops being good (RFC 3339).
     pub expires: String,
+    /// The challenge for `navigator.credentials.get`, base64url, where the account is a passkey (`did:key:zDn…`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey_challenge: Option<String>,
+}
+
+/// What a passkey answered, as `PublicKeyCredential.toJSON()` has it under `response`: base64url without padding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasskeyResponse {
+    /// What the authenticator says.
+    pub authenticator_data: String,
+    /// What the browser says.
+    #[serde(rename = "clientDataJSON")]
+    pub client_data_json: String,
+    /// The signature, DER.
+    pub signature: String,
 }
 
 /// A signed message.
@@ -60,7 +76,11 @@ pub struct SessionRequest {
     /// The text, byte for byte as the challenge gave it.
     pub message: String,
     /// The signature, as hex with `0x`.
-    pub signature: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// What a passkey answered, instead of a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<PasskeyResponse>,
 }
 
 /// A session has begun.
@@ -103,6 +123,9 @@ pub struct SessionView {
     pub held_by_node: bool,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// Whether it was opened at another node, and is known by what it has done in the private core.
+    #[serde(default)]
+    pub elsewhere: bool,
     /// What it may do in the account's private core.
     #[serde(default)]
     pub abilities: Vec<String>,
@@ -111,7 +134,7 @@ pub struct SessionView {
     pub cores: Vec<CoreAbilities>,
 }
 
-/// The sessions of an account on this node.
+/// The sessions of an account on this node, and those at other nodes that have acted in its private core.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SessionList {
     /// Newest first.
@@ -135,5 +158,21 @@ pub struct EndRequest {
     /// The nonce of the challenge.
     pub nonce: String,
     /// The signature over its message, as hex with `0x`.
-    pub signature: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+    /// What a passkey answered, instead of a signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<PasskeyResponse>,
+}
+
+/// A session was ended, and something is left to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionEnded {
+    /// Cores in which its key may still write, because the session that ended it does not cover them: end it once more by the
+    /// wallet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+    /// Messages by which the wallet ends it in the other cores that it covers; each is answered like the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Challenge>,
 }

@@ -79,6 +79,11 @@ impl Account {
         }
     }
 
+    /// Whether this is a P-256 key: what passkeys are.
+    pub const fn is_passkey(&self) -> bool {
+        matches!(self, Self::Key(PublicKey::P256(_)))
+    }
+
     /// The EVM account at `address`, given as hex of any case; mixed case must match EIP-55.
     ///
     /// # Errors
@@ -175,14 +180,16 @@ impl PublicKey {
         }
     }
 
-    /// A P-256 key from its compressed SEC1 form.
+    /// A P-256 key from its compressed SEC1 form, which begins with 2 or 3. (There is a compact form of as many bytes, by
+    /// which a key would have a second name.)
     ///
     /// # Errors
     /// [`AccountError::Key`] when it is no point of the curve.
     pub fn p256(bytes: [u8; 33]) -> Result<Self, AccountError> {
+        let is_compressed = matches!(bytes, [2 | 3, ..]);
         match p256::ecdsa::VerifyingKey::from_sec1_bytes(&bytes) {
-            Ok(_) => Ok(Self::P256(bytes)),
-            Err(_) => Err(AccountError::Key(hex::encode(bytes))),
+            Ok(_) if is_compressed => Ok(Self::P256(bytes)),
+            _ => Err(AccountError::Key(hex::encode(bytes))),
         }
     }
 }
@@ -278,6 +285,12 @@ impl Principal {
             Self::One(_) => 1,
             Self::Threshold { m, .. } => usize::from(*m),
         }
+    }
+
+    /// Whether passkeys alone could act for it. A passkey shows nobody what it signs, and is lost with the service that
+    /// keeps it, so no core of several people may rest on passkeys alone.
+    pub fn is_of_passkeys(&self) -> bool {
+        self.accounts().iter().filter(|account| account.is_passkey()).count() >= self.m()
     }
 
     /// Its accounts.

@@ -135,6 +135,9 @@ impl TryFrom<Wire> for Genesis {
                 if !plain {
                     return Err("the name must be 1 to 64 bytes without control characters");
                 }
+                if root.is_of_passkeys() {
+                    return Err("passkeys alone cannot be the root of a shared core");
+                }
                 Ok(Self::Shared { root, parent, name, nonce: nonce.into_array() })
             }
             _ => Err("the fields do not fit the kind"),

@@ -45,6 +45,7 @@ pub mod sync;
 pub mod typed_data;
 mod uri;
 pub mod verify;
+pub mod webauthn;
 pub mod words;
 
 pub use ability::{Ability, PathPattern, Verb};
@@ -64,7 +65,7 @@ pub use replica::Replica;
 pub use role::Role;
 pub use schema::{ContentEntry, SchemaError, Visibility};
 pub use session::{CheckedLogin, LoginError, Outcome};
-pub use sign::{EoaKey, SessionKey};
+pub use sign::{EoaKey, PasskeyKey, SessionKey};
 pub use sign_in::{SignIn, SignInError};
 pub use signature::{
     ContractQuestion, ContractSignatures, ContractVerdict, SignatureError, Unchecked, Verdict,

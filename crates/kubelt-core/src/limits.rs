@@ -35,6 +35,10 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const NONCE_BYTES: usize = 16;
 /// Longest signature of any scheme, in bytes (contract signatures may be long).
 pub const SIGNATURE_BYTES_MAX: usize = 8 * 1_024;
+/// Longest client data of a passkey's assertion, in bytes: what a browser says.
+pub const CLIENT_DATA_BYTES_MAX: usize = 4 * 1_024;
+/// Longest authenticator data of a passkey's assertion, in bytes.
+pub const AUTHENTICATOR_DATA_BYTES_MAX: usize = 1_024;
 /// Longest life of a sign-in whose session key the client holds, in milliseconds: 7 days.
 pub const LOGIN_LIFE_MS_MAX: u64 = 7 * DAY_MS;
 /// Longest life of a sign-in whose session key a node holds, in milliseconds: 24 hours.

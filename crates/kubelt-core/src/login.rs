@@ -20,6 +20,8 @@ pub enum Scheme {
     P256,
     /// secp256k1 over EIP-712 typed data, 65 bytes `r ‖ s ‖ v`, low s; operations only.
     Eip712,
+    /// A passkey's assertion ([`crate::webauthn`]): P-256 over what the authenticator and the browser say.
+    Webauthn,
     /// A contract wallet's answer (ERC-1271), pinned to a block.
     Eip1271,
 }

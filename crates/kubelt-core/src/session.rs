@@ -16,6 +16,7 @@ use crate::{
     sign_in::read_head,
     signature::{ContractSignatures, SignatureError, Verdict, verify_pinned},
     siwe::{Message, MessageError},
+    webauthn::{Assertion, AssertionError, authority_of, challenge_of},
 };
 
 /// A login whose message and signature were checked. Its text is kept in the [`Login`] alone.
@@ -94,6 +95,14 @@ pub enum LoginError {
     /// An EIP-191 signature with `v` 0 or 1: good, but a login has one form ([`Login::new`] writes it).
     #[error("recovery byte `{0}` of a login; write 27 for 0 and 28 for 1")]
     RecoveryByte(u8),
+    /// A passkey's assertion that was made at another place than the message is for.
+    #[error("the passkey was asked at `{origin}`, and the message is for `{domain}`")]
+    Origin {
+        /// The origin that the browser wrote down.
+        origin: String,
+        /// The message's domain.
+        domain: String,
+    },
     /// The URI names no session key.
     #[error("`{0}` is not the `did:key` of a session; it must stand as the message's URI")]
     Session(String),
@@ -157,6 +166,9 @@ impl CheckedLogin {
             contracts,
         )
         .map_err(LoginError::Signature)?;
+        if login.scheme == Scheme::Webauthn {
+            check_origin(login, &checked.domain)?;
+        }
         Ok(match verdict {
             Verdict::Valid => Outcome::Valid(checked),
             Verdict::Pending => Outcome::Pending(checked),
@@ -218,6 +230,17 @@ impl Login {
             *v += 27;
         }
         Self { message, scheme, signature, block }
+    }
+}
+
+/// A passkey signs in where it was asked to, and nowhere else.
+fn check_origin(login: &Login, domain: &str) -> Result<(), LoginError> {
+    let refused = |error: AssertionError| LoginError::Signature(error.into());
+    let assertion = Assertion::decode(&login.signature).map_err(refused)?;
+    let origin = assertion.check(&challenge_of(login.message.as_bytes())).map_err(refused)?;
+    match authority_of(origin).is_some_and(|authority| authority.eq_ignore_ascii_case(domain)) {
+        true => Ok(()),
+        false => Err(LoginError::Origin { origin: origin.to_owned(), domain: domain.to_owned() }),
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     account::{Account, PublicKey},
@@ -11,6 +13,7 @@ use crate::{
     op::{Body, Header, Signed},
     signature::{address_of, eip191_hash},
     typed_data::{self, TypedDataError},
+    webauthn::{self, Assertion},
     words::WordsError,
 };
 
@@ -125,6 +128,78 @@ impl EoaKey {
     pub fn sign_typed(&self, header: Header, body: &Body) -> Result<Signed, TypedDataError> {
         let signature = self.sign_hash(&typed_data::digest(&header, body)?).to_vec();
         Ok(Signed { header, scheme: Scheme::Eip712, signature, block: None })
+    }
+}
+
+/// The P-256 key pair of a passkey, and the answers that an authenticator and a browser would give with it: for tests, and
+/// for whoever has no browser.
+#[derive(Clone)]
+pub struct PasskeyKey(p256::ecdsa::SigningKey);
+
+impl PasskeyKey {
+    /// The key pair of a 32-byte secret.
+    ///
+    /// # Errors
+    /// [`SecretError`] when the bytes are no secret key.
+    pub fn from_secret(secret: &[u8; 32]) -> Result<Self, SecretError> {
+        p256::ecdsa::SigningKey::from_slice(secret).map(Self).map_err(|_cause| SecretError)
+    }
+
+    /// The account.
+    pub fn account(&self) -> Account {
+        let point = self.0.verifying_key().to_sec1_point(true);
+        let key = point.as_bytes().try_into().expect("a compressed point of P-256 has 33 bytes");
+        Account::Key(PublicKey::P256(key))
+    }
+
+    /// Answers a challenge at a web origin, as a key of the relying party `party`, with its user seen and verified.
+    pub fn assert(&self, challenge: &[u8; 32], origin: &str, party: &str) -> Assertion {
+        self.assert_with(challenge, origin, party, |_client, _authenticator| ())
+    }
+
+    /// The same, after `change` to what browser and authenticator say.
+    pub(crate) fn assert_with(
+        &self,
+        challenge: &[u8; 32],
+        origin: &str,
+        party: &str,
+        change: impl FnOnce(&mut String, &mut Vec<u8>),
+    ) -> Assertion {
+        use p256::ecdsa::{Signature, signature::Signer as _};
+
+        let challenge = URL_SAFE_NO_PAD.encode(challenge);
+        let mut client_data = format!(
+            r#"{{"type":"webauthn.get","challenge":"{challenge}","origin":"{origin}","crossOrigin":false}}"#
+        );
+        let mut authenticator_data = Sha256::digest(party.as_bytes()).to_vec();
+        authenticator_data.extend_from_slice(&[0x05, 0, 0, 0, 0]);
+        change(&mut client_data, &mut authenticator_data);
+        let mut assertion = Assertion { authenticator_data, client_data, signature: [0; 64].into() };
+        let signature: Signature = self.0.sign(&assertion.signed_bytes());
+        assertion.signature = <[u8; 64]>::from(signature.normalize_s().to_bytes()).into();
+        assertion
+    }
+
+    /// Signs an operation at a web origin.
+    ///
+    /// # Errors
+    /// [`TypedDataError`] where there are no words for what it does.
+    pub fn sign_op(
+        &self,
+        header: Header,
+        body: &Body,
+        origin: &str,
+        party: &str,
+    ) -> Result<Signed, TypedDataError> {
+        let challenge = webauthn::challenge_for(&header, Some(body))?;
+        let signature = self.assert(&challenge, origin, party).encode();
+        Ok(Signed { header, scheme: Scheme::Webauthn, signature, block: None })
+    }
+}
+
+impl fmt::Debug for PasskeyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PasskeyKey({})", self.account())
     }
 }
 

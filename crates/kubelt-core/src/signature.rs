@@ -7,6 +7,7 @@
 //! | [`Account::Contract`] | [`Scheme::Eip1271`] | whatever the contract takes, asked at a pinned block through [`ContractSignatures`] |
 //! | [`Account::Solana`], Ed25519 keys | [`Scheme::Ed25519`] | 64 bytes (RFC 8032), checked strictly |
 //! | P-256 keys | [`Scheme::P256`] | 64 bytes `r ‖ s`, low `s`, over SHA-256 |
+//! | the same | [`Scheme::Webauthn`] | a passkey's assertion ([`crate::webauthn`]), which is how browsers let such keys sign |
 //!
 //! An externally owned account may sign the text or the typed data of an operation, whichever its wallet shows better:
 //! both say the same words, and nothing else differs. (Some hardware wallets show typed data as two hashes, others
@@ -27,6 +28,7 @@ use crate::{
     login::{BlockRef, Scheme},
     op::{Body, Signed},
     typed_data::{self, TypedDataError},
+    webauthn::{self, Assertion, AssertionError, challenge_of},
     words::WordsError,
 };
 
@@ -115,6 +117,9 @@ pub enum SignatureError {
     /// There are no words for what is signed, or the body that says it is not here.
     #[error(transparent)]
     Words(#[from] WordsError),
+    /// A passkey's assertion that does not hold.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
     /// The operation is none that is signed as typed data.
     #[error(transparent)]
     TypedData(#[from] TypedDataError),
@@ -180,6 +185,7 @@ pub fn verify(
 ) -> Result<Verdict, SignatureError> {
     check_scheme(account, scheme, signature)?;
     match account {
+        _ if scheme == Scheme::Webauthn => verify_assertion(account, &challenge_of(message), signature),
         Account::Eoa(address) => verify_recovered(account, address, &eip191_hash(message), signature),
         Account::Contract { .. } => Ok(Verdict::Pending),
         Account::Solana { key, .. } | Account::Key(PublicKey::Ed25519(key)) => {
@@ -232,12 +238,25 @@ pub fn verify_digest(
         Account::Eoa(_) if block.is_some() => Err(SignatureError::BlockUnexpected),
         Account::Eoa(address) => verify_recovered(account, address, digest, signature),
         Account::Contract { .. } => ask_contract(account, digest, signature, block, at_ms, contracts),
-        Account::Solana { .. } | Account::Key(_) => Err(SignatureError::Scheme {
-            account: Box::new(account.clone()),
-            expected: scheme_of(account),
-            given: Scheme::Eip191,
-        }),
+        Account::Solana { .. } | Account::Key(_) => Err(other_scheme(account, Scheme::Eip191)),
     }
+}
+
+/// Checks a passkey's assertion over a challenge.
+///
+/// # Errors
+/// [`SignatureError`] says what is wrong.
+pub fn verify_assertion(
+    account: &Account,
+    challenge: &[u8; 32],
+    signature: &[u8],
+) -> Result<Verdict, SignatureError> {
+    let Account::Key(PublicKey::P256(key)) = account else {
+        return Err(other_scheme(account, Scheme::Webauthn));
+    };
+    let assertion = Assertion::decode(signature)?;
+    assertion.check(challenge)?;
+    verify_p256(account, key, &assertion.signed_bytes(), assertion.signature.as_slice())
 }
 
 fn ask_contract(
@@ -289,6 +308,9 @@ pub fn verify_signed(
             Some(_) => Err(SignatureError::TypedData(TypedDataError::Session)),
         };
     }
+    if signed.scheme == Scheme::Webauthn {
+        return verify_by_passkey(signed, body, session);
+    }
     let text = Signed::signing_text(&signed.header, body)?;
     let check = |signer: &Account| {
         verify_pinned(
@@ -308,12 +330,27 @@ pub fn verify_signed(
     }
 }
 
+/// Checks a passkey's assertion over its own operation. What a session signs, its key signs itself.
+fn verify_by_passkey(
+    signed: &Signed,
+    body: Option<&Body>,
+    session: Option<&PublicKey>,
+) -> Result<Verdict, SignatureError> {
+    if session.is_some() || signed.header.login.is_some() {
+        return Err(SignatureError::Session);
+    }
+    if signed.block.is_some() {
+        return Err(SignatureError::BlockUnexpected);
+    }
+    let challenge = webauthn::challenge_for(&signed.header, body)?;
+    verify_assertion(&signed.header.by, &challenge, &signed.signature)
+}
+
 /// Checks an externally owned account's signature over the typed data of its own operation.
 fn verify_typed(signed: &Signed, body: Option<&Body>) -> Result<Verdict, SignatureError> {
     let account = &signed.header.by;
     let Account::Eoa(address) = account else {
-        let (expected, given) = (scheme_of(account), signed.scheme);
-        return Err(SignatureError::Scheme { account: Box::new(account.clone()), expected, given });
+        return Err(other_scheme(account, signed.scheme));
     };
     if signed.block.is_some() {
         return Err(SignatureError::BlockUnexpected);
@@ -328,8 +365,8 @@ fn verify_typed(signed: &Signed, body: Option<&Body>) -> Result<Verdict, Signatu
     verify_recovered(account, address, &digest, &signed.signature)
 }
 
-/// The scheme that an account signs messages with: each kind has exactly one. Operations of an externally owned account
-/// may be signed with [`Scheme::Eip712`], too.
+/// The scheme that an account signs messages with: each kind has exactly one, but that P-256 keys may be a browser's
+/// ([`Scheme::Webauthn`]). Operations of an externally owned account may be signed with [`Scheme::Eip712`], too.
 pub const fn scheme_of(account: &Account) -> Scheme {
     match account {
         Account::Eoa(_) => Scheme::Eip191,
@@ -337,6 +374,23 @@ pub const fn scheme_of(account: &Account) -> Scheme {
         Account::Solana { .. } | Account::Key(PublicKey::Ed25519(_)) => Scheme::Ed25519,
         Account::Key(PublicKey::P256(_)) => Scheme::P256,
     }
+}
+
+/// Whether an account may sign messages with a scheme.
+pub fn signs_with(account: &Account, scheme: Scheme) -> bool {
+    scheme == scheme_of(account) || (scheme == Scheme::Webauthn && account.is_passkey())
+}
+
+/// The scheme of what an account has signed: an assertion is never as short as a signature of P-256.
+pub fn scheme_by(account: &Account, signature: &[u8]) -> Scheme {
+    match scheme_of(account) {
+        Scheme::P256 if signature.len() != 64 => Scheme::Webauthn,
+        scheme => scheme,
+    }
+}
+
+fn other_scheme(account: &Account, given: Scheme) -> SignatureError {
+    SignatureError::Scheme { account: Box::new(account.clone()), expected: scheme_of(account), given }
 }
 
 /// The hash that a wallet signs for a personal message (EIP-191, version `0x45`).
@@ -352,9 +406,8 @@ pub(crate) fn address_of(key: &k256::ecdsa::VerifyingKey) -> [u8; 20] {
 }
 
 fn check_scheme(account: &Account, scheme: Scheme, signature: &[u8]) -> Result<(), SignatureError> {
-    let expected = scheme_of(account);
-    if scheme != expected {
-        return Err(SignatureError::Scheme { account: Box::new(account.clone()), expected, given: scheme });
+    if !signs_with(account, scheme) {
+        return Err(other_scheme(account, scheme));
     }
     check_length(scheme, signature)
 }
@@ -363,7 +416,7 @@ fn check_length(scheme: Scheme, signature: &[u8]) -> Result<(), SignatureError> 
     let (fits, bytes) = match scheme {
         Scheme::Eip191 | Scheme::Eip712 => (signature.len() == 65, 65),
         Scheme::Ed25519 | Scheme::P256 => (signature.len() == 64, 64),
-        Scheme::Eip1271 => (signature.len() <= SIGNATURE_BYTES_MAX, SIGNATURE_BYTES_MAX),
+        Scheme::Eip1271 | Scheme::Webauthn => (signature.len() <= SIGNATURE_BYTES_MAX, SIGNATURE_BYTES_MAX),
     };
     if fits { Ok(()) } else { Err(SignatureError::Length { scheme, len: signature.len(), expected: bytes }) }
 }
@@ -445,6 +498,7 @@ impl fmt::Display for Scheme {
             Self::Eip712 => "eip712",
             Self::Ed25519 => "ed25519",
             Self::P256 => "p256",
+            Self::Webauthn => "webauthn",
             Self::Eip1271 => "eip1271",
         })
     }

@@ -163,12 +163,12 @@ impl<'a> Message<'a> {
             (Namespace::Solana, Scheme::Ed25519) => {
                 format!("solana:{}:{}", cluster(self.chain_id?), self.address).parse().ok()?
             }
-            (Namespace::Key, Scheme::Ed25519 | Scheme::P256) => {
+            (Namespace::Key, Scheme::Ed25519 | Scheme::P256 | Scheme::Webauthn) => {
                 Account::Key(self.address.parse::<PublicKey>().ok()?)
             }
             _ => return None,
         };
-        (crate::signature::scheme_of(&account) == scheme).then_some(account)
+        crate::signature::signs_with(&account, scheme).then_some(account)
     }
 }
 

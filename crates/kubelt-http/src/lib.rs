@@ -27,6 +27,7 @@ mod node_routes;
 mod openapi;
 mod origin;
 mod page;
+mod passkey;
 mod path;
 mod peer_routes;
 mod pin_routes;

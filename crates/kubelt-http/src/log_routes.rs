@@ -28,6 +28,7 @@ use crate::{
     core_routes::{CoreRequest, CoreRoutes},
     json,
     limits::{ANONYMOUS_JSON_BYTES_MAX, CAR_PIECES_AHEAD, JSON_BYTES_MAX, OPS_PER_POST_MAX},
+    passkey,
     problem::ApiError,
     time::rfc3339,
 };
@@ -116,13 +117,19 @@ pub(crate) fn posted(op: &OpPostEntry) -> Result<PostedOp, ApiError> {
             .map(Bytes::from)
             .map_err(|_cause| ApiError::new(Code::BadRequest, "a block is not base64"))
     };
-    let signed = match (&op.signed, &op.header, &op.signature) {
-        (Some(signed), None, None) => decode(signed)?,
-        (None, Some(header), Some(signature)) => join(&decode(header)?, signature, op.scheme)?,
+    let signed = match (&op.signed, &op.header, &op.signature, &op.passkey) {
+        (Some(signed), None, None, None) => decode(signed)?,
+        (None, Some(header), Some(signature), None) => join(&decode(header)?, signature, op.scheme)?,
+        (None, Some(header), None, Some(response)) => {
+            let signature = passkey::signature(response, Code::BadOperation)?;
+            Signed { header: header_of(&decode(header)?)?, scheme: Scheme::Webauthn, signature, block: None }
+                .encode()
+                .into()
+        }
         _ => {
             return Err(ApiError::new(
                 Code::BadRequest,
-                "an operation is posted as `signed`, or as `header` and `signature`",
+                "an operation is posted as `signed`, or as `header` and `signature` or `passkey`",
             ));
         }
     };
@@ -131,17 +138,20 @@ pub(crate) fn posted(op: &OpPostEntry) -> Result<PostedOp, ApiError> {
 
 /// The signed header of a draft and its account's signature.
 fn join(header: &[u8], signature: &str, scheme: Option<SignatureScheme>) -> Result<Bytes, ApiError> {
-    let bad = |error: &dyn std::fmt::Display| ApiError::new(Code::BadOperation, error.to_string());
-    let header = Header::decode(header).map_err(|error| bad(&error))?;
+    let header = header_of(header)?;
     let signature = signature
         .strip_prefix("0x")
         .and_then(|digits| hex::decode(digits).ok())
-        .ok_or_else(|| bad(&"the signature is not hex with `0x`"))?;
+        .ok_or_else(|| ApiError::new(Code::BadOperation, "the signature is not hex with `0x`"))?;
     let scheme = match scheme {
         None | Some(SignatureScheme::Text) => scheme_of(&header.by),
         Some(SignatureScheme::TypedData) => Scheme::Eip712,
     };
     Ok(Signed { header, scheme, signature, block: None }.encode().into())
+}
+
+fn header_of(header: &[u8]) -> Result<Header, ApiError> {
+    Header::decode(header).map_err(|error| ApiError::new(Code::BadOperation, error.to_string()))
 }
 
 /// Serves `/@core/-/heads`.

@@ -26,6 +26,7 @@ use crate::{
     core_routes::{CoreRequest, CoreRoutes},
     json::{self, JsonBody},
     limits::{ANONYMOUS_JSON_BYTES_MAX, ROOT_ACCOUNTS_MAX, VALUE_JSON_BYTES_MAX},
+    passkey,
     problem::ApiError,
     rate::Rates,
     remote_routes,
@@ -187,6 +188,7 @@ fn draft_view(drafted: Drafted) -> DraftView {
     DraftView {
         // What puts is signed as a text alone.
         typed_data: typed_data::json(&header, &body, None).ok(),
+        passkey_challenge: passkey::challenge_of_op(&header, &body),
         id: header.id().to_string(),
         by: header.by.to_string(),
         header: STANDARD.encode(header.encode()),

@@ -396,7 +396,8 @@ impl From<EndError> for ApiError {
             EndError::Pending => Self::new(Code::Pending, error.to_string()),
             EndError::Challenge | EndError::Signature(_) => Self::new(Code::BadSignIn, chain(&error)),
             EndError::Store(error) => error.into(),
-            EndError::Elsewhere { .. } => Self::new(Code::Conflict, chain(&error)),
+            EndError::Load(error) => error.into(),
+            EndError::Words(error) => Self::new(Code::BadRequest, error.to_string()),
             EndError::Write(error) => error.into(),
         }
     }
@@ -432,6 +433,7 @@ impl From<MembersError> for ApiError {
             | MembersError::TooDeep
             | MembersError::Principal(_)
             | MembersError::Title
+            | MembersError::Passkeys
             | MembersError::NotPrivate
             | MembersError::OwnHeir
             | MembersError::HeirWait

@@ -23,6 +23,7 @@ use crate::{
     limits::VALUE_JSON_BYTES_MAX,
     log_routes,
     member_routes::{self, principal_view},
+    passkey,
     problem::ApiError,
     time::rfc3339,
 };
@@ -238,6 +239,7 @@ fn draft_view(draft: &VoteDraft) -> VoteDraftView {
         body: STANDARD.encode(body.encode()),
         text: Signed::signing_text(header, Some(body)).ok(),
         typed_data: is_typed.then(|| typed_data::json(header, body, Some(what)).ok()).flatten(),
+        passkey_challenge: passkey::challenge_of_op(header, body),
     }
 }
 

@@ -6,21 +6,22 @@ use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, StatusCode, Uri},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::{delete, post},
 };
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, CoreAbilities, EndChallengeRequest, EndRequest, SessionCreated,
-    SessionList, SessionRequest, SessionView,
+    Challenge, ChallengeRequest, Code, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
+    SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
 use kubelt_core::{Ability, Account, CoreId, LoginError, LoginId, OpId, PublicKey, limits::ABILITIES_MAX};
-use kubelt_node::{Ask, Cores, Sessions};
+use kubelt_node::{Ask, Cores, Ended, MadeChallenge, Sessions};
 
 use crate::{
     auth::{self, SignedIn},
     json::JsonBody,
     member_routes::heir_views,
     origin::Hosts,
+    passkey,
     problem::ApiError,
     rate::Rates,
     time::rfc3339,
@@ -73,7 +74,7 @@ pub(crate) async fn challenge(
         ask.cores.insert(id, abilities);
     }
     let made = routes.sessions.challenge(&origin, ask)?;
-    Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
+    Ok(Json(challenge_view(made)))
 }
 
 fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
@@ -133,7 +134,10 @@ pub(crate) async fn open(
 ) -> Result<impl IntoResponse, ApiError> {
     routes.rates.sign_in(peer.ip())?;
     let origin = routes.hosts.serving(&uri, &headers)?;
-    let opened = routes.sessions.open(&origin, &request.message, &signature(&request.signature)?).await?;
+    let opened = routes
+        .sessions
+        .open(&origin, &request.message, &signature(request.signature.as_deref(), request.passkey.as_ref())?)
+        .await?;
     let session = &opened.session;
     let account = session.account().to_string();
     let created = SessionCreated {
@@ -158,7 +162,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Json<SessionList>, ApiError> {
     let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
-    let sessions = routes.sessions.list(&session)?;
+    let sessions = routes.sessions.list(&session).await?;
     let sessions = sessions
         .into_iter()
         .map(|info| SessionView {
@@ -167,6 +171,7 @@ pub(crate) async fn list(
             expires: rfc3339(info.expires_ms),
             held_by_node: info.held_by_node,
             current: info.current,
+            elsewhere: info.elsewhere,
             abilities: {
                 let own = info.abilities.get(&session.core).into_iter().flatten();
                 own.map(ToString::to_string).collect()
@@ -178,27 +183,27 @@ pub(crate) async fn list(
 }
 
 /// Ends the session that asks.
-#[utoipa::path(delete, path = "/-/session", tag = "session", security(("bearer" = [])), responses((status = 204)))]
+#[utoipa::path(delete, path = "/-/session", tag = "session", security(("bearer" = [])),
+    responses((status = 204), (status = 200, body = SessionEnded, description = "ended, but not everywhere")))]
 pub(crate) async fn end_current(
     State(routes): State<SessionRoutes>,
     headers: HeaderMap,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
-    routes.sessions.end(&session, session.id()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(ended_view(routes.sessions.end(&session, session.id()).await?))
 }
 
 /// Ends another session of the same account.
 #[utoipa::path(delete, path = "/-/session/{id}", tag = "session", security(("bearer" = [])),
-    params(("id" = String, Path, description = "the session's id")), responses((status = 204)))]
+    params(("id" = String, Path, description = "the session's id")),
+    responses((status = 204), (status = 200, body = SessionEnded, description = "ended, but not everywhere")))]
 pub(crate) async fn end(
     State(routes): State<SessionRoutes>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     let SignedIn(session) = SignedIn::from_headers(&routes.sessions, &headers)?;
-    routes.sessions.end(&session, login_id(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(ended_view(routes.sessions.end(&session, login_id(&id)?).await?))
 }
 
 /// Asks for a message by which the wallet itself ends a session.
@@ -218,30 +223,58 @@ pub(crate) async fn end_challenge(
         .parse::<Account>()
         .map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
     let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?)?;
-    Ok(Json(Challenge { message: made.message, nonce: made.nonce, expires: rfc3339(made.expires_ms) }))
+    Ok(Json(challenge_view(made)))
 }
 
 /// Ends a session by the wallet's signature, with no session at hand.
 #[utoipa::path(post, path = "/-/session/end", tag = "session", request_body = EndRequest,
-    responses((status = 204), (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
+    responses((status = 204), (status = 200, body = SessionEnded, description = "ended; more is to be signed to end it in other cores"),
+        (status = 401, body = kubelt_api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn end_signed(
     State(routes): State<SessionRoutes>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     uri: Uri,
     headers: HeaderMap,
     JsonBody(request): JsonBody<EndRequest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<Response, ApiError> {
     routes.rates.sign_in(peer.ip())?;
     let origin = routes.hosts.serving(&uri, &headers)?;
-    routes.sessions.end_signed(&origin, &request.nonce, &signature(&request.signature)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let signature = signature(request.signature.as_deref(), request.passkey.as_ref())?;
+    Ok(ended_view(routes.sessions.end_signed(&origin, &request.nonce, &signature).await?))
+}
+
+/// That a session was ended; and what is left to do, if anything.
+fn ended_view(ended: Ended) -> Response {
+    let Ended { left, more } = ended;
+    if left.is_empty() && more.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let left = left.iter().map(ToString::to_string).collect();
+    Json(SessionEnded { left, more: more.into_iter().map(challenge_view).collect() }).into_response()
 }
 
 fn login_id(text: &str) -> Result<LoginId, ApiError> {
     text.parse().map_err(|_cause| ApiError::new(Code::BadRequest, "not the id of a session"))
 }
 
-fn signature(text: &str) -> Result<Vec<u8>, ApiError> {
-    let refused = || ApiError::new(Code::BadSignIn, "the signature is not hex with `0x`");
-    hex::decode(text.strip_prefix("0x").ok_or_else(refused)?).map_err(|_cause| refused())
+/// A message on its way to whoever signs it.
+fn challenge_view(made: MadeChallenge) -> Challenge {
+    Challenge {
+        message: made.message,
+        nonce: made.nonce,
+        expires: rfc3339(made.expires_ms),
+        passkey_challenge: made.passkey.as_ref().map(passkey::challenge_text),
+    }
+}
+
+fn signature(text: Option<&str>, passkey: Option<&PasskeyResponse>) -> Result<Vec<u8>, ApiError> {
+    let refused = |text: &str| ApiError::new(Code::BadSignIn, text);
+    match (text, passkey) {
+        (Some(text), None) => {
+            let digits = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+            digits.ok_or_else(|| refused("the signature is not hex with `0x`"))
+        }
+        (None, Some(response)) => passkey::signature(response, Code::BadSignIn),
+        _ => Err(refused("give `signature` or `passkey`")),
+    }
 }

@@ -107,7 +107,9 @@ pub use routing::{
 };
 pub use rpc::{Followed, Rpc, RpcBlocks, RpcError, RpcPin, TreeNode, TreeUpload};
 pub use session::{Session, SessionInfo};
-pub use sessions::{Ask, ChallengeError, EndError, MadeChallenge, OpenedSession, Sessions, SignInError};
+pub use sessions::{
+    Ask, ChallengeError, EndError, Ended, MadeChallenge, OpenedSession, Sessions, SignInError,
+};
 pub use wallet::{AnswerError, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets};
 pub use write::{SignedOp, Write, WriteError, Written};
 

@@ -24,6 +24,8 @@ pub(crate) const WALLET_BUNDLES_KEPT_MAX: usize = 1_024;
 pub(crate) const WALLET_REQUEST_BYTES_MAX: usize = 256 * 1_024;
 /// Challenges that wait for an answer; the oldest give way.
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
+/// Sign-ins at other nodes that a list of sessions shows.
+pub(crate) const SIGN_INS_SHOWN_MAX: usize = 100;
 /// Sessions of one account that stand at once.
 pub(crate) const SESSIONS_PER_ACCOUNT_MAX: usize = 100;
 /// Longest wait of an heir that this node drafts, in milliseconds: 100 years.

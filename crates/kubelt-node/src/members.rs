@@ -79,6 +79,11 @@ pub enum MembersError {
     /// The core that it was to lie in lies as deep as a core may.
     #[error("the core lies under {CORES_ABOVE_MAX} others already, so none can lie in it")]
     TooDeep,
+    /// A root for which passkeys alone could act.
+    #[error(
+        "passkeys alone cannot be the root of a shared core; name other owners, or have more of them agree"
+    )]
+    Passkeys,
     /// The title is none.
     #[error("a core's name has 1 to 64 bytes, without control characters")]
     Title,

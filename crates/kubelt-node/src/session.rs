@@ -126,6 +126,8 @@ pub struct SessionInfo {
     pub held_by_node: bool,
     /// Whether it is the one that asks.
     pub current: bool,
+    /// Whether it was opened at another node, and is known by what it has done.
+    pub elsewhere: bool,
     /// What it may do, by core.
     pub abilities: BTreeMap<CoreId, Vec<Ability>>,
 }

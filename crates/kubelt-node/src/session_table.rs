@@ -79,7 +79,8 @@ impl SessionTable {
         Ok(codec::decode(&bytes, RECORD_BYTES_MAX, "session").ok())
     }
 
-    fn login(&self, core: &CoreId, id: &LoginId) -> Result<Option<CheckedLogin>, StoreError> {
+    /// A sign-in that a core keeps.
+    pub(crate) fn login(&self, core: &CoreId, id: &LoginId) -> Result<Option<CheckedLogin>, StoreError> {
         let Some(bytes) = self.store.login(core, id)? else { return Ok(None) };
         let login = Login::decode(&bytes).ok();
         // Its signature was judged when it was stored.

@@ -4,18 +4,20 @@
 //! what was shown to the wallet is what is granted. The sign-in opens the account's private core, which is
 //! created where this node does not hold it yet.
 
+mod end;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use kubelt_core::{
-    Ability, Account, Act, Body, CheckedLogin, ContractSignatures, CoreId, Genesis, Header, Login,
-    LoginError, LoginId, OpId, PublicKey, Scheme, SignIn, SignInError as MessageError, SignatureError,
-    Signed, Verb, Verdict,
+    Ability, Account, CheckedLogin, CoreId, Genesis, Header, Login, LoginError, OpId, PublicKey, SignIn,
+    SignInError as MessageError, Signed, Verb,
     limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
     session::life_ms_max,
-    signature::{scheme_of, verify_signed},
+    signature::scheme_by,
+    webauthn::{challenge_for, challenge_of},
 };
 use kubelt_store::{CommitError, Store, TxError};
 use sha2::{Digest as _, Sha256};
@@ -25,13 +27,14 @@ use crate::{
     StoreError,
     chains::Chains,
     challenge::{Challenges, Pending, Purpose},
-    clock::{Clock, random},
+    clock::Clock,
     cores::{Cores, LoadError},
     limits::{HELD_SESSION_LIFE, SESSION_LIFE, SESSIONS_PER_ACCOUNT_MAX},
-    session::{Session, SessionInfo, SessionRecord, Token},
+    session::{Session, SessionRecord, Token},
     session_table::SessionTable,
-    write::{SignedOp, Write, WriteError},
 };
+
+pub use end::{EndError, Ended};
 
 /// Sign-in and sessions; cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,6 +92,8 @@ pub struct MadeChallenge {
     pub nonce: String,
     /// When it stops being good, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// The challenge to give a passkey, where one is to sign.
+    pub passkey: Option<[u8; 32]>,
 }
 
 /// A session has begun.
@@ -150,40 +155,6 @@ pub enum SignInError {
     /// The store could not be written.
     #[error("the session could not be stored")]
     Commit(#[from] CommitError),
-}
-
-/// Why a session was not ended.
-#[derive(Debug, thiserror::Error)]
-pub enum EndError {
-    /// No such session of this account.
-    #[error("the account has no such session here")]
-    NotFound,
-    /// The challenge is not one, has been used, or is too old.
-    #[error("this challenge was not given out here, has been used, or is too old; ask for a new one")]
-    Challenge,
-    /// A contract wallet's signature that cannot be checked now.
-    #[error(
-        "the contract's chain gives no answer at the moment; the message stays good, so send the same signature again in a while"
-    )]
-    Pending,
-    /// The signature is wrong.
-    #[error("the signature is refused")]
-    Signature(#[from] SignatureError),
-    /// The store could not be read.
-    #[error("the store cannot be read")]
-    Store(#[from] StoreError),
-    /// The logout could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The logout could not be written in one of the other cores that the session covers.
-    #[error("the session is ended on this node, but core `{core}` could not be told; end it again there")]
-    Elsewhere {
-        /// The core.
-        core: CoreId,
-        /// Why.
-        #[source]
-        source: WriteError,
-    },
 }
 
 /// All that a session may ever be handed in its account's own core.
@@ -304,10 +275,15 @@ impl Sessions {
         now_ms: u64,
     ) -> MadeChallenge {
         let expires_ms = Challenges::expiry(&account, now_ms);
+        let passkey = match &purpose {
+            _ if !account.is_passkey() => None,
+            Purpose::SignIn { .. } => Some(challenge_of(message.as_bytes())),
+            Purpose::End { header, body, .. } => challenge_for(header, Some(body)).ok(),
+        };
         let pending =
             Pending { account, origin: origin.to_owned(), message: digest(&message), expires_ms, purpose };
         self.challenges.put(nonce.clone(), pending, now_ms);
-        MadeChallenge { message, nonce, expires_ms }
+        MadeChallenge { message, nonce, expires_ms, passkey }
     }
 
     /// Opens a session with a signed message.
@@ -337,7 +313,8 @@ impl Sessions {
             self.challenges.put(nonce, pending, now_ms);
             return Err(SignInError::Pending);
         }
-        let login = Login::new(message.to_owned(), scheme_of(&pending.account), signature.to_vec(), block);
+        let scheme = scheme_by(&pending.account, signature);
+        let login = Login::new(message.to_owned(), scheme, signature.to_vec(), block);
         let outcome = self.chains.settle(|contracts| CheckedLogin::check(&login, contracts)).await?;
         let Some(checked) = outcome.valid() else {
             self.challenges.put(nonce, pending, now_ms);
@@ -400,118 +377,6 @@ impl Sessions {
         let Some(token) = Token::parse(token) else { return Ok(None) };
         let session = self.table.get(&token)?;
         Ok(session.filter(|session| session.login.valid_at(self.clock.now_ms())))
-    }
-
-    /// The sessions of the same account, newest first; for a session that does not look after others, itself alone.
-    ///
-    /// # Errors
-    /// Only when the store fails.
-    pub fn list(&self, session: &Session) -> Result<Vec<SessionInfo>, StoreError> {
-        let now_ms = self.clock.now_ms();
-        let may_see = |hash: &[u8; 32]| session.keeps_sessions() || *hash == session.token_hash;
-        let mut sessions: Vec<_> = self
-            .table
-            .of(session.account())?
-            .into_iter()
-            .filter(|(hash, record)| now_ms < record.expires_ms && may_see(hash))
-            .map(|(hash, record)| SessionInfo {
-                abilities: self.table.abilities(&record),
-                id: record.login,
-                created_ms: record.created_ms,
-                expires_ms: record.expires_ms,
-                held_by_node: record.held_by_node,
-                current: hash == session.token_hash,
-            })
-            .collect();
-        sessions.sort_by_key(|info| (std::cmp::Reverse(info.created_ms), info.id));
-        Ok(sessions)
-    }
-
-    /// Ends a session of the same account: a logout in the core's log, and its token opens nothing more.
-    ///
-    /// # Errors
-    /// [`EndError`] when there is no such session, or the logout could not be written.
-    pub async fn end(&self, session: &Arc<Session>, id: LoginId) -> Result<(), EndError> {
-        if id != session.id() && !session.keeps_sessions() {
-            return Err(EndError::NotFound);
-        }
-        let found = self.table.of(session.account())?.into_iter().find(|(_, record)| record.login == id);
-        let (_, record) = found.ok_or(EndError::NotFound)?;
-        if session.key.is_none() {
-            return Err(EndError::Write(WriteError::ClientKey));
-        }
-        // Where this session could end another one; itself it may end anywhere.
-        let ends_in = |core: &CoreId| id == session.id() || session.is_whole_in(core);
-        let cores = self.table.abilities(&record).into_keys();
-        let cores: Vec<CoreId> = cores.filter(|core| *core != record.core && ends_in(core)).collect();
-        let end = |core| {
-            let act = Act::Logout { login: id };
-            self.cores.write(core, Write::Act { session: Arc::clone(session), act })
-        };
-        // The first one ends the token here; the others keep the session's key from writing elsewhere.
-        end(record.core).await?;
-        let mut result = Ok(());
-        for core in cores {
-            if self.cores.has_part(&core, session.account()).await.unwrap_or(false)
-                && let Err(source) = end(core).await
-            {
-                result = Err(EndError::Elsewhere { core, source });
-            }
-        }
-        result
-    }
-
-    /// Makes the message by which the wallet itself ends a session: the logout operation, ready to sign.
-    /// It is made for any id, so that nobody learns which sessions stand.
-    ///
-    /// # Errors
-    /// [`EndError::Write`] when the store cannot be read.
-    pub fn end_challenge(
-        &self,
-        origin: &str,
-        account: Account,
-        session: LoginId,
-    ) -> Result<MadeChallenge, EndError> {
-        let core = Genesis::Private { root: account.clone() }.id();
-        let now_ms = self.clock.now_ms();
-        let body = Body::new(random(), Act::Logout { login: session });
-        let header = self.cores.draft_unlisted(core, &account, &body, now_ms)?;
-        let message = Signed::signing_text(&header, Some(&body)).expect("a logout has short words");
-        let nonce = Challenges::nonce();
-        let purpose = Purpose::End { session, header: Box::new(header), body: Box::new(body) };
-        Ok(self.remember(origin, account, message, nonce, purpose, now_ms))
-    }
-
-    /// Ends a session by the wallet's signature over the message of [`Sessions::end_challenge`].
-    ///
-    /// # Errors
-    /// [`EndError`] when the challenge is used up or the signature is wrong.
-    pub async fn end_signed(&self, origin: &str, nonce: &str, signature: &[u8]) -> Result<(), EndError> {
-        let now_ms = self.clock.now_ms();
-        let pending = self.challenges.take(nonce, now_ms).ok_or(EndError::Challenge)?;
-        let Purpose::End { session, header, body } = pending.purpose.clone() else {
-            return Err(EndError::Challenge);
-        };
-        if pending.origin != origin {
-            return Err(EndError::Challenge);
-        }
-        let scheme = scheme_of(&pending.account);
-        let mut signed = Signed { header: *header, scheme, signature: signature.to_vec(), block: None };
-        self.chains.pin(&mut signed).await;
-        let is_pinned = signed.block.is_some() || scheme != Scheme::Eip1271;
-        let judge = |contracts: &dyn ContractSignatures| verify_signed(&signed, Some(&body), None, contracts);
-        if !is_pinned || self.chains.settle(judge).await? == Verdict::Pending {
-            self.challenges.put(nonce.to_owned(), pending, now_ms);
-            return Err(EndError::Pending);
-        }
-        let known = self.table.of(&pending.account)?.iter().any(|(_, record)| record.login == session);
-        if !known {
-            return Err(EndError::NotFound);
-        }
-        let core = signed.header.core;
-        let op = SignedOp::verified(signed, Some(*body), None, None);
-        self.cores.write(core, Write::Op(Box::new(op))).await?;
-        Ok(())
     }
 }
 

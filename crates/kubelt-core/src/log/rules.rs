@@ -95,6 +95,9 @@ pub enum Refusal {
     /// Private and user cores keep their root.
     #[error("the root of a private or user core cannot be replaced")]
     FixedRoot,
+    /// A root for which passkeys alone could act.
+    #[error("passkeys alone cannot be the root of a shared core: more than they must agree")]
+    Passkeys,
     /// Only the root may do this.
     #[error("only the root may `{0}`")]
     RootOnly(Verb),
@@ -334,6 +337,7 @@ impl Log {
             }
             Act::Rotate { .. } if matches!(powers, Powers::Grant(_)) => Err(Refusal::RootOnly(Verb::Rotate)),
             Act::Rotate { .. } if !matches!(self.genesis, Genesis::Shared { .. }) => Err(Refusal::FixedRoot),
+            Act::Rotate { root } if root.is_of_passkeys() => Err(Refusal::Passkeys),
             Act::Rotate { .. } => Ok(()),
             Act::Seal { state: Some(_) } if matches!(powers, Powers::Grant(_)) => {
                 Err(Refusal::RootOnly(Verb::Seal))

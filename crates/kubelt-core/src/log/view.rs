@@ -7,7 +7,7 @@ use crate::{
     account::{Account, Principal},
     genesis::Genesis,
     hlc::Hlc,
-    id::{BodyId, CoreId, OpId},
+    id::{BodyId, CoreId, LoginId, OpId},
     log::{
         Log,
         authority::Deed,
@@ -208,6 +208,17 @@ impl Log {
     /// Whether `account` may still act under this sign-in: it was neither ended nor closed by a seal.
     pub fn login_stands(&self, login: &LoginFacts, account: &Account) -> bool {
         self.tables.account_ix(account).is_none_or(|account| self.is_session_open(login, account))
+    }
+
+    /// The sign-ins that have acted here.
+    pub fn sign_ins(&self) -> impl Iterator<Item = &LoginFacts> {
+        self.tables.logins().iter().map(AsRef::as_ref)
+    }
+
+    /// Whether a sign-in was ended here by this account.
+    pub fn has_ended(&self, login: &LoginId, account: &Account) -> bool {
+        let by = self.tables.account_ix(account);
+        by.is_some_and(|by| self.tables.logouts.contains_key(&(*login, by)))
     }
 
     /// Checks a body that was withheld when its operation was taken in.

@@ -7,6 +7,7 @@ mod hostile_blocks;
 mod identity_vectors;
 mod naive;
 mod network;
+mod passkeys;
 mod properties;
 mod signed;
 mod simulation;

@@ -19,6 +19,7 @@ mod members;
 mod naming;
 mod naming_own;
 mod network;
+mod passkeys;
 mod pins;
 mod privacy;
 mod receipts;

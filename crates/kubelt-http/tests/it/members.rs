@@ -3,7 +3,7 @@
 use axum::body::Body;
 use kubelt_api::{
     AcceptedView, Challenge, Code, CoreMade, DraftList, InviteList, MemberList, NamedCoreList, OpReceipts,
-    OwnInviteList, RoleList, SessionCreated, SessionList,
+    OwnInviteList, RoleList, SessionCreated, SessionEnded, SessionList,
 };
 use serde_json::{Value, json};
 
@@ -323,9 +323,10 @@ async fn one_sign_in_covers_several_cores_and_its_end_reaches_all_of_them() {
     let sessions: SessionList = node.get("/-/session", Some(&own)).await.expect(200).json();
     let shown = sessions.sessions.iter().find(|session| session.id == both.id).expect("it stands");
     assert_eq!(shown.cores.len(), 2);
-    node.call("DELETE", &format!("/-/session/{}", both.id), Some(&team.token), &[], Body::empty())
-        .await
-        .expect(204);
+    let place = format!("/-/session/{}", both.id);
+    let ended = node.call("DELETE", &place, Some(&team.token), &[], Body::empty()).await;
+    let ended: SessionEnded = ended.expect(200).json();
+    assert_eq!(ended.left, [second.core.as_str()], "the session that ends it does not cover this one");
     node.get(&format!("/@{}/-/members", team.core), Some(&both.token))
         .await
         .expect_problem(Code::Unauthorized);
@@ -338,6 +339,28 @@ async fn one_sign_in_covers_several_cores_and_its_end_reaches_all_of_them() {
     // The account itself says so in a core's log, too, of any session.
     let end = json!({ "logout": { "session": both.id } });
     node.act(&team.root, &team.token, &team.core, end).await.expect(201);
+    // The wallet alone ends it where it has not ended yet, one core after the other, and then nothing is left.
+    for rounds in [1, 0] {
+        let ask = json!({ "account": team.root.account(), "session": both.id });
+        let first: Challenge = node.post("/-/session/end/challenge", None, &ask).await.expect(200).json();
+        let mut signed = 0;
+        let mut waiting = vec![first];
+        while let Some(challenge) = waiting.pop() {
+            let signature = team.root.sign(&challenge.message);
+            let answer = json!({ "nonce": challenge.nonce, "signature": signature });
+            let ended = node.post("/-/session/end", None, &answer).await;
+            if ended.status == 200 {
+                waiting.extend(ended.json::<SessionEnded>().more);
+            }
+            signed += 1;
+        }
+        assert_eq!(signed, 1 + rounds);
+    }
+    let logged = node.get(&format!("/@{}/-/heads", second.core), None).await;
+    assert_ne!(logged.status, 200, "strangers still see nothing of it");
+    let whole = node.sign_in_to(&team.root, Some(&team.token), &[&second.core]).await.token;
+    let logged = node.get(&format!("/@{}/-/ops?order=desc&limit=1", second.core), Some(&whole)).await;
+    assert_eq!(logged.expect(200).json::<Value>()["ops"][0]["verb"], "logout");
 }
 
 #[tokio::test]

@@ -71,6 +71,9 @@ impl Members {
         let mut accounts = new.owners;
         accounts.insert(0, session.account().clone());
         let root = principal(accounts, new.threshold)?;
+        if root.is_of_passkeys() {
+            return Err(MembersError::Passkeys);
+        }
         let parent = (new.is_child || !is_own).then_some(*from);
         let genesis = Genesis::Shared { root, parent, name: title, nonce: random() };
         self.cores.bring(session.account(), &genesis).await?;

@@ -22,6 +22,8 @@ pub(crate) struct Changes(Arc<Inner>);
 struct Inner {
     /// How often operations were added, and how often content became whole.
     watched: Mutex<HashMap<CoreId, watch::Sender<(u64, u64)>>>,
+    /// Cores of several people that hear of changes of a person's own core, by that core.
+    followers: Mutex<HashMap<CoreId, HashSet<CoreId>>>,
     /// Cores whose hosts were written to, for the replicator.
     hosts: Mutex<HashSet<CoreId>>,
     replicator: Waker,
@@ -36,10 +38,32 @@ impl Changes {
         watched.entry(*core).or_insert_with(|| watch::Sender::new((0, 0))).subscribe()
     }
 
+    /// Who watches `core` hears of changes of `own`, too: a sign-in that opens the one is ended in the other.
+    pub(crate) fn follow(&self, own: CoreId, core: CoreId) {
+        if own == core {
+            return;
+        }
+        let mut followers = self.0.followers.lock();
+        let followed = followers.entry(own).or_default();
+        if followed.insert(core) {
+            let watched = self.0.watched.lock();
+            let is_watched =
+                |core: &CoreId| watched.get(core).is_some_and(|sender| sender.receiver_count() > 0);
+            followers.retain(|_, cores| {
+                cores.retain(|other| *other == core || is_watched(other));
+                !cores.is_empty()
+            });
+        }
+    }
+
     /// The core has more operations.
     pub(crate) fn mark_ops(&self, core: &CoreId) {
-        if let Some(sender) = self.0.watched.lock().get(core) {
-            sender.send_modify(|(ops, _content)| *ops += 1);
+        let followers = self.0.followers.lock().get(core).cloned().unwrap_or_default();
+        let watched = self.0.watched.lock();
+        for core in followers.iter().chain([core]) {
+            if let Some(sender) = watched.get(core) {
+                sender.send_modify(|(ops, _content)| *ops += 1);
+            }
         }
     }
 

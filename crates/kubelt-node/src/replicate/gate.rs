@@ -112,6 +112,9 @@ impl Replication {
         if !login.valid_at(self.0.clock.now_ms()) || !login.covers(core, Verb::Replicate, None) {
             return Ok(false);
         }
+        // A logout stands in the account's own core, which may be another one: its end is to be heard, too.
+        let own = Genesis::Private { root: login.account.clone() }.id();
+        self.0.cores.changes().follow(own, *core);
         let facts = LoginFacts::of(login, core);
         let stands = |log: &Log| {
             log.login_stands(&facts, &login.account)
@@ -120,8 +123,6 @@ impl Replication {
         if !self.0.cores.with_log(core, stands).await? {
             return Ok(false);
         }
-        // A logout stands in the account's own core, which may be another one.
-        let own = Genesis::Private { root: login.account.clone() }.id();
         let facts = LoginFacts::of(login, &own);
         match self.0.cores.with_log(&own, |log| log.login_stands(&facts, &login.account)).await {
             Err(LoadError::Unknown) => Ok(true),

@@ -60,7 +60,8 @@ impl Requests {
         let pending = self.to_decide(session, core, id).await?;
         let by = session.account().clone();
         // A text must bring its words, which everybody may read then. What is put may be private.
-        let brings = !matches!((&by, &pending.request.body.act), (Account::Eoa(_), Act::Put { .. }));
+        let hides = matches!(by, Account::Eoa(_)) || by.is_passkey();
+        let brings = !(hides && matches!(pending.request.body.act, Act::Put { .. }));
         let (act, what) = (vote(&pending, approve, brings), pending.words.clone());
         let auth = Some(pending.request.auth);
         let (header, body) =

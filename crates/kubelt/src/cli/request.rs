@@ -221,6 +221,7 @@ fn sign_vote(
         header: None,
         signature: None,
         scheme: None,
+        passkey: None,
         body: draft.body.clone(),
         login: None,
     })

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
-use kubelt_api::{EndChallengeRequest, EndRequest, SessionView};
+use kubelt_api::{Challenge, EndChallengeRequest, EndRequest, SessionView};
 
 use super::caller::Caller;
 use super::login::sign;
@@ -49,7 +49,11 @@ fn list(caller: &Caller) -> Result<()> {
     caller.out.result(&list, || {
         let row = |session: &SessionView| {
             let (from, to) = (short_time(&session.created), short_time(&session.expires));
-            let mark = if session.current { "this one" } else { "" };
+            let mark = match (session.current, session.elsewhere) {
+                (true, _) => "this one",
+                (false, true) => "at another node",
+                (false, false) => "",
+            };
             let cores: Vec<&str> = session.cores.iter().map(|core| core.core.as_str()).collect();
             [session.id.clone(), from, format!("until {to}"), mark.to_owned(), cores.join(" ")]
         };
@@ -59,17 +63,28 @@ fn list(caller: &Caller) -> Result<()> {
 }
 
 pub(super) fn end(caller: &Caller, args: &EndArgs) -> Result<()> {
-    match &args.wallet {
-        Some(name) => end_by_wallet(caller, args, name)?,
-        None => caller.signed_in()?.0.end_session(Some(&args.id))?,
-    }
+    let left = match &args.wallet {
+        Some(name) => {
+            end_by_wallet(caller, args, name)?;
+            Vec::new()
+        }
+        None => caller.signed_in()?.0.end_session(Some(&args.id))?.left,
+    };
     if caller.config.session(&caller.node)?.is_some_and(|session| session.id == args.id) {
         caller.config.forget(&caller.node)?;
     }
-    caller.out.result(&serde_json::json!({ "session": args.id }), || format!("ended session {}", args.id))?;
+    let view = serde_json::json!({ "session": args.id, "left": left });
+    caller.out.result(&view, || format!("ended session {}", args.id))?;
+    for core in &left {
+        caller.out.warn(&format!(
+            "its key can still write to core {core}, which this session does not cover; end it there with `kubelt session end {} --wallet NAME`",
+            args.id
+        ));
+    }
     Ok(())
 }
 
+/// Ends it in one core after the other: the wallet signs once for each that the session covers.
 fn end_by_wallet(caller: &Caller, args: &EndArgs, name: &WalletName) -> Result<()> {
     let client = caller.anonymous();
     client.health()?;
@@ -77,14 +92,21 @@ fn end_by_wallet(caller: &Caller, args: &EndArgs, name: &WalletName) -> Result<(
     wallets.address(name)?;
     let wallet = wallets.open(name, &args.passphrase.ask(name)?)?;
     let account = wallet.account().to_string();
-    let challenge = client.end_challenge(&EndChallengeRequest { account, session: args.id.clone() })?;
-    // Whatever else the text is, it may not sign in anywhere.
-    ensure!(
-        !challenge.message.contains(" wants you to sign in "),
-        "the node asks to sign in where a session should end; nothing was signed"
-    );
-    let signature = sign(&wallet, &challenge.message);
-    client.end_session_by_wallet(&EndRequest { nonce: challenge.nonce, signature })?;
+    let words = format!("Kubelt operation\n\nEnd the sign-in {}.\n\n", args.id);
+    let answer = |challenge: Challenge| -> Result<Vec<Challenge>> {
+        // A wallet signs what it was asked to sign, whatever the node says.
+        ensure!(
+            challenge.message.starts_with(&words),
+            "the node asks to sign something else than the end of the session; it was not signed"
+        );
+        let signature = Some(sign(&wallet, &challenge.message));
+        let request = EndRequest { nonce: challenge.nonce, signature, passkey: None };
+        Ok(client.end_session_by_wallet(&request)?.more)
+    };
+    let first = client.end_challenge(&EndChallengeRequest { account, session: args.id.clone() })?;
+    for other in answer(first)? {
+        answer(other)?;
+    }
     Ok(())
 }
 

@@ -115,6 +115,7 @@ pub(super) fn sign_draft(
         header: None,
         signature: None,
         scheme: None,
+        passkey: None,
         body: STANDARD.encode(body_bytes),
         login: None,
     })

@@ -2,13 +2,14 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use kubelt_api::{ChallengeRequest, SessionRequest, SessionView};
+use kubelt_api::{ChallengeRequest, CoreAbilities, SessionRequest, SessionView};
 
 use super::caller::Caller;
 use super::login::{check_message, sign};
 use super::session::{EndArgs, end};
+use super::target::CoreTarget;
 use super::wallet::PassphraseArgs;
 use crate::client::CorePlace;
 use crate::keystore::{WalletName, Wallets};
@@ -46,9 +47,9 @@ pub(super) struct NewArgs {
     /// The path of content that it reaches; all content without it
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// The core; only your own, for now
-    #[arg(long, value_name = "@CORE", default_value = "@me", value_parser = ["@me"])]
-    core: String,
+    /// The core: your own, or a shared one by its name in your own, or by its id
+    #[arg(long, value_name = "@CORE", default_value = "@me")]
+    core: CoreTarget,
     /// When it ends by itself: `12h`, `90d`; 366 days at most
     #[arg(long, value_name = "TIME", default_value = "90d")]
     expires: Lifetime,
@@ -97,6 +98,13 @@ impl TokenCommand {
 
 fn new(caller: &Caller, args: &NewArgs) -> Result<()> {
     let abilities = abilities(args)?;
+    ensure!(
+        args.core.path.is_empty(),
+        "`{}` has a path; name the core alone, and the path with `--path`",
+        args.core
+    );
+    let own = args.core.is_me() && args.core.names().count() == 1;
+    let core = if own { None } else { Some(caller.core_id(&args.core)?.to_string()) };
     let client = caller.anonymous();
     client.health()?;
     let wallets = Wallets::new(caller.config.wallets());
@@ -105,18 +113,31 @@ fn new(caller: &Caller, args: &NewArgs) -> Result<()> {
     let account = wallet.account();
     let request = ChallengeRequest {
         account: account.to_string(),
-        abilities: Some(abilities.clone()),
+        // Where it is for another core, it may do nothing in one's own.
+        abilities: Some(if own { abilities.clone() } else { Vec::new() }),
+        cores: core
+            .iter()
+            .map(|core| CoreAbilities { core: core.clone(), abilities: Some(abilities.clone()) })
+            .collect(),
         life_seconds: Some(args.expires.0),
         ..ChallengeRequest::default()
     };
     let challenge = client.challenge(&request)?;
     check_message(&challenge, &caller.node, &account)?;
     let signature = sign(&wallet, &challenge.message);
-    let made = client.begin_session(&SessionRequest { message: challenge.message, signature })?;
+    let made = client.begin_session(&SessionRequest {
+        message: challenge.message,
+        signature: Some(signature),
+        passkey: None,
+    })?;
+    let (id, path) = match core {
+        Some(core) => (core.clone(), format!("/@{core}")),
+        None => (made.core, made.path),
+    };
     let endpoint =
-        (args.purpose == Purpose::Pins).then(|| format!("{}{}/-", caller.node, CorePlace::given(&made.path)));
+        (args.purpose == Purpose::Pins).then(|| format!("{}{}/-", caller.node, CorePlace::given(&path)));
     let view = serde_json::json!({
-        "id": made.id, "token": made.token, "core": made.core, "path": made.path,
+        "id": made.id, "token": made.token, "core": id, "path": path,
         "abilities": abilities, "expires": made.expires, "endpoint": endpoint,
     });
     if let Some(endpoint) = &endpoint {
@@ -159,7 +180,12 @@ fn list(caller: &Caller) -> Result<()> {
     caller.out.result(&list, || {
         let row = |session: &SessionView| {
             let may = session.abilities.join(", ");
-            [session.id.clone(), may, format!("until {}", short_time(&session.expires))]
+            let of = |core: &CoreAbilities| {
+                format!("{} in {}", core.abilities.clone().unwrap_or_default().join(", "), core.core)
+            };
+            let there: Vec<String> = session.cores.iter().map(of).collect();
+            let may = [may].into_iter().chain(there).filter(|may| !may.is_empty()).collect::<Vec<_>>();
+            [session.id.clone(), may.join("; "), format!("until {}", short_time(&session.expires))]
         };
         columns(&list.sessions.iter().map(row).collect::<Vec<_>>())
     })?;

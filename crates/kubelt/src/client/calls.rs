@@ -9,12 +9,13 @@ use kubelt_api::{
     MemberList, NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
     OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
     RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
-    RequestRequest, RequestView, SessionCreated, SessionList, SessionRequest, StateEntry, StatePage,
-    Visibility, VoteRequest, WayView, Wish,
+    RequestRequest, RequestView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry,
+    StatePage, Visibility, VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
+use ureq::Body;
 use ureq::SendBody;
-use ureq::http::{Method, header, request};
+use ureq::http::{Method, Response, StatusCode, header, request};
 
 use super::place::encode_query;
 use super::{Client, ClientError, CorePlace, Download, Watched};
@@ -74,9 +75,16 @@ impl Client {
     }
 
     /// Ends the session that asks, or another of the same account.
-    pub(crate) fn end_session(&self, id: Option<&str>) -> Result<(), ClientError> {
+    pub(crate) fn end_session(&self, id: Option<&str>) -> Result<SessionEnded, ClientError> {
         let path = id.map_or("/-/session".to_owned(), |id| format!("/-/session/{}", encode_query(id)));
-        self.send(self.request(Method::DELETE, &path), SendBody::none()).map(drop)
+        self.what_is_left(self.send(self.request(Method::DELETE, &path), SendBody::none())?)
+    }
+
+    fn what_is_left(&self, response: Response<Body>) -> Result<SessionEnded, ClientError> {
+        match response.status() {
+            StatusCode::NO_CONTENT => Ok(SessionEnded::default()),
+            _ => self.read_json(response),
+        }
     }
 
     /// Asks for a message that ends a session when the wallet signs it.
@@ -85,8 +93,8 @@ impl Client {
     }
 
     /// Ends a session with the wallet's signature.
-    pub(crate) fn end_session_by_wallet(&self, request: &EndRequest) -> Result<(), ClientError> {
-        self.post("/-/session/end", request).map(drop)
+    pub(crate) fn end_session_by_wallet(&self, request: &EndRequest) -> Result<SessionEnded, ClientError> {
+        self.what_is_left(self.post("/-/session/end", request)?)
     }
 
     /// Makes a shared core inside another.

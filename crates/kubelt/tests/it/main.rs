@@ -10,6 +10,7 @@ mod proxy;
 mod receipts;
 mod requests;
 mod resume;
+mod sessions;
 mod team;
 mod transcript;
 mod tree;

@@ -386,3 +386,69 @@ fn the_table_names_every_ready_made_role() {
     }
     assert!(Role::named("press").is_none());
 }
+
+#[tokio::test]
+async fn a_live_channel_of_a_shared_core_ends_with_a_logout_in_the_own_core() {
+    let fleet = Fleet::new(&["a", "b"]).await;
+    let (root, ann) = (wallet(1), wallet(2));
+    let maker = fleet.at("a").sign_in(&root).await;
+    let new = NewCore { name: "acme".to_owned(), title: None, owners: vec![], threshold: None };
+    let (core, _) = maker.node.members.create(&maker.session, new).await.expect("is made");
+    let root = Seat::at(fleet.at("a"), &root, core).await;
+    root.grant(&ann, "developer", &[]).await;
+    // Ann shows her sign-in of one node to the other; at that one, where her own core is too, it ends.
+    let away = Seat::at(fleet.at("b"), &ann, core).await;
+    let home = fleet.at("a").sign_in(&ann).await;
+    let link = fleet.connect("b", "a").await;
+    let (mut status, task) = away.person.live_as(&link, core);
+    status.wait_for(|now| now.settled).await.expect("it goes on");
+    let listed = home.node.sessions.list(&home.session).await.expect("lists");
+    assert_eq!(listed.len(), 1, "a sign-in that has done nothing is known to its node alone");
+    let act = kubelt_core::Act::Logout { login: away.person.session.id() };
+    let write = crate::Write::Act { session: Arc::clone(&home.session), act };
+    home.node.cores.write(home.session.core, write).await.expect("is written");
+    // Nothing changes in the shared core itself.
+    let ended = task.await.expect("ends");
+    assert!(matches!(ended, Err(crate::ChannelError::NotFound)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn sessions_of_other_nodes_are_listed_and_ended_where_the_core_is() {
+    let fleet = Fleet::new(&["a", "b"]).await;
+    let key = wallet(1);
+    let (a, b) = (fleet.at("a").sign_in(&key).await, fleet.at("b").sign_in(&key).await);
+    b.profile("written there").await;
+    let link = fleet.connect("b", "a").await;
+    b.pull(&link, false).await.expect("is exchanged");
+    let listed = a.node.sessions.list(&a.session).await.expect("lists");
+    let other = listed.iter().find(|info| info.id == b.session.id()).expect("it has acted");
+    assert!(other.elsewhere && !other.current && !other.abilities.is_empty());
+    let token = fleet.at("b").node.sessions.list(&b.session).await.expect("lists");
+    assert!(token.iter().any(|info| info.id == b.session.id() && !info.elsewhere));
+    let unknown = kubelt_core::LoginId::of(b"no such sign-in");
+    let refused = a.node.sessions.end(&a.session, unknown).await;
+    assert!(matches!(refused, Err(crate::EndError::NotFound)), "{refused:?}");
+    a.node.sessions.end(&a.session, b.session.id()).await.expect("is ended");
+    let listed = a.node.sessions.list(&a.session).await.expect("lists");
+    assert_eq!(listed.len(), 1, "what has ended is not shown");
+    // The other node hears of it and lets the token in no more.
+    let late = fleet.at("b").sign_in(&key).await;
+    late.pull(&link, false).await.expect("is exchanged");
+    let standing = late.node.sessions.list(&late.session).await.expect("lists");
+    assert!(standing.iter().all(|info| info.id != b.session.id()), "{standing:?}");
+
+    // By the wallet alone, a session of which this node has never heard: its id is enough.
+    let origin = "localhost";
+    let made = a.node.sessions.end_challenge(origin, key.account(), late.session.id()).expect("a challenge");
+    let ended = a.node.sessions.end_signed(origin, &made.nonce, &key.sign(made.message.as_bytes())).await;
+    assert!(ended.expect("is ended").more.is_empty());
+    fleet.at("b").sign_in(&key).await.pull(&link, false).await.expect("is exchanged");
+    let gone = late.node.sessions.list(&late.session).await.expect("lists");
+    assert!(gone.iter().all(|info| info.id != late.session.id()));
+    // Who never signed in here has nothing to end here.
+    let stranger = wallet(9);
+    let made = a.node.sessions.end_challenge(origin, stranger.account(), unknown).expect("a challenge");
+    let refused =
+        a.node.sessions.end_signed(origin, &made.nonce, &stranger.sign(made.message.as_bytes())).await;
+    assert!(matches!(refused, Err(crate::EndError::NotFound)), "{refused:?}");
+}

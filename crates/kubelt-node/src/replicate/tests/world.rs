@@ -230,15 +230,15 @@ impl Person {
     }
 
     /// The person gives all of the core to whoever is at the other end, as people do who add a remote.
-    fn trust(&self, link: &Link) {
-        self.node.replication.trust(self.session.core, *link.peer(), Arc::clone(&self.session.login));
+    fn trust(&self, link: &Link, core: CoreId) {
+        self.node.replication.trust(core, *link.peer(), Arc::clone(&self.session.login));
     }
 
     /// Exchanges this person's core over a connection, once.
     pub(super) async fn pull(&self, link: &Link, live: bool) -> Result<Exchanged, ChannelError> {
         let status = watch::Sender::new(Exchanged::default());
         let (core, session) = (self.session.core, Some(&*self.session));
-        self.trust(link);
+        self.trust(link, core);
         link.replicate(&self.node.replication, core, session, live, status.clone()).await?;
         let exchanged = status.borrow().clone();
         Ok(exchanged)
@@ -260,14 +260,24 @@ impl Person {
         &self,
         link: &Link,
     ) -> (watch::Receiver<Exchanged>, JoinHandle<Result<(), ChannelError>>) {
+        self.live_as(link, self.session.core)
+    }
+
+    /// The same for any core.
+    pub(super) fn live_as(
+        &self,
+        link: &Link,
+        core: CoreId,
+    ) -> (watch::Receiver<Exchanged>, JoinHandle<Result<(), ChannelError>>) {
         let status = watch::Sender::new(Exchanged::default());
         let heard = status.subscribe();
-        self.trust(link);
+        self.trust(link, core);
         let (link, replication, session) =
             (link.clone(), self.node.replication.clone(), Arc::clone(&self.session));
-        let task = tokio::spawn(async move {
-            link.replicate(&replication, session.core, Some(&session), true, status).await
-        });
+        let task =
+            tokio::spawn(
+                async move { link.replicate(&replication, core, Some(&session), true, status).await },
+            );
         (heard, task)
     }
 
