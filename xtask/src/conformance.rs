@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::go_programs::{self, Unavailable};
 use crate::tally::Tally;
-use crate::test::{count, report};
+use crate::test::{count, report, see_to};
 use crate::workspace::Workspace;
 use crate::{node_packages, process};
 
@@ -86,6 +86,8 @@ fn judge(
             }
             Err(why) => return Ok(Err(why)),
         },
+        // It says itself where there is none.
+        "passkeys" => see_to("chromium", &["--version"], "chromium"),
         // These run without Kubo, too.
         "bitswap" | "pinning" | "kubo-rpc" => {
             if let Ok(program) = go_programs::kubo(workspace)? {

@@ -19,7 +19,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         [flag] if flag == "--faults" => return faults(workspace),
         _ => bail!("`test` takes nothing, or `--faults`"),
     }
-    install_ip();
+    see_to("ip", &["-V"], "iproute2");
     let mut tally = Tally::default();
     let suite = ["--workspace", "--no-fail-fast", "--locked"];
     count(workspace.cargo("test").args(suite), &mut tally)?;
@@ -36,19 +36,19 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     if tally.is_good() { Ok(()) } else { bail!("tests failed") }
 }
 
-/// Sees to `ip`, by which tests make networks of their own: where root lacks it, the system's packages have it. Where they
-/// do not, those tests say that they were skipped.
-fn install_ip() {
-    let is_here = Command::new("ip").arg("-V").output().is_ok_and(|output| output.status.success());
+/// Sees to a program of the system that some tests use (`ip` makes networks of their own): where root lacks it, the system's
+/// packages have it. Where they do not, those tests say that they were skipped.
+pub(crate) fn see_to(program: &str, probe: &[&str], package: &str) {
+    let is_here = Command::new(program).args(probe).output().is_ok_and(|output| output.status.success());
     let is_root =
         Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if is_here || !is_root {
         return;
     }
     let installed = process::run(Command::new("apt-get").arg("update"))
-        .and_then(|()| process::run(Command::new("apt-get").args(["install", "--yes", "iproute2"])));
+        .and_then(|()| process::run(Command::new("apt-get").args(["install", "--yes", package])));
     if let Err(error) = installed {
-        eprintln!("`ip` could not be installed: {error:#}");
+        eprintln!("`{program}` could not be installed: {error:#}");
     }
 }
 

@@ -45,7 +45,8 @@ fn the_wallet_alone_ends_a_session_of_another_node_in_every_core() {
         ann.run(&["remote", "sync", target]);
     }
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-    let asked = agent.get(format!("{}/-/session", home.url)).header("authorization", format!("Bearer {token}"));
+    let asked =
+        agent.get(format!("{}/-/session", home.url)).header("authorization", format!("Bearer {token}"));
     assert_eq!(asked.call().expect("the node answers").status().as_u16(), 401);
     assert!(!ann.run(&["session", "ls"]).contains(&lost));
 }
@@ -69,7 +70,9 @@ fn a_token_for_a_shared_core_does_what_it_is_for() {
     assert_eq!(put(&format!("/@{core}/-/content/other.txt")), 403);
     assert_eq!(put(&format!("{}/-/content/site/a.txt", text(&ann.json(&["whoami"])["core"], "path"))), 404);
     let listed = ann.run(&["token", "list"]);
-    assert!(listed.contains(&format!("read content/site/** in {core}")), "{listed}");
-    assert!(ann.fails(&signing(&["token", "new", "--for", "read", "--core", "@acme/site", "--wallet", "main"]))
-        .contains("name the core alone"));
+    assert!(listed.contains(&format!("put content/site/** in {core}")), "{listed}");
+    assert!(
+        ann.fails(&signing(&["token", "new", "--for", "read", "--core", "@acme/site", "--wallet", "main"]))
+            .contains("name the core alone")
+    );
 }
