@@ -278,6 +278,27 @@ fn made(
     (key.sign_op(header, &body).expect("has words"), body)
 }
 
+#[tokio::test]
+async fn an_heir_brings_the_core_to_a_node_of_its_own_once_it_is_open() {
+    let world = World::new().await;
+    let World { node: home, clock, core, .. } = &world;
+    let away = node(clock);
+    let address = connect(home, &away).await;
+    world.claim().await;
+    let heir = sign_in(&away, &world.heir, Some(*core)).await;
+    let early = away.members.accept(&heir, *core, Some("estate".to_owned()), Some(address.clone())).await;
+    assert!(matches!(early, Err(MembersError::Join(_))), "{early:?}");
+    assert!(away.cores.genesis(core).is_err(), "nothing of it came");
+    clock.pass(WAIT_MS);
+    world.claim().await;
+    let heir = sign_in(&away, &world.heir, Some(*core)).await;
+    let accepted = away.members.accept(&heir, *core, Some("estate".to_owned()), Some(address)).await;
+    assert_eq!(accepted.expect("is open to the heir").roles, ["heir"]);
+    assert!(reads(&away, &heir, core).await);
+    let stranger = sign_in(&away, &wallet(3), Some(*core)).await;
+    assert!(!sees_anything(&away, &stranger, core).await);
+}
+
 /// Carries all of the core from one node to another, as its owner can: in a file.
 async fn carry(world: &World, from: &Node, to: &Node) {
     let reader = Reader::Session(sign_in(from, &world.owner, None).await);

@@ -392,8 +392,9 @@ async fn a_live_channel_of_a_shared_core_ends_with_a_logout_in_the_own_core() {
     let fleet = Fleet::new(&["a", "b"]).await;
     let (root, ann) = (wallet(1), wallet(2));
     let maker = fleet.at("a").sign_in(&root).await;
-    let new = NewCore { name: "acme".to_owned(), title: None, owners: vec![], threshold: None };
-    let (core, _) = maker.node.members.create(&maker.session, new).await.expect("is made");
+    let (members, session) = (&maker.node.members, &maker.session);
+    let made = members.create(session, &session.core, NewCore::named("acme")).await;
+    let core = made.expect("is made").core;
     let root = Seat::at(fleet.at("a"), &root, core).await;
     root.grant(&ann, "developer", &[]).await;
     // Ann shows her sign-in of one node to the other; at that one, where her own core is too, it ends.
