@@ -93,6 +93,8 @@ pub(crate) const ANNOUNCED_ADDRESSES_MAX: usize = 8;
 pub(crate) const PROVIDE_RETRY: Duration = Duration::from_secs(30);
 /// Streams that one peer may be opening at once: Kubo opens one for each message of bitswap.
 pub(crate) const STREAMS_NEGOTIATED_MAX: usize = 256;
+/// Streams of one connection over yamux; three less than would leave no room for windows to grow.
+pub(crate) const YAMUX_STREAMS_MAX: usize = 4_093;
 /// How long the TLS handshake of a direct connection may take.
 pub(crate) const DIRECT_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// Such handshakes that go on at once.

@@ -13,7 +13,7 @@ use libp2p::{
     multiaddr::Protocol,
     noise,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
-    tls, yamux,
+    tls,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,7 +44,7 @@ pub(crate) fn build(
         .with_tokio()
         .with_other_transport(|key| crate::transport::build(key, guard).map_err(Into::into))
         .map_err(|error| transport(&error))?
-        .with_relay_client((tls::Config::new, noise::Config::new), yamux::Config::default)
+        .with_relay_client((tls::Config::new, noise::Config::new), crate::transport::multiplexed)
         .map_err(|error| transport(&error))?
         .with_behaviour(|key, relayed| {
             Behaviour::new(key.public(), config, provided, relayed).map_err(Into::into)
@@ -337,7 +337,7 @@ impl Task {
                 }
             }
             BehaviourEvent::Kad(event) => self.heard_kad(event),
-            BehaviourEvent::Bitswap(Misbehaved(peer)) => self.blame(peer, Offence::ForgedBlock),
+            BehaviourEvent::Bitswap(Misbehaved(peer, offence)) => self.blame(peer, offence),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 for (peer, address) in found.into_iter().take(MDNS_DIALS_MAX) {
                     if !self.swarm.is_connected(&peer) {

@@ -18,7 +18,10 @@ use libp2p::{
     noise, quic, tcp, tls, websocket, yamux,
 };
 
-use crate::guard::{Guard, Guarded};
+use crate::{
+    guard::{Guard, Guarded},
+    limits::YAMUX_STREAMS_MAX,
+};
 
 /// A connection: who is at its other end, and the streams on it.
 pub(crate) type Connected = (PeerId, StreamMuxerBox);
@@ -34,7 +37,7 @@ pub(crate) fn build(key: &Keypair, guard: &Guard) -> io::Result<Boxed<Connected>
     let streams = tcp()
         .upgrade(Version::V1Lazy)
         .authenticate(secured.clone())
-        .multiplex(yamux::Config::default())
+        .multiplex(multiplexed())
         .map(|connected, _| boxed(connected));
     let datagrams = Guarded::new(quic::tokio::Transport::new(quic::Config::new(key)), guard.clone())
         .map(|connected, _| boxed(connected));
@@ -43,9 +46,18 @@ pub(crate) fn build(key: &Keypair, guard: &Guard) -> io::Result<Boxed<Connected>
     let sockets = websocket::Config::new(dns::tokio::Transport::system(tcp())?)
         .upgrade(Version::V1Lazy)
         .authenticate(secured)
-        .multiplex(yamux::Config::default())
+        .multiplex(multiplexed())
         .map(|connected, _| boxed(connected));
     Ok(sockets.or_transport(named).map(|either, _| either.into_inner()).boxed())
+}
+
+/// Streams with windows of a MiB at most. Peers in JavaScript send frames as large as a window, and this implementation
+/// drops connections over frames that are larger than a MiB. The window itself cannot be set, only what is left for it: of
+/// a GiB for one connection 256 KiB are set aside for each stream that there may be, and one stream can have the rest.
+pub(crate) fn multiplexed() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(YAMUX_STREAMS_MAX);
+    config
 }
 
 fn boxed<M>((peer, muxer): (PeerId, M)) -> Connected

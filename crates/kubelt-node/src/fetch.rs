@@ -2,12 +2,15 @@
 //! ([`Fetcher::retrieval`]).
 //!
 //! In this order: what the core has or the cache of readers holds, what the reader may see on this node, peers that are
-//! connected ([`PeerBlocks`]), hosts that the core names, peers who are said to have it ([`Providers`]), and the gateways of
-//! the settings ([`Gateways`]), which are asked for single blocks only. Whoever brings a block, it counts once its bytes
-//! give its CID.
+//! connected ([`PeerBlocks`]), hosts that the core names (by bitswap, replication or HTTP), peers who are said to have it
+//! ([`Providers`]; by bitswap or HTTP), and the gateways of the settings ([`Gateways`]), which are asked for single blocks, and
+//! for CARs of whole DAGs where the settings say that they are known. Whoever brings a block, it counts once its bytes give
+//! its CID.
 
 mod ahead;
+mod cars;
 mod dag;
+mod doors;
 mod gateways;
 mod hosts;
 mod places;
@@ -39,10 +42,11 @@ use crate::{
     access::Reader,
     content::{Content, UploadError},
     limits::{
-        FETCH_GATEWAY_CALLS_MAX, FETCH_HOPS_MAX, FETCH_HOSTS_MAX, FETCHES_MAX, READ_BYTES_MAX,
-        READ_CACHE_BYTES_MAX, READ_TIME_MAX,
+        FETCH_CARS_MAX, FETCH_DOOR_CALLS_MAX, FETCH_GATEWAY_CALLS_MAX, FETCH_HOPS_MAX, FETCH_HOSTS_MAX,
+        FETCHES_MAX, READ_BYTES_MAX, READ_CACHE_BYTES_MAX, READ_TIME_MAX,
     },
-    routing::{Peers, Provider, Providers},
+    remotes::Remotes,
+    routing::{Peers, Providers},
 };
 
 /// Brings content here; cheap to clone.
@@ -62,6 +66,12 @@ struct Inner {
     slots: Semaphore,
     /// Requests to gateways at once.
     calls: Arc<Semaphore>,
+    /// The same to hosts and providers over HTTP.
+    door_calls: Arc<Semaphore>,
+    /// CARs at once.
+    cars: Arc<Semaphore>,
+    /// By whom hosts of cores are reached over replication.
+    remotes: RwLock<Option<Remotes>>,
     standings: gateways::Standings,
     /// Readers that are fetched for.
     places: Places,
@@ -154,6 +164,9 @@ impl Fetcher {
             ways: RwLock::default(),
             slots: Semaphore::new(FETCHES_MAX),
             calls: Arc::new(Semaphore::new(FETCH_GATEWAY_CALLS_MAX)),
+            door_calls: Arc::new(Semaphore::new(FETCH_DOOR_CALLS_MAX)),
+            cars: Arc::new(Semaphore::new(FETCH_CARS_MAX)),
+            remotes: RwLock::default(),
             standings: gateways::Standings::default(),
             places: Places::default(),
             cache: Mutex::new(Shelf::new(rules.cache_bytes_max)),
@@ -171,6 +184,11 @@ impl Fetcher {
     /// Takes blocks from gateways, from now on.
     pub fn fetch_from_gateways(&self, gateways: Arc<dyn Gateways>) {
         self.0.ways.write().gateways = Some(gateways);
+    }
+
+    /// Takes blocks from hosts of cores over replication, from now on.
+    pub(crate) fn fetch_from_remotes(&self, remotes: Remotes) {
+        *self.0.remotes.write() = Some(remotes);
     }
 
     /// Fetches for readers by these rules, from now on.
@@ -237,9 +255,9 @@ impl Fetcher {
 
 impl Inner {
     /// Hosts of the cores that a reader has signed in to.
-    fn hosts_for(&self, reader: &Reader) -> Vec<Provider> {
+    fn hosts_for(&self, reader: &Reader) -> Vec<hosts::KnownHost> {
         let cores = reader.session().into_iter().flat_map(|session| session.login.abilities.keys());
-        let mut hosts: Vec<Provider> = Vec::new();
+        let mut hosts: Vec<hosts::KnownHost> = Vec::new();
         for core in cores {
             let named = hosts::hosts_of(&self.store, core).unwrap_or_default();
             hosts.extend(named);

@@ -441,6 +441,20 @@ pub(crate) const FETCH_GATEWAY_LIED_REST: Duration = Duration::from_secs(10 * 60
 pub(crate) const FETCH_HOSTS_MAX: usize = 8;
 /// Nodes that a request may have come through and is still fetched for.
 pub(crate) const FETCH_HOPS_MAX: usize = 2;
+/// Blocks that one of them is asked for at once over replication.
+pub(crate) const FETCH_HOST_WANTS_MAX: usize = 16;
+/// Hosts and providers over HTTP that are known to one search; each has a bit.
+pub(crate) const FETCH_DOORS_MAX: usize = 8;
+/// Failures in a row after which one of them is asked no more.
+pub(crate) const FETCH_DOOR_FAILURES_MAX: u32 = 3;
+/// Requests to them at once, for all that is fetched.
+pub(crate) const FETCH_DOOR_CALLS_MAX: usize = 8;
+/// CARs that are read at once, for all that is fetched.
+pub(crate) const FETCH_CARS_MAX: usize = 4;
+/// CARs that are asked for while one DAG is fetched.
+pub(crate) const FETCH_CARS_OF_ONE_MAX: usize = 16;
+/// Blocks of a CAR that are read before somebody takes them.
+pub(crate) const FETCH_CAR_AHEAD_BLOCKS: usize = 4;
 /// Requests to gateways at once, for all that is fetched.
 pub(crate) const FETCH_GATEWAY_CALLS_MAX: usize = 8;
 /// Looks for peers that have a block, at once for one DAG.

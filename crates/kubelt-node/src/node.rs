@@ -113,6 +113,7 @@ impl Node {
         let (pins, remote_pins) = pinning(&store, &cores, &content, &access, &clock, &fetcher);
         let (identity, replication, remotes) =
             replicating(&store, &cores, &content, &exchange, &access, &clock);
+        fetcher.fetch_from_remotes(remotes.clone());
         let denylists = content.denylists().clone();
         let announced = Announced::new(store.clone(), cores.clone(), doors.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), doors, stale);

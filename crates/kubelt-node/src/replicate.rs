@@ -10,6 +10,7 @@
 //! Nobody fills this node with cores: a channel is answered only for a core that is here, and only what is asked for is
 //! taken.
 
+mod blocks;
 mod carry;
 mod changes;
 mod channel;

@@ -48,6 +48,10 @@ pub(crate) const PINNING_ANSWER_BYTES_MAX: u64 = 1_024 * 1_024;
 pub(crate) const PINNING_CALL_TIME_MAX: Duration = Duration::from_secs(30);
 /// How long one block of a trustless gateway may take.
 pub(crate) const GATEWAY_CALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long one block of whoever says to answer HTTP may take.
+pub(crate) const DOOR_BLOCK_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long one CAR of a trustless gateway may take; what is missing then is asked for anew.
+pub(crate) const CAR_CALL_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 /// How long a delegated router may take to answer.
 pub(crate) const ROUTER_CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a router's answer.

@@ -22,6 +22,7 @@ mod output;
 mod pinning_client;
 mod private_file;
 mod public_door;
+mod public_only;
 mod routers;
 mod serve;
 mod txt_lookup;

@@ -18,10 +18,11 @@ use kubelt_node::{FetchRules, What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
-use self::network::{NetworkFile, check_gateways, https_address};
+use self::network::{NetworkFile, gateways, https_address};
 use crate::{
     chain_config::{ChainFile, upstreams},
     client::NodeUrl,
+    gateways::GatewayUrl,
     routers::Router,
     txt_lookup::DnsServers,
 };
@@ -254,7 +255,7 @@ pub(crate) struct NodeConfig {
     /// What the DHT is told that this node has.
     pub(crate) provide: What,
     /// Trustless gateways.
-    pub(crate) gateways: Vec<String>,
+    pub(crate) gateways: Vec<GatewayUrl>,
     /// How content is fetched that is not here.
     pub(crate) fetch: FetchRules,
     /// Delegated routers to ask, too.
@@ -329,7 +330,10 @@ impl NodeConfig {
             dns: file.dns.resolve()?,
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
-            gateways: check_gateways(std::mem::take(&mut file.network.gateways))?,
+            gateways: gateways(
+                std::mem::take(&mut file.network.car_gateways),
+                std::mem::take(&mut file.network.gateways),
+            )?,
             fetch: file.network.fetch_rules(),
             replication: ReplicationConfig {
                 listen: replicate_listen,

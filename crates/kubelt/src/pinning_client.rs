@@ -7,44 +7,20 @@
 use std::time::Duration;
 
 use kubelt_api::{PinFailure, PinObject, PinState};
-use kubelt_node::{PinningClient, RemoteCall, RemoteError, RemotePin, RemoteService, is_public_address};
+use kubelt_node::{PinningClient, RemoteCall, RemoteError, RemotePin, RemoteService};
 use serde::de::DeserializeOwned;
-use ureq::config::Config;
-use ureq::http::{Method, Request, Uri, header};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::http::{Method, Request, header};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, SendBody};
 
 use crate::limits::{PINNING_ANSWER_BYTES_MAX, PINNING_CALL_TIME_MAX};
+use crate::public_only::PublicOnly;
 
 /// Speaks to pinning services.
 #[derive(Debug)]
 pub(crate) struct HttpPinning {
     agent: Agent,
     allow_local: bool,
-}
-
-/// Resolves names and leaves out what a stranger must not make the node dial.
-#[derive(Debug)]
-struct PublicOnly {
-    resolver: DefaultResolver,
-    allow_local: bool,
-}
-
-impl Resolver for PublicOnly {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.resolver.resolve(uri, config, timeout)?;
-        let mut allowed = self.empty();
-        for address in found.iter().filter(|address| self.allow_local || is_public_address(address.ip())) {
-            allowed.push(*address);
-        }
-        if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
-    }
 }
 
 impl HttpPinning {
@@ -62,7 +38,7 @@ impl HttpPinning {
             .proxy(None)
             .user_agent(concat!("kubelt/", env!("CARGO_PKG_VERSION")))
             .build();
-        let resolver = PublicOnly { resolver: DefaultResolver::default(), allow_local };
+        let resolver = PublicOnly::new(allow_local);
         Self { agent: Agent::with_parts(config, DefaultConnector::default(), resolver), allow_local }
     }
 

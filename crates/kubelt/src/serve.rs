@@ -77,9 +77,8 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         if let Some(net) = &net {
             node.fetcher.fetch_from_peers(Arc::new(net.clone()));
         }
-        if !config.gateways.is_empty() {
-            node.fetcher.fetch_from_gateways(Arc::new(HttpGateways::new(config.gateways)));
-        }
+        let gateways = HttpGateways::new(config.gateways, !config.replication.only_public);
+        node.fetcher.fetch_from_gateways(Arc::new(gateways));
     }
     let replicas = replicate(&node, config.replication, net.as_ref()).await?;
     let stopped = stopped()?;

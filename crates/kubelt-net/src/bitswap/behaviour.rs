@@ -30,10 +30,11 @@ use super::{
     server::Load,
     session::{Command, Handle, SessionEvent, Shared},
 };
+use crate::scores::Offence;
 
-/// A peer sent blocks that nobody had asked for, again and again.
+/// A peer did what it may not.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Misbehaved(pub(crate) PeerId);
+pub(crate) struct Misbehaved(pub(crate) PeerId, pub(crate) Offence);
 
 /// Bitswap as one protocol of a swarm.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl Behaviour {
                 Output::Starved(session, cid) => self.tell(session, SessionEvent::Starved(cid)),
                 Output::Ban(peer_id) => {
                     tracing::debug!(%peer_id, "a peer of bitswap behaves badly: its connection is closed");
-                    self.events.push_back(ToSwarm::GenerateEvent(Misbehaved(peer_id)));
+                    self.events.push_back(ToSwarm::GenerateEvent(Misbehaved(peer_id, Offence::ForgedBlock)));
                     let connection = CloseConnection::All;
                     self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
                 }
@@ -223,6 +224,9 @@ impl NetworkBehaviour for Behaviour {
             FromHandler::Received(received) => self.step(Event::Received(peer, received)),
             FromHandler::Progress => self.step(Event::Progress(peer)),
             FromHandler::Sent(bytes) => self.step(Event::Sent(peer, bytes)),
+            FromHandler::Flood => {
+                self.events.push_back(ToSwarm::GenerateEvent(Misbehaved(peer, Offence::Flood)));
+            }
             FromHandler::Nonsense => {
                 let received = super::engine::Received { malformed: 1, ..Default::default() };
                 self.step(Event::Received(peer, received));

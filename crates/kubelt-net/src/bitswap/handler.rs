@@ -84,6 +84,8 @@ pub(crate) enum FromHandler {
     Sent(usize),
     /// The peer sent what is no message.
     Nonsense,
+    /// The peer opens more streams than it may.
+    Flood,
 }
 
 /// One of our own streams, and what is on it.
@@ -119,6 +121,8 @@ pub(crate) struct Handler {
     queue_bytes: usize,
     failures: u32,
     speaks: bool,
+    /// Whether a stream was refused since the last tick.
+    is_flooded: bool,
     events: VecDeque<FromHandler>,
     all: ReadingRoom,
     own: ReadingRoom,
@@ -139,6 +143,7 @@ impl Handler {
             queue_bytes: 0,
             failures: 0,
             speaks: false,
+            is_flooded: false,
             events: VecDeque::new(),
             all,
             own: ReadingRoom::default(),
@@ -171,6 +176,9 @@ impl Handler {
 
     fn tick(&mut self, now: Instant) {
         self.inbound.retain(|reader| !reader.is_late(now));
+        if std::mem::take(&mut self.is_flooded) {
+            self.events.push_back(FromHandler::Flood);
+        }
         let reading = self.inbound.iter_mut().filter_map(|reader| reader.has_progressed().then_some(()));
         // All of them are asked, since asking begins the count anew.
         if reading.count() > 0 {
@@ -325,6 +333,8 @@ impl ConnectionHandler for Handler {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol: stream, .. }) => {
                 if self.inbound.len() < STREAMS_MAX {
                     self.inbound.push(FrameReader::new(stream, Instant::now()));
+                } else {
+                    self.is_flooded = true;
                 }
                 self.speaks();
             }

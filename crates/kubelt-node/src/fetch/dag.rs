@@ -46,6 +46,8 @@ impl<'a> Dag<'a> {
     ) -> Result<Self, StoreError> {
         let purpose = Purpose {
             hosts: hosts::hosts_of(&inner.store, core)?,
+            session: reader.session().map(Arc::clone),
+            takes_cars: true,
             budget_bytes: FETCH_BUDGET_BYTES,
             hops: 0,
             idle: FETCH_IDLE,

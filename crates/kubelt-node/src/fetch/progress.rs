@@ -19,16 +19,34 @@ pub enum FetchWay {
     Peer,
     /// From a node that holds the core.
     Host,
+    /// The same, over the transport of replication.
+    Replication,
+    /// The same, over HTTP.
+    HostHttp,
     /// From a peer that was found because it is said to have the block.
     Bitswap,
+    /// From somebody over HTTP who is said to have it.
+    Http,
     /// From a trustless gateway.
     Gateway,
+    /// In a CAR from a gateway that is known.
+    Car,
 }
 
 impl FetchWay {
     /// All of them, in the order in which they are tried.
-    pub const ALL: [Self; 6] =
-        [Self::Local, Self::Cache, Self::Peer, Self::Host, Self::Bitswap, Self::Gateway];
+    pub const ALL: [Self; 10] = [
+        Self::Local,
+        Self::Cache,
+        Self::Peer,
+        Self::Host,
+        Self::Replication,
+        Self::HostHttp,
+        Self::Bitswap,
+        Self::Http,
+        Self::Gateway,
+        Self::Car,
+    ];
 
     /// The word for it in figures and headers.
     pub const fn as_str(self) -> &'static str {
@@ -37,8 +55,12 @@ impl FetchWay {
             Self::Cache => "cache",
             Self::Peer => "peer",
             Self::Host => "host",
+            Self::Replication => "replication",
+            Self::HostHttp => "host-http",
             Self::Bitswap => "bitswap",
+            Self::Http => "http",
             Self::Gateway => "gateway",
+            Self::Car => "car",
         }
     }
 
@@ -48,8 +70,12 @@ impl FetchWay {
             Self::Cache => "from its cache",
             Self::Peer => "from connected peers",
             Self::Host => "from hosts of the core",
+            Self::Replication => "from hosts of the core by replication",
+            Self::HostHttp => "from hosts of the core over HTTP",
             Self::Bitswap => "by bitswap from providers",
+            Self::Http => "over HTTP from providers",
             Self::Gateway => "from gateways",
+            Self::Car => "in CARs from gateways",
         }
     }
 

@@ -215,6 +215,9 @@ impl Bringer {
         let ways = if errand.from_others { inner.ways.read().clone() } else { Ways::default() };
         let purpose = Purpose {
             hosts: inner.hosts_for(&errand.reader),
+            session: errand.reader.session().map(Arc::clone),
+            // A reader wants a part of a DAG, as a rule.
+            takes_cars: false,
             budget_bytes: READ_BUDGET_BYTES,
             hops: request.hops,
             idle: READ_IDLE,

@@ -1,8 +1,11 @@
 //! Blocks that are wanted, and every way on which they are looked for: peers that are connected, the hosts of the core,
-//! peers that are said to have them, and gateways.
+//! peers that are said to have them, and gateways ([`http`]).
 //!
 //! Each way has a head start before the next: whoever is connected is asked first; what none of them has is asked of the
 //! hosts of the core, where it has any; then providers are looked up, and gateways are asked at the same time.
+
+mod finding;
+mod http;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -10,33 +13,39 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use kubelt_content::{Block, Cid};
 use tokio::{
     task::JoinSet,
-    time::{Instant, Interval, interval, timeout_at},
+    time::{Instant, Interval, interval},
 };
 
+use self::{finding::Found, http::Source};
 use super::{
     Inner,
+    cars::{Car, Early},
+    doors::{self, Doors},
     gateways::Answered,
+    hosts::{FromHosts, HostAsked, HostLinks, KnownHost},
     progress::FetchWay,
     ways::{Coming, FromPeers, PeerSession, Ways},
 };
 use crate::{
     limits::{
-        FETCH_ADDRESSES_MAX, FETCH_FIND_TIME_MAX, FETCH_HEAD_START, FETCH_HINT_TIME, FETCH_LOOK_BLOCKS,
-        FETCH_PROVIDER_LOOKUPS_MAX, FETCH_PROVIDERS_MAX, FETCH_PROVIDERS_TRIED_MAX, FETCH_QUIET,
-        FETCH_STARVED_LISTED_MAX, FETCH_TICK,
+        FETCH_HEAD_START, FETCH_HINT_TIME, FETCH_PROVIDER_LOOKUPS_MAX, FETCH_QUIET, FETCH_STARVED_LISTED_MAX,
+        FETCH_TICK,
     },
-    routing::{Peers, Provider, Providers},
+    session::Session,
 };
 
 /// What a search is for.
 #[derive(Debug)]
 pub(super) struct Purpose {
     /// Nodes that are likely to have it.
-    pub(super) hosts: Vec<Provider>,
+    pub(super) hosts: Vec<KnownHost>,
+    /// By whose word they are asked.
+    pub(super) session: Option<Arc<Session>>,
+    /// Whether all below what is wanted is wanted, too.
+    pub(super) takes_cars: bool,
     /// Bytes that are asked for, or came and were not taken.
     pub(super) budget_bytes: usize,
     /// Gateways that the request has come through already.
@@ -54,8 +63,16 @@ struct Wish {
     starved: bool,
     /// Whether it waits for a gateway, or one is asked.
     at_gateways: bool,
+    /// Whether it is to come in the CAR that is on its way.
+    in_car: bool,
     /// Gateways that did not give it.
     tried: Vec<usize>,
+    /// The same of others over HTTP, a bit for each.
+    tried_doors: u8,
+    /// Whether a host is asked for it over replication.
+    at_host: bool,
+    /// Hosts that do not have it, a bit for each.
+    tried_hosts: u8,
 }
 
 /// Where peers come from that are asked because somebody says that they have something.
@@ -89,10 +106,22 @@ pub(super) struct Search {
     for_providers: VecDeque<Cid>,
     /// What waits for a gateway.
     for_gateways: VecDeque<Cid>,
-    calls: JoinSet<(Cid, usize, Answered)>,
-    lookups: JoinSet<(Step, Vec<String>)>,
+    /// What waits for a host over replication.
+    for_hosts: VecDeque<Cid>,
+    calls: JoinSet<(Cid, Source, Answered)>,
+    lookups: JoinSet<(Step, Found)>,
     lookups_made: usize,
-    hosts_asked: bool,
+    /// When hosts were first looked for.
+    hosts_asked: Option<Instant>,
+    links: HostLinks,
+    doors: Doors,
+    car: Option<Car>,
+    cars_begun: usize,
+    /// Gateways that are not asked for another CAR.
+    car_faults: Vec<usize>,
+    early: Early,
+    /// What came early, and is wanted now.
+    ready: VecDeque<Block>,
     /// Peers that were connected to as hosts, and as providers.
     hosts: HashSet<String>,
     providers: HashSet<String>,
@@ -117,10 +146,18 @@ impl Search {
             wanted: HashMap::new(),
             for_providers: VecDeque::new(),
             for_gateways: VecDeque::new(),
+            for_hosts: VecDeque::new(),
             calls: JoinSet::new(),
             lookups: JoinSet::new(),
             lookups_made: 0,
-            hosts_asked: false,
+            hosts_asked: None,
+            links: HostLinks::new(),
+            doors: Doors::default(),
+            car: None,
+            cars_begun: 0,
+            car_faults: Vec::new(),
+            early: Early::default(),
+            ready: VecDeque::new(),
             hosts: HashSet::new(),
             providers: HashSet::new(),
             stirred: Instant::now(),
@@ -139,6 +176,10 @@ impl Search {
             self.stir();
         }
         self.wanted.extend(new.iter().map(|cid| (*cid, Wish::default())));
+        let (early, new): (Vec<_>, Vec<_>) =
+            new.into_iter().map(|cid| (cid, self.early.take(&cid))).partition(|(_, block)| block.is_some());
+        self.ready.extend(early.into_iter().filter_map(|(_, block)| block));
+        let new: Vec<Cid> = new.into_iter().map(|(cid, _)| cid).collect();
         if self.ways.peers.is_none() {
             new.iter().for_each(|cid| self.starved(*cid));
         }
@@ -164,7 +205,20 @@ impl Search {
         let wanted: Vec<Cid> = self.wanted.drain().map(|(cid, _)| cid).collect();
         self.for_providers.clear();
         self.for_gateways.clear();
+        self.for_hosts.clear();
+        self.ready.clear();
+        (self.car, self.early) = (None, Early::default());
         self.peers.forget(wanted);
+    }
+
+    /// Whether a block is wanted that has come; it is not any more.
+    fn wished(&mut self, cid: &Cid) -> bool {
+        let was_wanted = self.wanted.remove(cid).is_some();
+        if was_wanted {
+            self.peers.forget(vec![*cid]);
+            self.stir();
+        }
+        was_wanted
     }
 
     /// Takes a block that came on another way.
@@ -177,32 +231,49 @@ impl Search {
     /// The next block that comes. It may be dropped and asked for again; it ends only with a block.
     pub(super) async fn next(&mut self) -> (FetchWay, Block) {
         loop {
+            while let Some(block) = self.ready.pop_front() {
+                if self.wished(block.cid()) {
+                    self.car_was_of_use();
+                    return (FetchWay::Car, block);
+                }
+            }
+            self.ask_hosts();
             self.ask_providers();
             self.ask_gateways();
-            tokio::select! {
+            let has_room = self.early.bytes() < self.purpose.budget_bytes;
+            let came = tokio::select! {
                 event = self.peers.next() => match event {
                     Some(FromPeers::Block { block, peer }) => {
-                        if self.wanted.remove(block.cid()).is_some() {
-                            self.stir();
-                            return (self.way_of(&peer), block);
-                        }
+                        let is_wanted = self.wanted.remove(block.cid()).is_some();
+                        is_wanted.then(|| (self.way_of(&peer), block))
                     }
-                    Some(FromPeers::Nobody(cid)) => self.starved(cid),
+                    Some(FromPeers::Nobody(cid)) => {
+                        self.starved(cid);
+                        None
+                    }
                     // The network has stopped; gateways may go on.
-                    None => self.peers = Box::new(NoPeers),
+                    None => {
+                        self.peers = Box::new(NoPeers);
+                        None
+                    }
                 },
                 Some(answered) = self.calls.join_next() => {
-                    let (cid, gateway, answer) = answered.expect("asking a gateway does not panic");
-                    if let Some(block) = self.answered(cid, gateway, answer) {
-                        return (FetchWay::Gateway, block);
-                    }
+                    let (cid, source, answer) = answered.expect("asking a gateway does not panic");
+                    self.answered(cid, source, answer)
                 }
+                came = Car::next(&mut self.car), if self.car.is_some() && has_room => self.came_in_car(came),
+                said = self.links.next() => self.came_from_host(said),
                 Some(found) = self.lookups.join_next() => {
-                    let (step, peers) = found.expect("looking for peers does not panic");
-                    self.found(step, peers);
+                    let (step, found) = found.expect("looking for peers does not panic");
+                    self.found(step, found);
+                    None
                 }
                 // Gateways are asked for what peers do not send.
-                _ = self.clock.tick() => {}
+                _ = self.clock.tick() => None,
+            };
+            if let Some(came) = came {
+                self.stir();
+                return came;
             }
         }
     }
@@ -223,28 +294,92 @@ impl Search {
         if self.for_providers.len() < FETCH_STARVED_LISTED_MAX {
             self.for_providers.push_back(cid);
         }
-        if self.stirred.elapsed() >= FETCH_HEAD_START || self.ways.peers.is_none() {
+        self.begin_hosts();
+        self.for_hosts.push_back(cid);
+        if self.is_gateways_turn() {
             self.send_to_gateways(cid);
         }
     }
 
-    /// Looks for others who have what nobody has who is connected: first the hosts of the core, then whoever is said to.
-    fn ask_providers(&mut self) {
-        if self.for_providers.is_empty() || self.ways.peers.is_none() {
+    /// Whether those who are asked first have had their time.
+    fn is_gateways_turn(&self) -> bool {
+        let has_others = self.ways.peers.is_some() || self.links.is_sought() || self.links.is_asked();
+        self.stirred.elapsed() >= FETCH_HEAD_START || !has_others
+    }
+
+    /// Looks for the hosts of the core, once: as peers, over replication, and over HTTP.
+    fn begin_hosts(&mut self) {
+        if self.hosts_asked.is_some() || self.purpose.hosts.is_empty() {
             return;
         }
-        if !self.hosts_asked {
-            self.hosts_asked = true;
-            if !self.purpose.hosts.is_empty() {
-                let (hosts, connected) = (self.purpose.hosts.clone(), self.inner.connected.clone());
-                self.lookups.spawn(async move { (Step::Hosts, connect_to_hosts(hosts, connected).await) });
-                return;
+        self.hosts_asked = Some(Instant::now());
+        for address in self.purpose.hosts.iter().flat_map(|host| &host.provider.addresses) {
+            if let Some(url) = doors::url_of(address) {
+                self.doors.add(url, FetchWay::HostHttp);
             }
         }
+        if let Some(remotes) = self.inner.remotes.read().clone() {
+            self.links.begin(&self.purpose.hosts, &remotes, self.purpose.session.as_ref());
+        }
+        if self.ways.peers.is_some() {
+            let hosts = self.purpose.hosts.iter().map(|host| host.provider.clone()).collect();
+            let connected = self.inner.connected.clone();
+            self.lookups
+                .spawn(async move { (Step::Hosts, finding::connect_to_hosts(hosts, connected).await) });
+        }
+    }
+
+    /// Asks hosts over replication for what nobody has who is connected.
+    fn ask_hosts(&mut self) {
+        while let Some(cid) = self.for_hosts.front() {
+            if let Some(wish) = self.wanted.get_mut(cid).filter(|wish| !wish.at_host) {
+                match self.links.ask(*cid, wish.tried_hosts) {
+                    HostAsked::Asked => wish.at_host = true,
+                    HostAsked::Later => return,
+                    HostAsked::Nobody => {}
+                }
+            }
+            self.for_hosts.pop_front();
+        }
+    }
+
+    fn came_from_host(&mut self, said: FromHosts) -> Option<(FetchWay, Block)> {
+        let again = match said {
+            FromHosts::Block(block) => {
+                return self.wished(block.cid()).then_some((FetchWay::Replication, block));
+            }
+            FromHosts::Ready => Vec::new(),
+            FromHosts::Lacks(host, cid) => {
+                if let Some(wish) = self.wanted.get_mut(&cid) {
+                    wish.tried_hosts |= 1 << host;
+                }
+                vec![cid]
+            }
+            FromHosts::Lost(cids) => cids,
+        };
+        for cid in again {
+            if let Some(wish) = self.wanted.get_mut(&cid) {
+                wish.at_host = false;
+                self.for_hosts.push_back(cid);
+            }
+        }
+        if self.is_gateways_turn() {
+            self.send_starved_to_gateways();
+        }
+        None
+    }
+
+    /// Looks for others who are said to have what nobody has who is connected, once hosts of the core have had their time.
+    fn ask_providers(&mut self) {
+        if self.for_providers.is_empty() {
+            return;
+        }
         let hosts_are_sought = self.hosts.is_empty() && !self.lookups.is_empty() && self.lookups_made == 0;
+        let links_are_sought = (self.links.is_sought() || self.links.is_asked())
+            && self.hosts_asked.is_some_and(|at| at.elapsed() < FETCH_QUIET);
         let hosts_begin =
             !self.hosts.is_empty() && self.hinted.is_some_and(|at| at.elapsed() < FETCH_HEAD_START);
-        if hosts_are_sought || hosts_begin {
+        if hosts_are_sought || links_are_sought || hosts_begin {
             return;
         }
         while self.lookups.len() < FETCH_PROVIDER_LOOKUPS_MAX
@@ -260,13 +395,22 @@ impl Search {
             if !often {
                 let (providers, connected) = (self.inner.providers.clone(), self.inner.connected.clone());
                 self.lookups.spawn(async move {
-                    (Step::Providers, find_and_connect(providers, connected, cid).await)
+                    (Step::Providers, finding::find_and_connect(providers, connected, cid).await)
                 });
             }
         }
     }
 
-    fn found(&mut self, step: Step, peers: Vec<String>) {
+    fn found(&mut self, step: Step, found: Found) {
+        let Found { peers, urls } = found;
+        let way = if step == Step::Hosts { FetchWay::HostHttp } else { FetchWay::Http };
+        let mut has_new = false;
+        for url in urls {
+            has_new |= self.doors.add(url, way);
+        }
+        if has_new {
+            self.send_starved_to_gateways();
+        }
         if peers.is_empty() {
             return;
         }
@@ -278,66 +422,6 @@ impl Search {
         self.peers.hint(peers);
     }
 
-    fn send_to_gateways(&mut self, cid: Cid) {
-        let count = self.ways.gateways.as_ref().map_or(0, |gateways| gateways.count());
-        if let Some(wish) = self.wanted.get_mut(&cid)
-            && !wish.at_gateways
-            && wish.tried.len() < count
-        {
-            wish.at_gateways = true;
-            self.for_gateways.push_back(cid);
-        }
-    }
-
-    /// Asks gateways for what peers lack, and for what they do not send.
-    fn ask_gateways(&mut self) {
-        let Some(gateways) = self.ways.gateways.clone() else { return };
-        let quiet = self.stirred.elapsed();
-        if self.for_gateways.is_empty() && quiet > FETCH_HEAD_START {
-            let is_due = |wish: &Wish| !wish.at_gateways && (wish.starved || quiet > FETCH_QUIET);
-            let due = self.wanted.iter().filter(|(_, wish)| is_due(wish)).map(|(cid, _)| *cid);
-            let due: Vec<Cid> = due.take(FETCH_LOOK_BLOCKS).collect();
-            due.into_iter().for_each(|cid| self.send_to_gateways(cid));
-        }
-        while let Some(cid) = self.for_gateways.front().copied() {
-            let Some(wish) = self.wanted.get(&cid) else {
-                self.for_gateways.pop_front();
-                continue;
-            };
-            let Ok(place) = Arc::clone(&self.inner.calls).try_acquire_owned() else { return };
-            self.for_gateways.pop_front();
-            let Some(gateway) = self.inner.standings.best(gateways.count(), &wish.tried) else { continue };
-            let (gateways, hops) = (Arc::clone(&gateways), self.purpose.hops);
-            self.calls.spawn_blocking(move || {
-                let _place = place;
-                let answer = gateways.block(gateway, &cid, hops);
-                (cid, gateway, Answered::of(&cid, answer))
-            });
-        }
-    }
-
-    fn answered(&mut self, cid: Cid, gateway: usize, answer: Answered) -> Option<Block> {
-        self.inner.standings.note(gateway, &answer);
-        match answer {
-            Answered::Block(block) => {
-                let was_wanted = self.wanted.remove(&cid).is_some();
-                if was_wanted {
-                    self.peers.forget(vec![cid]);
-                    self.stir();
-                }
-                was_wanted.then_some(block)
-            }
-            Answered::Missing | Answered::Failed | Answered::Lied => {
-                if let Some(wish) = self.wanted.get_mut(&cid) {
-                    wish.tried.push(gateway);
-                    wish.at_gateways = false;
-                    self.send_to_gateways(cid);
-                }
-                None
-            }
-        }
-    }
-
     /// Whether waiting longer is of no use.
     pub(super) fn is_over(&self) -> bool {
         let patience = if self.all_starve() { self.purpose.starved_idle } else { self.purpose.idle };
@@ -346,79 +430,12 @@ impl Search {
 
     /// Whether nobody who can be asked has any of what is wanted.
     pub(super) fn all_starve(&self) -> bool {
-        let asks = !self.calls.is_empty() || !self.for_gateways.is_empty() || !self.lookups.is_empty();
+        let asks = !self.calls.is_empty()
+            || !self.for_gateways.is_empty()
+            || !self.lookups.is_empty()
+            || self.car.is_some()
+            || self.links.is_asked();
         let hopes = self.hinted.is_some_and(|at| at.elapsed() < FETCH_HINT_TIME);
         !asks && !hopes && self.wanted.values().all(|wish| wish.starved)
-    }
-}
-
-/// Connects to nodes that hold the core; gives their ids.
-async fn connect_to_hosts(hosts: Vec<Provider>, connected: Peers) -> Vec<String> {
-    let mut found = Vec::new();
-    let Some(network) = connected.network() else { return found };
-    let until = Instant::now() + FETCH_FIND_TIME_MAX;
-    for host in hosts {
-        let is_for_peers = |address: &&String| !address.contains("/tls") || address.contains("/ws");
-        let mut addresses: Vec<String> = host.addresses.iter().filter(is_for_peers).cloned().collect();
-        if addresses.is_empty()
-            && let Ok(Some(known)) = timeout_at(until, network.find_peer(&host.peer)).await
-        {
-            addresses = known.addresses;
-        }
-        if connect(&*network, &Provider { peer: host.peer.clone(), addresses }, until).await {
-            found.push(host.peer);
-        }
-    }
-    found
-}
-
-/// Connects to some of those who say that they have a block; gives their ids.
-async fn find_and_connect(providers: Providers, connected: Peers, cid: Cid) -> Vec<String> {
-    let mut found = Vec::new();
-    let Some(network) = connected.network() else { return found };
-    let until = Instant::now() + FETCH_FIND_TIME_MAX;
-    let mut finding = providers.find(&cid);
-    let mut tried = HashSet::new();
-    while let Ok(Some(provider)) = timeout_at(until, finding.recv()).await {
-        if !tried.insert(provider.peer.clone()) {
-            continue;
-        }
-        if connect(&*network, &provider, until).await {
-            found.push(provider.peer);
-        }
-        if found.len() >= FETCH_PROVIDERS_MAX || tried.len() >= FETCH_PROVIDERS_TRIED_MAX {
-            break;
-        }
-    }
-    found
-}
-
-/// Connects to a peer at one of its addresses.
-async fn connect(network: &dyn crate::routing::PeerNetwork, provider: &Provider, until: Instant) -> bool {
-    for address in provider.addresses.iter().take(FETCH_ADDRESSES_MAX) {
-        let address = match address.contains("/p2p/") {
-            true => address.clone(),
-            false => format!("{address}/p2p/{}", provider.peer),
-        };
-        if let Ok(Ok(_)) = timeout_at(until, network.connect(&address)).await {
-            return true;
-        }
-    }
-    false
-}
-
-impl Answered {
-    /// What an answer of a gateway is worth: its bytes count once they give the CID.
-    fn of(cid: &Cid, answer: Result<Bytes, super::GatewayError>) -> Self {
-        match answer {
-            Ok(data) => Block::checked(*cid, data).map_or(Self::Lied, Self::Block),
-            Err(error) => {
-                tracing::debug!(%cid, %error, "a gateway did not give a block");
-                match error {
-                    super::GatewayError::Missing(_) => Self::Missing,
-                    super::GatewayError::Failed(_) => Self::Failed,
-                }
-            }
-        }
     }
 }

@@ -43,7 +43,7 @@ pub enum FromPeers {
     Nobody(Cid),
 }
 
-/// Trustless gateways that the operator named.
+/// Trustless gateways: those that the operator named, and others over HTTP.
 pub trait Gateways: Send + Sync + std::fmt::Debug {
     /// How many there are.
     fn count(&self) -> usize;
@@ -54,6 +54,35 @@ pub trait Gateways: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`GatewayError`] when there is no good answer.
     fn block(&self, gateway: usize, cid: &Cid, hops: usize) -> Result<Bytes, GatewayError>;
+
+    /// Whether one of them is known to give whole DAGs as CARs, in the order of a walk from the first link on.
+    fn gives_cars(&self, _gateway: usize) -> bool {
+        false
+    }
+
+    /// The CAR of all below a block from one of them, unverified, piece by piece until `take` has had enough. It blocks,
+    /// and bounds its time.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when there is none, or it breaks off.
+    fn car(
+        &self,
+        _gateway: usize,
+        _cid: &Cid,
+        _hops: usize,
+        _take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), GatewayError> {
+        Err(GatewayError::Missing("it gives none".to_owned()))
+    }
+
+    /// The raw bytes of a block, unverified, from whoever answers at a URL that anybody may have named. It blocks, bounds its
+    /// time and its size, and goes nowhere that the node does not go for strangers.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when there is no good answer.
+    fn block_at(&self, _url: &str, _cid: &Cid, _hops: usize) -> Result<Bytes, GatewayError> {
+        Err(GatewayError::Failed("nobody is asked over HTTP".to_owned()))
+    }
 }
 
 /// Why a gateway gave no block.

@@ -1,5 +1,6 @@
 //! Two nodes of one process, and a cable between them that can be out.
 
+mod blocks;
 mod copies;
 mod hosts;
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use ureq::http::Uri;
 
 use super::first_given;
+use crate::gateways::GatewayUrl;
 
 /// `[network]`.
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +42,8 @@ pub(super) struct NetworkFile {
     pub(super) routers: Vec<String>,
     /// Trustless gateways that blocks are taken from, by their URLs.
     pub(super) gateways: Vec<String>,
+    /// Those that are known to give whole DAGs as CARs, too.
+    pub(super) car_gateways: Vec<String>,
     /// For whom content is fetched that is not here.
     fetch: FetchFile,
     /// Seconds that one request may be fetched for.
@@ -195,7 +198,14 @@ fn is_loopback(address: &Multiaddr) -> bool {
     }
 }
 
-pub(super) fn check_gateways(urls: Vec<String>) -> anyhow::Result<Vec<String>> {
+/// The gateways of the settings, those that are known first.
+pub(super) fn gateways(cars: Vec<String>, blocks: Vec<String>) -> anyhow::Result<Vec<GatewayUrl>> {
+    let cars = check_gateways(cars)?.into_iter().map(|url| GatewayUrl { url, gives_cars: true });
+    let blocks = check_gateways(blocks)?.into_iter().map(|url| GatewayUrl { url, gives_cars: false });
+    Ok(cars.chain(blocks).collect())
+}
+
+fn check_gateways(urls: Vec<String>) -> anyhow::Result<Vec<String>> {
     let is_bad =
         |url: &&String| !(url.starts_with("https://") || url.starts_with("http://")) || url.contains('?');
     if let Some(bad) = urls.iter().find(is_bad) {
