@@ -23,7 +23,7 @@ const COMMAND_MS_MAX = 300_000
  * @param {object} [options.env] more of the environment
  * @param {boolean} [options.person] whether somebody is signed in; without, the node has no `token`, `account` and `core`
  * @returns the node:
- *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`, `peers` (where peers reach it)
+ *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`, `peers` (where peers reach it), `replicas` (where nodes that exchange cores do)
  *  - `token` (bearer token), `account` (`0x…`), `core` (the core's path, `/@0x…`)
  *  - `run(args, {cwd, input})` runs a command as that person and gives what it prints; `json(args)` gives it parsed
  *  - `fetch(path, init)` asks as that person (`path` from `/`, redirects not followed), `anonymous(path, init)` as nobody
@@ -58,7 +58,7 @@ export async function startNode ({ settings = '', env = {}, person = true } = {}
   process.once('exit', () => child.kill('SIGKILL'))
 
   try {
-    const { listening: url, pid, peer_addresses: peers } = JSON.parse(await firstLine(child, ended))
+    const { listening: url, pid, peer_addresses: peers, replicate_addresses: replicas } = JSON.parse(await firstLine(child, ended))
     const exec = promisify(execFile)
     const run = async (args, { cwd = dir, input } = {}) => {
       const running = exec(binary, args, {
@@ -89,7 +89,7 @@ export async function startNode ({ settings = '', env = {}, person = true } = {}
       }
       return roots
     }
-    return { url, peers, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
+    return { url, peers, replicas, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
   } catch (error) {
     await stop()
     throw error

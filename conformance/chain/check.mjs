@@ -6,8 +6,11 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { Checks } from '../checks.mjs'
 import { must, startNode } from '../node.mjs'
 import { anvilProgram, compile, startChain } from './anvil.mjs'
+import { names } from './ens.mjs'
 import { put } from './operations.mjs'
+import { replicas } from './replicas.mjs'
 import { deploySafes, makeSafe } from './safe.mjs'
+import { safeFace } from './safe-face.mjs'
 import { solana } from './solana.mjs'
 import { found, never, startUpstream } from './upstreams.mjs'
 import { walletFace } from './wallet-face.mjs'
@@ -36,6 +39,9 @@ async function run () {
     await keysWithCode(chain, node, contracts)
     await oddContracts(chain, node, contracts)
     await providers(chain, node, contracts)
+    const safe = await safeFace({ chain, checks, node, post, until, signIn, owners })
+    await replicas({ chain, checks, settings, signIn, post, until, safe })
+    await names({ chain, checks, contracts, settings, signIn, until })
     await upstreams(chain, contracts)
   } catch (error) {
     await checks.check('the checks ran to their end', () => { throw error })

@@ -38,7 +38,7 @@ export async function deploySafes (chain, from) {
 /**
  * A Safe of these owners (private keys), of whom `threshold` must sign; the first of them has money.
  *
- * @returns `address`, and `sign(text, keys)`: the signature of a text by these owners together
+ * @returns `address`, `sign(text, keys)`: the signature of a text by these owners together, and `kit` of the first owner
  */
 export async function makeSafe (chain, contractNetworks, owners, threshold, saltNonce = '1') {
   const provider = chain.url
@@ -61,5 +61,5 @@ export async function makeSafe (chain, contractNetworks, owners, threshold, salt
     }
     return message.encodedSignatures()
   }
-  return { address: address.toLowerCase(), sign, chainUrl: chain.url }
+  return { address: address.toLowerCase(), sign, kit: kits[0], chainUrl: chain.url }
 }

@@ -85,3 +85,36 @@ contract SaysTooMuch {
         }
     }
 }
+
+/// Answers for every name of a branch (ENSIP-10): all of them lead to one address.
+contract BranchResolver {
+    address private immutable everybody;
+
+    constructor(address one) {
+        everybody = one;
+    }
+
+    function supportsInterface(bytes4 id) external pure returns (bool) {
+        return id == 0x01ffc9a7 || id == 0x9061b923;
+    }
+
+    function resolve(bytes calldata name, bytes calldata data) external view returns (bytes memory) {
+        require(name.length > 2 && bytes4(data) == 0x3b3b57de, "asked for something else");
+        return abi.encode(everybody);
+    }
+}
+
+/// Keeps its answers elsewhere (EIP-3668).
+contract AwayResolver {
+    error OffchainLookup(address sender, string[] urls, bytes callData, bytes4 callback, bytes extraData);
+
+    function supportsInterface(bytes4 id) external pure returns (bool) {
+        return id == 0x01ffc9a7 || id == 0x9061b923;
+    }
+
+    function resolve(bytes calldata, bytes calldata data) external view returns (bytes memory) {
+        string[] memory urls = new string[](1);
+        urls[0] = "https://elsewhere.example/{sender}/{data}";
+        revert OffchainLookup(address(this), urls, data, this.supportsInterface.selector, "");
+    }
+}

@@ -17,7 +17,7 @@ use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::webauthn::challenge_of;
 use kubelt_core::{
     Ability, Account, Act, Body, Checkpoint, ContentEntry, CoreId, EoaKey, Genesis, Header, Hlc, Login, OpId,
-    PasskeyKey, Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, words,
+    PasskeyKey, Principal, Replica, Scheme, SessionKey, SignIn, Unchecked, Visibility, abi, words,
 };
 use kubelt_sealed::chunks::FileCipher;
 use kubelt_sealed::jwe::Jwe;
@@ -48,6 +48,8 @@ fn main() {
     let rules = "# one\n/a /b\n/c/:d/* /:d/:splat?e=f 302\r\n/* https://example.com/:splat 404\n";
     write("redirects", "rules", &[b"/c/d/e\ne=g&h\n", rules.as_bytes()].concat());
     write("eip712", "mail", MAIL.as_bytes());
+    let owners = [abi::number(32), abi::number(2), abi::address(&[1; 20]), abi::address(&[2; 20])];
+    write("abi", "owners", owners.concat());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 
@@ -71,6 +73,7 @@ fn main() {
         ("ability", "put content/site/**".to_owned()),
         ("hosts", format!("core={} host=/dns/a.example/tcp/4749/tls", core_of_nobody())),
         ("invite", invite().to_string()),
+        ("ens", "sub.bücher.eth".to_owned()),
     ] {
         write("log_text", name, text.as_bytes());
     }

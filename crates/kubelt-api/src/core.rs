@@ -119,6 +119,23 @@ pub struct StatePage {
     pub next: Option<String>,
 }
 
+/// Which account an ENS name leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnsView {
+    /// The name, normalised (ENSIP-15).
+    pub name: String,
+    /// The account: `0x…`, or `eip155:<chain>:0x…` where a contract is at the address.
+    pub account: String,
+    /// The address with its checksum.
+    pub address: String,
+    /// The chain of the names (EIP-155 id).
+    pub chain: u64,
+    /// The height of the block at which it was looked up, the last final one.
+    pub block: u64,
+    /// Its hash.
+    pub block_hash: String,
+}
+
 /// Where a name leads.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct NameView {

@@ -25,7 +25,9 @@ pub use content::{
     CarReceipt, ContentReceipt, ContentRemoved, ContentVersion, ContentVersions, Fate, Listing, ListingEntry,
     ListingKind, Possession, PossessionRequest, RemovedBlocks, Visibility,
 };
-pub use core::{ContentUsage, CoreUsage, CoreView, Heads, NameView, StateEntry, StatePage, UsageView};
+pub use core::{
+    ContentUsage, CoreUsage, CoreView, EnsView, Heads, NameView, StateEntry, StatePage, UsageView,
+};
 pub use heirs::{HeirList, HeirView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{
@@ -50,7 +52,9 @@ pub use session::{
     Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
     SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
-pub use wallet::{WalletRequestAnswer, WalletRequestList, WalletRequestView};
+pub use wallet::{
+    SafeExecution, SafeStandingView, WalletRequestAnswer, WalletRequestList, WalletRequestView,
+};
 
 /// Media type of problem documents (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

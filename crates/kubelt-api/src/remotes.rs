@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteRequest {
-    /// Where the other node is, as it prints it itself; or a DNS name whose TXT records at `_kubelt.NAME` name it, or `dht`
-    /// to ask the DHT who has the core.
+    /// Where the other node is, as it prints it itself; or a DNS name whose TXT records at `_kubelt.NAME` name it, an ENS
+    /// name whose text record `kubelt` does, or `dht` to ask the DHT who has the core.
     #[schema(example = "/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3KooW…")]
     pub address: String,
     /// Whether to name both nodes as hosts in the core's map, so that they go on without this session.

@@ -1,4 +1,4 @@
-//! What chains say: JSON-RPC upstreams of EVM chains, and contract wallets behind them.
+//! What chains say: JSON-RPC upstreams of EVM chains, the contract wallets behind them, and names (ENS).
 //!
 //! A node asks nobody before its operator names upstreams. What is asked is small: the last final block, and whether
 //! a contract accepts a signature there. So this is a client of a few hundred lines of its own over the HTTP client
@@ -13,13 +13,16 @@
 //!
 //! It is not: the rules of signatures (`kubelt_core::signature`), or where they are applied (`kubelt_node`).
 //!
-//! Start at [`Upstreams`]; `wallet.rs` puts one question to one upstream, `program.rs` is what runs there.
+//! Start at [`Upstreams`]; `wallet.rs` puts one question to one upstream, `program.rs` is what runs there. [`Ens`] finds where
+//! names lead.
 #![warn(missing_docs)]
 
+mod ens;
 mod limits;
 mod program;
 mod upstream;
 mod upstreams;
 mod wallet;
 
+pub use ens::{Ens, EnsConfig};
 pub use upstreams::{ChainConfig, ConfigError, Upstreams};

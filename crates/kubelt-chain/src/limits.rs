@@ -40,3 +40,7 @@ pub(crate) const DEPLOY_GAS: u64 = 6_000_000;
 pub(crate) const ASK_GAS: u64 = 3_000_000;
 /// Longest call by which a wallet is deployed, in bytes.
 pub(crate) const DEPLOY_CALL_BYTES_MAX: usize = 8 * 1_024;
+/// Longest answer of a contract that is called, in bytes.
+pub(crate) const CALL_RETURNED_BYTES_MAX: usize = 8 * 1_024;
+/// Longest text record of a name that is read, in bytes.
+pub(crate) const ENS_TEXT_BYTES_MAX: usize = 4 * 1_024;

@@ -15,7 +15,11 @@
 //! if wallet has no code → Absent, else → No
 //! ```
 
+use kubelt_core::abi::{self, Argument};
+
 use crate::limits::{ASK_GAS, CHECK_GAS_MIN, DEPLOY_GAS};
+
+pub(crate) mod call;
 
 /// What every answer begins with, so that nothing else is taken for one. (A contract may not begin with `0xef`.)
 const MARK: [u8; 31] = *b"kubelt signature check, answer ";
@@ -70,8 +74,8 @@ pub(crate) fn program(
     signature: &[u8],
     deployment: Option<&Deployment>,
 ) -> Vec<u8> {
-    let asked_hash = call_data(ASK_HASH, &[Argument::Word(hash), Argument::Bytes(signature)]);
-    let asked_bytes = call_data(ASK_BYTES, &[Argument::Bytes(hash), Argument::Bytes(signature)]);
+    let asked_hash = abi::call(ASK_HASH, &[Argument::Word(*hash), Argument::Bytes(signature)]);
+    let asked_bytes = abi::call(ASK_BYTES, &[Argument::Bytes(hash), Argument::Bytes(signature)]);
     let deploying = deployment.map(|deployment| &deployment.data[..]).unwrap_or_default();
     let data = [deploying, &asked_hash, &asked_bytes];
     // Labels and offsets have a fixed width, so the first pass tells how long the code is.
@@ -86,36 +90,6 @@ pub(crate) fn program(
     code.bytes
 }
 
-/// An argument of a call (contract ABI).
-enum Argument<'a> {
-    Word(&'a [u8; 32]),
-    Bytes(&'a [u8]),
-}
-
-fn call_data(selector: [u8; 4], arguments: &[Argument<'_>]) -> Vec<u8> {
-    let mut head = Vec::new();
-    let mut tail: Vec<u8> = Vec::new();
-    for argument in arguments {
-        match argument {
-            Argument::Word(word) => head.extend(*word),
-            Argument::Bytes(bytes) => {
-                head.extend(word(arguments.len() * 32 + tail.len()));
-                tail.extend(word(bytes.len()));
-                tail.extend(*bytes);
-                tail.resize(tail.len().next_multiple_of(32), 0);
-            }
-        }
-    }
-    [&selector[..], &head, &tail].concat()
-}
-
-/// A number as a word of the ABI.
-pub(crate) fn word(number: usize) -> [u8; 32] {
-    let mut word = [0; 32];
-    word[24..].copy_from_slice(&(number as u64).to_be_bytes());
-    word
-}
-
 /// Where the code jumps to.
 #[derive(Clone, Copy)]
 enum Label {
@@ -125,11 +99,14 @@ enum Label {
     Key,
     Absent,
     Short,
+    Long,
 }
 
 /// Operations of the EVM; all of them are older than every chain that is asked.
 mod op {
+    pub(super) const ADD: u8 = 0x01;
     pub(super) const LT: u8 = 0x10;
+    pub(super) const GT: u8 = 0x11;
     pub(super) const EQ: u8 = 0x14;
     pub(super) const ISZERO: u8 = 0x15;
     pub(super) const AND: u8 = 0x16;
@@ -138,6 +115,7 @@ mod op {
     pub(super) const EXTCODESIZE: u8 = 0x3b;
     pub(super) const EXTCODECOPY: u8 = 0x3c;
     pub(super) const RETURNDATASIZE: u8 = 0x3d;
+    pub(super) const RETURNDATACOPY: u8 = 0x3e;
     pub(super) const POP: u8 = 0x50;
     pub(super) const MLOAD: u8 = 0x51;
     pub(super) const MSTORE: u8 = 0x52;
@@ -157,7 +135,7 @@ const CALL_AT: u8 = 32;
 #[derive(Default)]
 struct Code {
     bytes: Vec<u8>,
-    labels: [usize; 6],
+    labels: [usize; 7],
 }
 
 impl Code {

@@ -60,6 +60,9 @@ pub enum ConfigError {
     /// More than anybody waits for.
     #[error("`confirmations` is {CONFIRMATIONS_MAX} at most, not {0}")]
     Confirmations(u64),
+    /// Names are to be looked up where nobody is asked.
+    #[error("`[ens]` names chain {0}, which has no upstreams; describe it under `[chains.{0}]`")]
+    EnsChain(u64),
 }
 
 /// Asks the upstreams of all chains; cheap to clone.
@@ -71,7 +74,7 @@ pub struct Upstreams {
 }
 
 #[derive(Debug)]
-struct Chain {
+pub(crate) struct Chain {
     id: u64,
     upstreams: Vec<Upstream>,
     agree: usize,
@@ -95,8 +98,13 @@ impl Upstreams {
         })
     }
 
+    /// Whether there is anybody to ask about a chain.
+    pub(crate) fn has(&self, chain: u64) -> bool {
+        self.chains.contains_key(&chain)
+    }
+
     /// Asks about a chain on a thread of its own; none where it takes too long.
-    async fn on<T: Send + 'static>(
+    pub(crate) async fn on<T: Send + 'static>(
         &self,
         chain: u64,
         ask: impl FnOnce(&Chain, Instant) -> Option<T> + Send + 'static,
@@ -132,7 +140,7 @@ fn stays(method: &str, params: &Value) -> bool {
 
 impl ChainPort for Upstreams {
     fn knows(&self, chain: u64) -> bool {
-        self.chains.contains_key(&chain)
+        self.has(chain)
     }
 
     fn known(&self) -> Vec<u64> {
@@ -210,7 +218,7 @@ impl Chain {
     }
 
     /// What enough upstreams say alike.
-    fn agreed<T: PartialEq>(&self, ask: impl Fn(&Upstream) -> Result<T, CallError>) -> Option<T> {
+    pub(crate) fn agreed<T: PartialEq>(&self, ask: impl Fn(&Upstream) -> Result<T, CallError>) -> Option<T> {
         let mut said: Vec<(T, usize)> = Vec::new();
         for upstream in self.order() {
             let answer = match ask(upstream) {
@@ -297,7 +305,7 @@ impl Chain {
     }
 
     /// The highest block that is final for as many upstreams as must agree.
-    fn final_block(&self, until: Instant) -> Option<BlockRef> {
+    pub(crate) fn final_block(&self, until: Instant) -> Option<BlockRef> {
         let height = |upstream: &Upstream| {
             upstream.check_chain(self.id, until)?;
             upstream.final_height(self.confirmations, until)

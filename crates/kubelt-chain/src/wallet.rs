@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use kubelt_core::{ContractQuestion, ContractVerdict};
-use serde_json::json;
+use kubelt_core::{ContractQuestion, ContractVerdict, abi};
+use serde_json::{Value, json};
 
 use crate::{
     limits::{CHECK_GAS, DEPLOY_CALL_BYTES_MAX},
@@ -32,24 +32,12 @@ impl Unwrapped {
         let Some(wrapped) = signature.strip_suffix(&magic) else {
             return Some(Self { signature: signature.to_vec(), deployment: None });
         };
-        let to = wrapped.get(12..32)?.try_into().ok().filter(|_| wrapped[..12] == [0; 12])?;
-        let data = argument(wrapped, 1)?.to_vec();
-        let signature = argument(wrapped, 2)?.to_vec();
+        let to = abi::read_address(wrapped, 0)?;
+        let data = abi::read_bytes(wrapped, 1)?.to_vec();
+        let signature = abi::read_bytes(wrapped, 2)?.to_vec();
         let fits = data.len() <= DEPLOY_CALL_BYTES_MAX;
         fits.then_some(Self { signature, deployment: Some(Deployment { to, data }) })
     }
-}
-
-/// A `bytes` argument of an ABI encoding.
-fn argument(encoded: &[u8], index: usize) -> Option<&[u8]> {
-    let number = |at: usize| {
-        let (high, low) = encoded.get(at..at.checked_add(32)?)?.split_at(24);
-        let low = u64::from_be_bytes(low.try_into().ok()?);
-        usize::try_from(low).ok().filter(|_| high == [0; 24])
-    };
-    let at = number(index * 32)?;
-    let start = at.checked_add(32)?;
-    encoded.get(start..start.checked_add(number(at)?)?)
 }
 
 /// Asks one upstream. Its answer is [`ContractVerdict::Valid`] or [`ContractVerdict::Invalid`]; all else is an error,
@@ -60,7 +48,6 @@ pub(crate) fn ask(
     confirmations: Option<u64>,
     until: Instant,
 ) -> Result<ContractVerdict, CallError> {
-    const METHOD: &str = "eth_call";
     let named = &question.block;
     upstream.check_chain(named.chain, until)?;
     let block = upstream.final_block(named.number, confirmations, until)?;
@@ -71,25 +58,44 @@ pub(crate) fn ask(
         return Ok(ContractVerdict::Invalid);
     };
     let code = program(&question.address, &question.message_hash, &signature, deployment.as_ref());
-    let call = json!({"from": ASKER, "gas": format!("{CHECK_GAS:#x}"), "data": hex(&code)});
-    let at = json!({"blockHash": hex(&named.hash), "requireCanonical": true});
-    let answer = upstream.call(METHOD, &json!([call, at]), until)?;
-    let returned = answer.as_str().and_then(bytes).ok_or(CallError::Nonsense(METHOD))?;
+    let returned = run(upstream, &code, &named.hash, until)?;
     match Found::read(&returned) {
         Some(Found::Yes) => Ok(ContractVerdict::Valid { block_ms: block.ms }),
         Some(Found::No | Found::Key | Found::Absent) => Ok(ContractVerdict::Invalid),
-        Some(Found::Short) | None => Err(CallError::Nonsense(METHOD)),
+        Some(Found::Short) | None => Err(CallError::Nonsense(RUN)),
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// The method by which programs run.
+pub(crate) const RUN: &str = "eth_call";
+
+/// Has an upstream run a program at a block; gives what it returned.
+pub(crate) fn run(
+    upstream: &Upstream,
+    code: &[u8],
+    block: &[u8; 32],
+    until: Instant,
+) -> Result<Vec<u8>, CallError> {
+    let call = json!({"from": ASKER, "gas": format!("{CHECK_GAS:#x}"), "data": hex(code)});
+    let answer = upstream.call(RUN, &json!([call, at(block)]), until)?;
+    answer.as_str().and_then(bytes).ok_or(CallError::Nonsense(RUN))
+}
+
+/// A block as methods that read its state take it.
+pub(crate) fn at(block: &[u8; 32]) -> Value {
+    json!({"blockHash": hex(block), "requireCanonical": true})
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{NOT_YET_DEPLOYED, Unwrapped};
-    use crate::{limits::DEPLOY_CALL_BYTES_MAX, program::word};
+    use kubelt_core::abi::number as word;
+
+    use crate::limits::DEPLOY_CALL_BYTES_MAX;
 
     /// `abi.encode(address, bytes, bytes)` and the magic bytes behind it.
     fn wrap(data: &[u8], signature: &[u8]) -> Vec<u8> {
@@ -98,10 +104,10 @@ mod tests {
         let padded = |bytes: &[u8]| {
             let mut padded = bytes.to_vec();
             padded.resize(bytes.len().next_multiple_of(32), 0);
-            [&word(bytes.len())[..], &padded].concat()
+            [&word(bytes.len() as u64)[..], &padded].concat()
         };
         let data = padded(data);
-        let head = [to, word(96), word(96 + data.len())].concat();
+        let head = [to, word(96), word(96 + data.len() as u64)].concat();
         [&head[..], &data, &padded(signature), &NOT_YET_DEPLOYED.repeat(16)].concat()
     }
 

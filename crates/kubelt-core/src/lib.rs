@@ -14,11 +14,13 @@
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
+pub mod abi;
 pub mod ability;
 pub mod account;
 pub mod checkpoint;
 pub mod codec;
 pub mod eip712;
+pub mod ens;
 pub mod genesis;
 pub mod hlc;
 pub mod host_record;
@@ -35,6 +37,7 @@ pub mod recap;
 pub mod replica;
 mod rfc3339;
 pub mod role;
+pub mod safe;
 pub mod schema;
 pub mod session;
 pub mod sign;
@@ -52,6 +55,7 @@ pub use ability::{Ability, PathPattern, Verb};
 pub use account::{Account, AccountError, Principal, PublicKey};
 pub use checkpoint::Checkpoint;
 pub use codec::DecodeError;
+pub use ens::{EnsName, EnsNameError};
 pub use genesis::Genesis;
 pub use hlc::Hlc;
 pub use host_record::HostRecord;

@@ -129,6 +129,12 @@ pub const HOST_ADDRESSES_MAX: usize = 16;
 pub const HOST_ADDRESS_BYTES_MAX: usize = 512;
 /// Cores that lie above a core, at most. An address names one more.
 pub const CORES_ABOVE_MAX: usize = 7;
+/// Longest text that is read as an ENS name, in bytes.
+pub const ENS_INPUT_BYTES_MAX: usize = 1_024;
+/// Longest normalised ENS name, in bytes.
+pub const ENS_NAME_BYTES_MAX: usize = 255;
+/// Labels of an ENS name, `eth` among them.
+pub const ENS_LABELS_MAX: usize = 16;
 /// Nodes that a link to an invite names.
 pub const INVITE_NODES_MAX: usize = 4;
 /// Longest link to an invite, in bytes.

@@ -8,6 +8,7 @@
 //! | `config/announce` | [`Announce`] |
 //! | `config/hosts/<name>` | [`Host`] |
 //! | `config/copies` | [`Copies`] |
+//! | `config/wallets/<account>` | [`LinkedWallet`] |
 //! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
 //! | `cores/<name>` | [`ChildCore`] |
@@ -40,6 +41,7 @@ mod fields;
 mod host;
 mod request;
 mod settings;
+mod wallet;
 
 pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
@@ -51,6 +53,7 @@ use fields::Fields;
 pub use host::{HOSTS, Host};
 pub use request::{REQUESTS, Request};
 pub use settings::check_new;
+pub use wallet::{LinkedWallet, WALLETS};
 
 /// A value that fits the schema of its path.
 #[derive(Clone, PartialEq, Debug)]
@@ -173,6 +176,9 @@ pub fn read(path: &MapPath, value: &Ipld) -> Result<Value, SchemaError> {
         }
         "config" if Host::is_host_path(path) => {
             Host::read(path, value)?;
+        }
+        "config" if LinkedWallet::is_wallet_path(path) => {
+            LinkedWallet::read(path, value)?;
         }
         "config" => (),
         "requests" => {

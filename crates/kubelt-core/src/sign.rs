@@ -94,10 +94,11 @@ impl EoaKey {
     /// Signs a personal message (EIP-191, `personal_sign`): 65 bytes `r ‖ s ‖ v`, low `s`, `v` 27 or 28,
     /// with a nonce that follows from key and message (RFC 6979).
     pub fn sign(&self, message: &[u8]) -> [u8; 65] {
-        self.sign_hash(&eip191_hash(message))
+        self.sign_digest(&eip191_hash(message))
     }
 
-    fn sign_hash(&self, hash: &[u8; 32]) -> [u8; 65] {
+    /// Signs a digest, of which whoever holds the key must know what it stands for: of typed data, of a transaction.
+    pub fn sign_digest(&self, hash: &[u8; 32]) -> [u8; 65] {
         let (rs, recovery) = self.0.sign_prehash_recoverable(hash);
         let low = rs.normalize_s();
         let odd = recovery.is_y_odd() != (low != rs);
@@ -126,7 +127,7 @@ impl EoaKey {
     /// # Errors
     /// [`TypedDataError`] where an operation is not signed so.
     pub fn sign_typed(&self, header: Header, body: &Body) -> Result<Signed, TypedDataError> {
-        let signature = self.sign_hash(&typed_data::digest(&header, body)?).to_vec();
+        let signature = self.sign_digest(&typed_data::digest(&header, body)?).to_vec();
         Ok(Signed { header, scheme: Scheme::Eip712, signature, block: None })
     }
 }

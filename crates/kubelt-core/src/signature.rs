@@ -421,6 +421,11 @@ fn check_length(scheme: Scheme, signature: &[u8]) -> Result<(), SignatureError> 
     if fits { Ok(()) } else { Err(SignatureError::Length { scheme, len: signature.len(), expected: bytes }) }
 }
 
+/// The address whose key made an EVM signature of a digest; none where no key could have, and of malleated ones.
+pub fn recovered(digest: &[u8; 32], signature: &[u8; 65]) -> Option<[u8; 20]> {
+    recover(digest, signature).ok().flatten()
+}
+
 fn verify_recovered(
     account: &Account,
     address: &[u8; 20],

@@ -18,7 +18,8 @@ use alloy_primitives::keccak256;
 use ipld_core::ipld::Ipld;
 use sha2::{Digest as _, Sha256};
 
-use self::{quote::quoted, value::value};
+pub use self::quote::quoted;
+use self::value::value;
 use crate::{
     ability::{Ability, PathPattern, Verb},
     account::{Account, Principal},

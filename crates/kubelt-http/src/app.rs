@@ -25,6 +25,7 @@ use tower::{Service, ServiceExt as _};
 use crate::{
     core_routes::{self, CoreRoutes},
     delegated,
+    ens_routes::{self, Accounts},
     gateway::{self, Gateway},
     hosts::GatewayHosts,
     kept::{Kept, Key, body_to_keep},
@@ -106,7 +107,8 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         ipns: node.ipns.clone(),
         rates: rates.clone(),
     };
-    let cores = core_state(node, rates.clone());
+    let accounts = Accounts { ens: node.ens.clone(), rates: rates.clone() };
+    let cores = core_state(node, accounts.clone(), rates.clone());
     let members =
         MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
     let about = NodeRoutes {
@@ -126,6 +128,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         ))
         .merge(session_routes::routes(sessions))
         .merge(member_routes::routes(members))
+        .merge(ens_routes::routes(accounts))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))
         .merge(kubo::routes(kubo))
@@ -143,7 +146,7 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
 }
 
 /// What the routes of cores use.
-fn core_state(node: &Node, rates: Rates) -> CoreRoutes {
+fn core_state(node: &Node, accounts: Accounts, rates: Rates) -> CoreRoutes {
     CoreRoutes {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -159,6 +162,7 @@ fn core_state(node: &Node, rates: Rates) -> CoreRoutes {
         cores: node.cores.clone(),
         members: node.members.clone(),
         requests: node.requests.clone(),
+        accounts,
         rates,
     }
 }

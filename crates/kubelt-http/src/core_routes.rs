@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use kubelt_api::Code;
-use kubelt_core::CoreId;
+use kubelt_core::{CoreId, EnsName};
 use kubelt_node::{
     Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Pins, Reader, Receipts, RemotePins,
     Remotes, Requests, Sessions, Wallets,
@@ -21,7 +21,10 @@ use kubelt_node::{
 
 use crate::{
     app::client,
-    auth, content_routes, log_routes, member_routes,
+    auth, content_routes,
+    ens_routes::Accounts,
+    kept::MayBeKept,
+    log_routes, member_routes,
     path::{Address, Tail, encode_segment},
     pin_routes, pinning_routes,
     problem::ApiError,
@@ -48,6 +51,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) cores: Cores,
     pub(crate) members: Members,
     pub(crate) requests: Requests,
+    pub(crate) accounts: Accounts,
     pub(crate) rates: Rates,
 }
 
@@ -83,18 +87,27 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
     let result = async {
         let address = address?;
         let reader = auth::reader(&routes.sessions, &parts.headers)?;
+        let client = client(&parts.extensions);
+        let written = address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect();
+        let is_named = address.cores.first().is_some_and(|name| EnsName::is_meant(name));
+        let cores = routes.accounts.unnamed(address.cores, client).await?;
         let request = CoreRequest {
-            core: routes.cores.resolve_for(&reader, &address.cores).await?,
-            address: address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect(),
+            core: routes.cores.resolve_for(&reader, &cores).await?,
+            address: written,
             reader,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
-            client: client(&parts.extensions),
+            client,
             method: parts.method,
             headers: parts.headers,
             path: Vec::new(),
             slash: false,
         };
-        route(&routes, address.tail, request, body).await
+        let mut response = route(&routes, address.tail, request, body).await?;
+        if is_named {
+            // Where a name leads changes without any change here.
+            response.extensions_mut().remove::<MayBeKept>();
+        }
+        Ok::<_, ApiError>(response)
     };
     match result.await {
         Err(error) if is_pins => error.into_pin_failure(),

@@ -12,6 +12,7 @@ mod car_upload;
 mod content_routes;
 mod core_routes;
 mod delegated;
+mod ens_routes;
 mod file_response;
 mod gateway;
 mod hosts;

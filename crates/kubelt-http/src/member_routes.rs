@@ -1,6 +1,8 @@
 //! Cores of several people: `/@core/-/cores`, `members`, `invites`, `heirs` and `drafts`, and `/-/invites`, `/-/heirs`
 //! and `/-/roles`.
 
+use std::net::IpAddr;
+
 use axum::{
     Json, Router,
     body::Body,
@@ -24,6 +26,7 @@ use kubelt_node::{Drafted, Heir, Member, Members, NewCore, Sessions, Wish};
 use crate::{
     auth::SignedIn,
     core_routes::{CoreRequest, CoreRoutes},
+    ens_routes::Accounts,
     json::{self, JsonBody},
     limits::{ANONYMOUS_JSON_BYTES_MAX, ROOT_ACCOUNTS_MAX, VALUE_JSON_BYTES_MAX},
     passkey,
@@ -76,7 +79,8 @@ pub(crate) async fn cores(
             routes.rates.write(session.account())?;
             let NewCoreRequest { name, title, owners, threshold, child } =
                 json::read(body, ANONYMOUS_JSON_BYTES_MAX).await?;
-            let new = NewCore { name, title, owners: accounts(&owners)?, threshold, is_child: child };
+            let owners = accounts(&routes.accounts, &owners, request.client).await?;
+            let new = NewCore { name, title, owners, threshold, is_child: child };
             let made = routes.members.create(&session, &request.core, new).await?;
             let made = CoreMade {
                 core: made.core.to_string(),
@@ -144,11 +148,13 @@ pub(crate) async fn drafts(
     }
     routes.rates.write(session.account())?;
     let DraftRequest { act } = json::read(body, VALUE_JSON_BYTES_MAX).await?;
-    let drafts = routes.members.draft(&session, &request.core, wish(act)?).await?;
+    let wish = wish(&routes.accounts, act, request.client).await?;
+    let drafts = routes.members.draft(&session, &request.core, wish).await?;
     Ok(Json(DraftList { drafts: drafts.into_iter().map(draft_view).collect() }).into_response())
 }
 
-pub(crate) fn wish(act: WireWish) -> Result<Wish, ApiError> {
+/// What somebody wants to do. An account may be given by its name: what comes of it names the account.
+pub(crate) async fn wish(known: &Accounts, act: WireWish, client: IpAddr) -> Result<Wish, ApiError> {
     Ok(match act {
         WireWish::Put { path, value } => {
             let json = serde_json::to_vec(&value).expect("JSON is written as it was read");
@@ -157,12 +163,14 @@ pub(crate) fn wish(act: WireWish) -> Result<Wish, ApiError> {
         }
         WireWish::Grant { to, threshold, role, can } => {
             let (role, can) = role::choose(role.as_deref(), &can).map_err(bad)?;
-            Wish::Grant { to: accounts(&to)?, m: threshold, role, can }
+            Wish::Grant { to: accounts(known, &to, client).await?, m: threshold, role, can }
         }
         WireWish::Revoke { grant } => Wish::Revoke { grant: grant.parse().map_err(|_cause| not_an_id())? },
-        WireWish::Remove { account } => Wish::Remove { account: read_account(&account)? },
+        WireWish::Remove { account } => Wish::Remove { account: known.read(&account, client).await? },
         WireWish::Resign {} => Wish::Resign,
-        WireWish::Rotate { owners, threshold } => Wish::Rotate { owners: accounts(&owners)?, m: threshold },
+        WireWish::Rotate { owners, threshold } => {
+            Wish::Rotate { owners: accounts(known, &owners, client).await?, m: threshold }
+        }
         WireWish::Logout { session } => {
             Wish::Logout { login: session.parse().map_err(|_cause| not_an_id())? }
         }
@@ -295,24 +303,15 @@ fn member_view(member: &Member) -> MemberView {
     }
 }
 
-fn accounts(texts: &[String]) -> Result<Vec<Account>, ApiError> {
+async fn accounts(known: &Accounts, texts: &[String], client: IpAddr) -> Result<Vec<Account>, ApiError> {
     if texts.len() > ROOT_ACCOUNTS_MAX {
         return Err(ApiError::new(Code::BadRequest, format!("name {ROOT_ACCOUNTS_MAX} accounts at most")));
     }
-    texts.iter().map(|text| read_account(text)).collect()
-}
-
-fn read_account(text: &str) -> Result<Account, ApiError> {
-    if text.contains('.') && !text.contains(':') {
-        let short: String = text.chars().take(64).collect();
-        return Err(ApiError::new(
-            Code::NotImplemented,
-            format!(
-                "`{short}` is a name, and this node cannot look names up on a chain yet; give the address"
-            ),
-        ));
+    let mut accounts = Vec::with_capacity(texts.len());
+    for text in texts {
+        accounts.push(known.read(text, client).await?);
     }
-    text.parse().map_err(bad)
+    Ok(accounts)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "fits `map_err`")]

@@ -20,11 +20,11 @@ use utoipa::{
     },
 };
 
-use crate::{delegated, member_routes, naming, node_routes, peer_routes, session_routes};
+use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_routes, session_routes};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Kubelt node", description = "Cores: places of their own for wallets. Every `{core}` is an account (`0x…`) or a core id (`bafy…`)."),
+    info(title = "Kubelt node", description = "Cores: places of their own for wallets. Every `{core}` is an account (`0x…`), its name (`alice.eth`) or a core id (`bafy…`)."),
     paths(
         session_routes::challenge, session_routes::open, session_routes::list, session_routes::end_current,
         session_routes::end, session_routes::end_challenge, session_routes::end_signed,
@@ -36,7 +36,7 @@ use crate::{delegated, member_routes, naming, node_routes, peer_routes, session_
         remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
-        wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve,
+        wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),

@@ -409,7 +409,7 @@ impl From<AnswerError> for ApiError {
             AnswerError::NotFound => Self::new(Code::NotFound, error.to_string()),
             AnswerError::Form => Self::new(Code::BadRequest, error.to_string()),
             AnswerError::Pending => Self::new(Code::Pending, error.to_string()),
-            AnswerError::Signature(_) | AnswerError::OtherTransaction => {
+            AnswerError::Signature(_) | AnswerError::OtherTransaction | AnswerError::NotOwner => {
                 Self::new(Code::Unprocessable, chain(&error))
             }
         }

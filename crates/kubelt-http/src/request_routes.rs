@@ -108,7 +108,10 @@ async fn acts(
             content.may_write(session, &request.core, &path).await?;
             vec![Act::Put { path, value: kubelt_content::Ipld::Null }]
         }
-        Asked::Act(wish) => routes.members.acts(session, &request.core, member_routes::wish(wish)?).await?,
+        Asked::Act(wish) => {
+            let wish = member_routes::wish(&routes.accounts, wish, request.client).await?;
+            routes.members.acts(session, &request.core, wish).await?
+        }
     })
 }
 

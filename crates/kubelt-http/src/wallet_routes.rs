@@ -8,8 +8,11 @@ use axum::{
     http::{Method, StatusCode},
     response::{IntoResponse, Response},
 };
-use kubelt_api::{Code, WalletRequestAnswer, WalletRequestList, WalletRequestView};
-use kubelt_node::{WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets};
+use kubelt_api::{
+    Code, SafeExecution, SafeStandingView, WalletRequestAnswer, WalletRequestList, WalletRequestView,
+};
+use kubelt_core::Account;
+use kubelt_node::{SafeReady, SafeStanding, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -83,8 +86,32 @@ pub(crate) async fn serve(
 }
 
 fn view(request: WalletRequest) -> WalletRequestView {
-    let WalletRequest { id, account, method, params, expires_ms } = request;
-    WalletRequestView { id, account: account.to_string(), method, params, expires: rfc3339(expires_ms) }
+    let WalletRequest { id, account, method, params, expires_ms, safe } = request;
+    WalletRequestView {
+        id,
+        account: account.to_string(),
+        method,
+        params,
+        expires: rfc3339(expires_ms),
+        safe: safe.map(standing),
+    }
+}
+
+fn standing(safe: SafeStanding) -> SafeStandingView {
+    let SafeStanding { words, typed_data, threshold, owners, signed, execute } = safe;
+    let texts = |accounts: Vec<Account>| accounts.iter().filter_map(Account::checksummed).collect();
+    SafeStandingView {
+        words,
+        typed_data,
+        threshold,
+        owners: texts(owners),
+        signed: texts(signed),
+        execute: execute.map(|SafeReady { chain, to, data }| SafeExecution {
+            chain,
+            to: Account::Eoa(to).checksummed().unwrap_or_default(),
+            data: format!("0x{}", hex::encode(data)),
+        }),
+    }
 }
 
 /// Whoever calls.

@@ -22,6 +22,7 @@ mod denylists;
 mod disclosure;
 mod dnslink;
 mod doors;
+mod ens;
 pub mod exchange;
 mod exposures;
 mod fetch;
@@ -67,6 +68,7 @@ pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;
 pub use disclosure::{Disclosure, Shown};
 pub use dnslink::{BadLink, DnsLinks, Looking, LookupError, TxtAnswer, TxtLookup, is_dns_name};
+pub use ens::{EnsFault, EnsNames, EnsPort, NamedAccount};
 pub use exchange::Exchange;
 pub use fetch::{
     Asker, Away, Coming, FetchFigures, FetchFor, FetchProgress, FetchRules, FetchWay, Fetched, Fetcher,
@@ -110,7 +112,9 @@ pub use session::{Session, SessionInfo};
 pub use sessions::{
     Ask, ChallengeError, EndError, Ended, MadeChallenge, OpenedSession, Sessions, SignInError,
 };
-pub use wallet::{AnswerError, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets};
+pub use wallet::{
+    AnswerError, SafeReady, SafeStanding, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets,
+};
 pub use write::{SignedOp, Write, WriteError, Written};
 
 pub use status::Status;

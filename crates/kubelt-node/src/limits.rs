@@ -524,3 +524,19 @@ pub(crate) const JOIN_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 pub(crate) const JOINS_MAX: usize = 4;
 /// How long it may take until such a log is here.
 pub(crate) const JOIN_TIME: Duration = Duration::from_secs(60);
+/// Owners of a Safe that is a core's account.
+pub(crate) const SAFE_OWNERS_MAX: usize = 64;
+/// How long several calls of a Safe wait for its owners: nobody holds a connection open for them.
+pub(crate) const SAFE_CALLS_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Wallets that are read of one core.
+pub(crate) const LINKED_WALLETS_READ_MAX: usize = 16;
+/// Links of wallets whose proof is known to be good.
+pub(crate) const LINKS_KEPT_MAX: usize = 4_096;
+/// How long it is taken for true where a name of the Ethereum Name Service leads, in milliseconds.
+pub(crate) const ENS_KEPT_MS: u64 = 60_000;
+/// How long it is taken for true that it leads nowhere.
+pub(crate) const ENS_MISSING_KEPT_MS: u64 = 5_000;
+/// Such names that are remembered.
+pub(crate) const ENS_KEPT_MAX: usize = 4_096;
+/// Such names that are looked up at once: fewer than the questions that a chain is asked at once.
+pub(crate) const ENS_AT_ONCE_MAX: usize = 4;

@@ -16,6 +16,7 @@ use crate::{
     denylists::Denylists,
     dnslink::DnsLinks,
     doors::Doors,
+    ens::EnsNames,
     exchange::Exchange,
     fetch::Fetcher,
     identity::Identity,
@@ -83,6 +84,8 @@ pub struct Node {
     pub ipns: Ipns,
     /// DNSLinks.
     pub dnslinks: DnsLinks,
+    /// Names of the Ethereum Name Service.
+    pub ens: EnsNames,
     /// Names resolved.
     pub resolver: Resolver,
     /// What this node tells others that it has.
@@ -119,7 +122,8 @@ impl Node {
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), doors, stale);
         let receipts = Receipts::new(&content, &access, &ipns, &peers, &remotes, &remote_pins);
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
-        let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), providers.clone());
+        let ens = EnsNames::new(Arc::clone(&clock));
+        let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), ens.clone(), providers.clone());
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
@@ -157,6 +161,7 @@ impl Node {
             workers,
             ipns,
             dnslinks,
+            ens,
             resolver,
             announced,
             providers,

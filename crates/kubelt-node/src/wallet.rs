@@ -5,8 +5,10 @@
 
 mod asked;
 mod calls;
+mod links;
 mod methods;
 mod requests;
+mod safe;
 
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ use kubelt_core::{Account, CoreId, Genesis, Verb};
 use serde_json::{Value, json};
 
 pub use self::requests::{AnswerError, WalletAnswer, WalletRequest};
-use self::{calls::Bundles, methods::METHODS, requests::Requests};
+pub use self::safe::{SafeReady, SafeStanding};
+use self::{calls::Bundles, links::Links, methods::METHODS, requests::Requests};
 use crate::{
     chains::{ChainFault, Chains},
     clock::Clock,
@@ -30,6 +33,7 @@ pub struct Wallets {
     clock: Arc<dyn Clock>,
     requests: Requests,
     bundles: Bundles,
+    links: Links,
 }
 
 /// One core's wallet face, as one session sees it.
@@ -113,7 +117,14 @@ impl From<ChainFault> for WalletFault {
 
 impl Wallets {
     pub(crate) fn new(cores: Cores, chains: Chains, clock: Arc<dyn Clock>) -> Self {
-        Self { cores, chains, clock, requests: Requests::default(), bundles: Bundles::default() }
+        Self {
+            cores,
+            chains,
+            clock,
+            requests: Requests::default(),
+            bundles: Bundles::default(),
+            links: Links::default(),
+        }
     }
 
     /// The wallet face of a core, for somebody who has a part in it; none for others, and where there is no such core.
@@ -135,9 +146,14 @@ impl Wallets {
         let accounts = match self.cores.genesis(core)? {
             Genesis::Private { root } | Genesis::User { root, .. } => vec![root],
             Genesis::Shared { .. } => {
-                let root = self.cores.with_log(core, |log| log.root().clone()).await?;
-                // Several accounts are no account: what speaks for all of them is a wallet of its own.
-                if root.m() == 1 { root.accounts().to_vec() } else { Vec::new() }
+                let linked = self.linked(core).await?;
+                if linked.is_empty() {
+                    let root = self.cores.with_log(core, |log| log.root().clone()).await?;
+                    // Several accounts are no account: what speaks for all of them is a wallet of its own.
+                    if root.m() == 1 { root.accounts().to_vec() } else { Vec::new() }
+                } else {
+                    linked
+                }
             }
         };
         let of_contract = accounts.iter().find_map(|account| match account {
@@ -163,7 +179,10 @@ impl Wallets {
         })?;
         match known.kind {
             MethodKind::Read => Ok(self.chains.read(face.chain()?, method, params).await?),
+            MethodKind::Sign if method == "kb_linkWallet" => self.link(face, params).await,
             MethodKind::Sign => self.ask_signers(face, method, params).await,
+            MethodKind::Own if method == "wallet_sendCalls" => self.send_any_calls(face, params).await,
+            MethodKind::Own if method == "wallet_getCapabilities" => self.capabilities(face).await,
             MethodKind::Own if method == "wallet_getCallsStatus" => self.calls_status(face, params).await,
             MethodKind::Own => self.own(face, method, params),
         }
@@ -184,11 +203,6 @@ impl Wallets {
                 }
                 let message = format!("this address is of another chain; go on at `…/-/rpc?chain={wanted}`");
                 Err(WalletFault::new(WalletFault::UNKNOWN_CHAIN, message))
-            }
-            "wallet_sendCalls" => self.send_calls(face, params),
-            "wallet_getCapabilities" => {
-                let none = |chain: u64| (format!("{chain:#x}"), json!({"atomic": {"status": "unsupported"}}));
-                Ok(self.chains.known().into_iter().map(none).collect())
             }
             "rpc.discover" => Ok(discover()),
             "kb_core" => Ok(json!({

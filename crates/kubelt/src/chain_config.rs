@@ -1,9 +1,10 @@
-//! Settings of chains: whom a node asks about them.
+//! Settings of chains: whom a node asks about them, and where the names (ENS) are.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use kubelt_chain::{ChainConfig, Upstreams};
+use kubelt_chain::{ChainConfig, Ens, EnsConfig, Upstreams};
+use kubelt_core::Account;
 use serde::Deserialize;
 
 /// `[chains.1]`.
@@ -18,8 +19,34 @@ pub(crate) struct ChainFile {
     confirmations: Option<u64>,
 }
 
-/// The chains described by their EIP-155 ids.
-pub(crate) fn upstreams(files: BTreeMap<String, ChainFile>) -> anyhow::Result<Upstreams> {
+/// `[ens]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EnsFile {
+    /// The chain of the registry; Ethereum's main chain where absent.
+    chain: Option<u64>,
+    /// The registry's address; the one of Ethereum where absent.
+    registry: Option<String>,
+}
+
+/// Who is asked about chains.
+#[derive(Debug)]
+pub(crate) struct ChainsConfig {
+    pub(crate) upstreams: Upstreams,
+    /// The name service, where its chain is among them.
+    pub(crate) ens: Option<Ens>,
+}
+
+/// The chains described by their EIP-155 ids, and the names on one of them.
+pub(crate) fn chains(files: BTreeMap<String, ChainFile>, ens: &EnsFile) -> anyhow::Result<ChainsConfig> {
+    let upstreams = upstreams(files)?;
+    let registry = ens.registry.as_deref().map(Account::evm_address).transpose();
+    let registry = registry.context("`registry` under `[ens]` is no address")?;
+    let ens = Ens::new(&upstreams, &EnsConfig { chain: ens.chain, registry })?;
+    Ok(ChainsConfig { upstreams, ens })
+}
+
+fn upstreams(files: BTreeMap<String, ChainFile>) -> anyhow::Result<Upstreams> {
     let config = |(id, file): (String, ChainFile)| {
         let chain = id.parse().ok().with_context(|| format!("`{id}` is no chain id; write `[chains.1]`"))?;
         let ChainFile { urls, agree, confirmations } = file;
@@ -31,7 +58,7 @@ pub(crate) fn upstreams(files: BTreeMap<String, ChainFile>) -> anyhow::Result<Up
 
 #[cfg(test)]
 mod tests {
-    use super::upstreams;
+    use super::{EnsFile, chains, upstreams};
 
     #[test]
     fn chains_are_named_by_their_ids_and_have_upstreams() {
@@ -50,6 +77,29 @@ mod tests {
             "[1]\nurls = ['https://a.example']\nconfirmations = 1000001",
         ] {
             assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_are_looked_up_where_their_chain_is_known() {
+        let read = |files: &str, ens: &str| {
+            let files = toml::from_str(files).expect("is TOML of the right form");
+            chains(files, &toml::from_str::<EnsFile>(ens).expect("is TOML of the right form"))
+        };
+        let main = "[1]\nurls = ['https://a.example']";
+        let other = "[10]\nurls = ['https://a.example']";
+        let registry = "registry = '0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e'";
+        for (files, ens, looks_up) in [
+            (main, "", true),
+            ("", "", false),
+            (other, "", false),
+            (other, "chain = 10", true),
+            (main, registry, true),
+        ] {
+            assert_eq!(read(files, ens).expect("good settings").ens.is_some(), looks_up, "{files} {ens}");
+        }
+        for (files, ens) in [(main, "chain = 10"), ("", "chain = 1"), (main, "registry = '0x00'")] {
+            assert!(read(files, ens).is_err(), "{files} {ens}");
         }
     }
 }

@@ -10,7 +10,6 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use kubelt_chain::Upstreams;
 use kubelt_core::{CoreId, Genesis, PublicKey, schema::ChildCore};
 use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
 use kubelt_net::{Multiaddr, NetConfig};
@@ -20,7 +19,7 @@ use serde::Deserialize;
 
 use self::network::{NetworkFile, gateways, https_address};
 use crate::{
-    chain_config::{ChainFile, upstreams},
+    chain_config::{ChainFile, ChainsConfig, EnsFile, chains},
     client::NodeUrl,
     gateways::GatewayUrl,
     routers::Router,
@@ -125,6 +124,8 @@ struct File {
     labels: BTreeMap<String, String>,
     /// Who is asked about which chain, by EIP-155 id; nobody unless named.
     chains: BTreeMap<String, ChainFile>,
+    /// Where names of the Ethereum Name Service are looked up.
+    ens: EnsFile,
     /// What one core may use.
     quota: QuotaFile,
     /// How many requests clients may make; 0 switches a limit off.
@@ -262,7 +263,7 @@ pub(crate) struct NodeConfig {
     pub(crate) routers: Vec<Router>,
     pub(crate) replication: ReplicationConfig,
     /// Who is asked about which chain.
-    pub(crate) chains: Upstreams,
+    pub(crate) chains: ChainsConfig,
 }
 
 /// How a node replicates cores with others.
@@ -341,7 +342,7 @@ impl NodeConfig {
                 addresses: file.network.replicate_addresses.iter().map(ToString::to_string).collect(),
                 carry_for: node_keys(&file.network.carry_for)?,
             },
-            chains: upstreams(file.chains)?,
+            chains: chains(file.chains, &file.ens)?,
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
             network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address, only_public),

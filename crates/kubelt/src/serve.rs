@@ -57,7 +57,10 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     if let Some(servers) = config.dns {
         node.dnslinks.look_up_by(Arc::new(DnsLookup::new(servers)));
     }
-    node.chains.ask_by(Arc::new(config.chains));
+    node.chains.ask_by(Arc::new(config.chains.upstreams));
+    if let Some(ens) = config.chains.ens {
+        node.ens.look_up_by(Arc::new(ens));
+    }
     node.remote_pins.deliver_by(Arc::new(HttpPinning::new(config.pinning_allow_local)));
     if let Some(url) = config.public_url {
         node.receipts.come_in_by(Arc::new(HttpDoor::new(url)));

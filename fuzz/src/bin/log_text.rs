@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use kubelt_core::{
-    Ability, Account, CoreId, HostRecord, MapPath, PathPattern, PublicKey, invite::InviteLink,
+    Ability, Account, CoreId, EnsName, HostRecord, MapPath, PathPattern, PublicKey, invite::InviteLink,
     limits::HOST_RECORDS_MAX,
 };
 use libfuzzer_sys::fuzz_target;
@@ -14,6 +14,7 @@ fuzz_target!(|text: &str| {
     check::<Ability>(text);
     check::<Account>(text);
     check::<CoreId>(text);
+    check::<EnsName>(text);
     check::<InviteLink>(text);
     check::<MapPath>(text);
     check::<PathPattern>(text);

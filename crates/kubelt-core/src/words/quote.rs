@@ -40,7 +40,7 @@ const ESCAPED: [(u32, u32); 29] = [
 
 /// `text` in double quotes; where it is not plain ASCII, with a note that says so, since letters of other scripts can
 /// look like Latin ones.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

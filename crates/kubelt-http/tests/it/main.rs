@@ -6,6 +6,7 @@ mod cars;
 mod composition;
 mod content;
 mod denylists;
+mod ens;
 mod exposure;
 mod fetching;
 mod gateway;

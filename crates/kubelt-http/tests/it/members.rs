@@ -262,7 +262,7 @@ async fn acts_that_make_no_sense_are_refused_with_a_remedy() {
             "another name",
         ),
         (grant(json!({ "to": [ann] })), Code::BadRequest, "say which role"),
-        (grant(json!({ "to": ["ann.eth"], "role": "reader" })), Code::NotImplemented, "give the address"),
+        (grant(json!({ "to": ["ann.eth"], "role": "reader" })), Code::NotImplemented, "write the address"),
         (grant(json!({ "to": ["0x12"], "role": "reader" })), Code::BadRequest, "40 hex digits"),
         (grant(json!({ "to": [], "role": "reader" })), Code::BadRequest, "1 to 64"),
         (grant(json!({ "to": [ann], "threshold": 2, "role": "reader" })), Code::BadRequest, "choose 1 to 1"),

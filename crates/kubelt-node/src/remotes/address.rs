@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use kubelt_core::{PublicKey, limits::HOST_ADDRESS_BYTES_MAX};
+use kubelt_core::{EnsNameError, PublicKey, limits::HOST_ADDRESS_BYTES_MAX};
 
 use crate::identity::peer_key;
 
@@ -15,12 +15,18 @@ pub struct NodeAddress {
     pub peer: PublicKey,
 }
 
-/// Text that is no address of a node.
+/// Text that names no node, and no place to look for one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not the address of a node; write `/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3…`, as that node prints it"
-)]
-pub struct AddressError(String);
+pub enum AddressError {
+    /// It is no address.
+    #[error(
+        "`{0}` is not the address of a node; write `/ip4/192.0.2.1/tcp/4749/tls/p2p/12D3…`, as that node prints it"
+    )]
+    Form(String),
+    /// It is no name.
+    #[error(transparent)]
+    Name(#[from] EnsNameError),
+}
 
 impl NodeAddress {
     /// The address without the node's id.
@@ -33,7 +39,7 @@ impl FromStr for NodeAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let refused = || AddressError(text.chars().take(128).flat_map(char::escape_default).collect());
+        let refused = || AddressError::Form(text.chars().take(128).flat_map(char::escape_default).collect());
         let sound = text.starts_with('/')
             && text.len() <= HOST_ADDRESS_BYTES_MAX
             && !text.chars().any(|c| c.is_control() || c.is_whitespace());

@@ -4,17 +4,18 @@
 //! core, and everything it sends is checked. So a lie costs a connection and nothing more.
 //!
 //! A DNS name tells of hosts by TXT records at `_kubelt.NAME`: `core=bafy…` for the core that it stands for, and
-//! `host=/dns/…/tcp/4749/tls/p2p/12D3…` for each host, in one record or several. Names of other systems belong beside
-//! [`Place`], each with a look-up of its own.
+//! `host=/dns/…/tcp/4749/tls/p2p/12D3…` for each host, in one record or several. An ENS name tells the same in its text record
+//! `kubelt`. Names of other systems belong beside [`Place`], each with a look-up of its own.
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use kubelt_core::{CoreId, HostRecord};
+use kubelt_core::{CoreId, EnsName, HostRecord};
 use tokio::time::{Instant, timeout_at};
 
 use super::{AddressError, NodeAddress, Remote, RemoteNodeError, Remotes};
 use crate::{
     dnslink::{DnsLinks, is_dns_name},
+    ens::EnsNames,
     identity::peer_key,
     limits::{FIND_HOSTS_MAX, FIND_TIME_MAX},
     routing::Providers,
@@ -28,6 +29,8 @@ pub enum Place {
     Address(NodeAddress),
     /// Where the TXT records of this DNS name say.
     Dns(String),
+    /// Where the text record of this ENS name says.
+    Ens(EnsName),
     /// Where the DHT says that it is, which it says only if its owner wants that.
     Dht,
 }
@@ -42,6 +45,7 @@ impl FromStr for Place {
         let lower = text.trim_start_matches('@').to_ascii_lowercase();
         match text {
             _ if lower == DHT => Ok(Self::Dht),
+            _ if EnsName::is_meant(&lower) && !lower.starts_with('/') => Ok(Self::Ens(lower.parse()?)),
             _ if is_dns_name(&lower) => Ok(Self::Dns(lower)),
             text => text.parse().map(Self::Address),
         }
@@ -53,6 +57,7 @@ impl fmt::Display for Place {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Dns(name) => f.write_str(name),
+            Self::Ens(name) => name.fmt(f),
             Self::Dht => f.write_str(DHT),
         }
     }
@@ -63,12 +68,18 @@ impl fmt::Display for Place {
 pub struct HostFinder {
     remotes: Remotes,
     dnslinks: DnsLinks,
+    ens: EnsNames,
     providers: Providers,
 }
 
 impl HostFinder {
-    pub(crate) const fn new(remotes: Remotes, dnslinks: DnsLinks, providers: Providers) -> Self {
-        Self { remotes, dnslinks, providers }
+    pub(crate) const fn new(
+        remotes: Remotes,
+        dnslinks: DnsLinks,
+        ens: EnsNames,
+        providers: Providers,
+    ) -> Self {
+        Self { remotes, dnslinks, ens, providers }
     }
 
     /// Looks for hosts of a core at a place, and adds the first one that has it ([`Remotes::add`]).
@@ -88,7 +99,14 @@ impl HostFinder {
         };
         self.remotes.check(session, &core).await?;
         let found = match &place {
-            Place::Dns(name) => self.by_dns(&core, name).await?,
+            Place::Dns(name) => {
+                let record = self.dnslinks.hosts(name).await.map_err(failed)?;
+                hosts(&core, &format!("_kubelt.{name}"), record)?
+            }
+            Place::Ens(name) => {
+                let record = self.ens.hosts(name).await.map_err(failed)?;
+                hosts(&core, &place.to_string(), record)?
+            }
             _ => self.by_dht(&core).await,
         };
         let mut failed = RemoteNodeError::Failed(format!("`{place}` names no node that holds the core"));
@@ -100,16 +118,6 @@ impl HostFinder {
             }
         }
         Err(failed)
-    }
-
-    async fn by_dns(&self, core: &CoreId, name: &str) -> Result<Vec<NodeAddress>, RemoteNodeError> {
-        let record = self.dnslinks.hosts(name).await;
-        let HostRecord { core: named, hosts } =
-            record.map_err(|error| RemoteNodeError::Failed(error.to_string()))?;
-        if named.is_some_and(|named| named != *core) {
-            return Err(RemoteNodeError::Failed(format!("`_kubelt.{name}` names another core")));
-        }
-        Ok(hosts.into_iter().filter_map(|host| host.parse().ok()).take(FIND_HOSTS_MAX).collect())
     }
 
     /// Nodes that say in the DHT that they have the core.
@@ -130,6 +138,20 @@ impl HostFinder {
     }
 }
 
+/// The hosts that a record names, which must not be of another core.
+fn hosts(core: &CoreId, at: &str, record: HostRecord) -> Result<Vec<NodeAddress>, RemoteNodeError> {
+    let HostRecord { core: named, hosts } = record;
+    if named.is_some_and(|named| named != *core) {
+        return Err(RemoteNodeError::Failed(format!("`{at}` names another core")));
+    }
+    Ok(hosts.into_iter().filter_map(|host| host.parse().ok()).take(FIND_HOSTS_MAX).collect())
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "fits `map_err`")]
+fn failed(error: impl fmt::Display) -> RemoteNodeError {
+    RemoteNodeError::Failed(error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::Place;
@@ -143,10 +165,13 @@ mod tests {
             ("acme.org", Place::Dns("acme.org".to_owned())),
             ("@Acme.ORG", Place::Dns("acme.org".to_owned())),
             ("dht", Place::Dht),
+            ("@Alice.eth", Place::Ens("alice.eth".parse().expect("a name"))),
         ] {
             assert_eq!(text.parse::<Place>().expect("a place"), expected);
         }
-        for nothing in ["", "acme", "192.0.2.1", "/ip4/192.0.2.1/tcp/1", "http://acme.org", "a b.org"] {
+        for nothing in
+            ["", "acme", "192.0.2.1", "/ip4/192.0.2.1/tcp/1", "http://acme.org", "a b.org", "a b.eth"]
+        {
             assert!(nothing.parse::<Place>().is_err(), "{nothing}");
         }
     }

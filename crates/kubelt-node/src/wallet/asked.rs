@@ -3,13 +3,33 @@
 use kubelt_core::{Account, eip712, signature::eip191_hash};
 use serde_json::Value;
 
-use super::{WalletFace, WalletFault};
+use super::{WalletFace, WalletFault, safe::SafeAsk};
 
 /// What is to be signed, and by whom.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) account: Account,
     pub(super) what: What,
+    pub(super) shown: Shown,
+}
+
+/// What can be said of it.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Shown {
+    /// A message that is text.
+    Text(String),
+    /// One that is none.
+    Bytes(Vec<u8>),
+    /// Typed data: its type, and the name of its domain.
+    TypedData {
+        /// The type.
+        primary: String,
+        /// The name.
+        domain: String,
+    },
+    /// Nothing but itself.
+    #[default]
+    Nothing,
 }
 
 /// What is to be signed.
@@ -19,18 +39,21 @@ pub(super) enum What {
     Digest([u8; 32]),
     /// A transaction, which the signer's own wallet sends.
     Transaction(Value),
+    /// Either of them, of a Safe.
+    Safe(Box<SafeAsk>),
 }
 
 impl Asked {
     /// Reads the parameters of a call.
     pub(super) fn read(face: &WalletFace, method: &str, params: &Value) -> Result<Self, WalletFault> {
         let invalid = |message: &str| WalletFault::new(WalletFault::INVALID_PARAMS, message);
-        let (address, what) = match method {
+        let (address, what, shown) = match method {
             "personal_sign" => {
                 let message = params[0]
                     .as_str()
                     .ok_or_else(|| invalid("`personal_sign` takes a message and an address"))?;
-                (&params[1], What::Digest(eip191_hash(&read_message(message))))
+                let message = read_message(message);
+                (&params[1], What::Digest(eip191_hash(&message)), Shown::message(message))
             }
             "eth_signTypedData_v4" => {
                 let parsed = match &params[1] {
@@ -40,21 +63,27 @@ impl Asked {
                     data => data.clone(),
                 };
                 let digest = eip712::digest(&parsed).map_err(|error| invalid(&error.to_string()))?;
-                (&params[0], What::Digest(digest))
+                (&params[0], What::Digest(digest), Shown::typed_data(&parsed))
             }
-            _ => (&params[0]["from"], What::Transaction(params[0].clone())),
+            _ => (&params[0]["from"], What::Transaction(params[0].clone()), Shown::Nothing),
         };
         let address = address.as_str().unwrap_or_default();
         let account = face.account(address).ok_or_else(|| {
             let message = "the address is none of this core's accounts; `eth_accounts` names them";
             WalletFault::new(WalletFault::UNAUTHORIZED, message)
         })?;
-        match (&account, &what) {
-            (Account::Contract { .. }, What::Transaction(_)) => Err(invalid(
-                "a contract wallet sends no transaction itself; ask one of its owners, or sign for it with `eth_signTypedData_v4`",
-            )),
-            _ => Ok(Self { account, what }),
-        }
+        Ok(Self { account, what, shown })
+    }
+}
+
+impl Shown {
+    fn message(message: Vec<u8>) -> Self {
+        String::from_utf8(message).map_or_else(|error| Self::Bytes(error.into_bytes()), Self::Text)
+    }
+
+    fn typed_data(data: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self::TypedData { primary: text(&data["primaryType"]), domain: text(&data["domain"]["name"]) }
     }
 }
 

@@ -41,61 +41,70 @@ struct Bundle {
     /// The transactions that were sent so far.
     sent: Vec<Value>,
     is_refused: bool,
+    /// Whether all calls are one transaction.
+    is_atomic: bool,
+}
+
+/// Reads the parameters of `wallet_sendCalls`: the calls, which must be as many as are allowed, and ask for nothing that is
+/// not there.
+pub(super) fn read_calls<'a>(
+    face: &WalletFace,
+    params: &'a Value,
+    atomic: bool,
+) -> Result<&'a [Value], WalletFault> {
+    let invalid = |message: &str| WalletFault::new(WalletFault::INVALID_PARAMS, message);
+    let asked = &params[0];
+    let chain = face.chain()?;
+    if asked["chainId"].as_str().and_then(read_quantity) != Some(chain) {
+        let message = format!("this address is of chain {chain}; go on at `…/-/rpc?chain=ID`");
+        return Err(WalletFault::new(WalletFault::UNKNOWN_CHAIN, message));
+    }
+    if asked["atomicRequired"] == true && !atomic {
+        return Err(WalletFault::new(
+            NOT_ATOMIC,
+            "calls are sent one by one here; ask without `atomicRequired`",
+        ));
+    }
+    let required = asked["capabilities"].as_object().into_iter().flatten();
+    if let Some((name, _)) = required.into_iter().find(|(_, wanted)| wanted["optional"] != true) {
+        let name: String = name.chars().take(64).collect();
+        return Err(WalletFault::new(
+            UNSUPPORTED_CAPABILITY,
+            format!("there is no capability `{name}` here"),
+        ));
+    }
+    let calls = asked["calls"].as_array().filter(|calls| (1..=WALLET_CALLS_MAX).contains(&calls.len()));
+    let calls = calls.ok_or_else(|| invalid(&format!("name 1 to {WALLET_CALLS_MAX} calls")))?;
+    if params.to_string().len() > WALLET_REQUEST_BYTES_MAX {
+        return Err(invalid("the calls are too large"));
+    }
+    Ok(calls)
+}
+
+/// The account that is to make them: the first of the core where none is named.
+pub(super) fn caller(face: &WalletFace, params: &Value) -> Value {
+    match &params[0]["from"] {
+        Value::Null => json!(face.addresses().first()),
+        from => from.clone(),
+    }
 }
 
 impl Wallets {
     /// Begins to ask for calls; gives the bundle's id.
     pub(super) fn send_calls(&self, face: &WalletFace, params: &Value) -> Result<Value, WalletFault> {
-        let invalid = |message: &str| WalletFault::new(WalletFault::INVALID_PARAMS, message);
-        let asked = &params[0];
-        let chain = face.chain()?;
-        if asked["chainId"].as_str().and_then(read_quantity) != Some(chain) {
-            let message = format!("this address is of chain {chain}; go on at `…/-/rpc?chain=ID`");
-            return Err(WalletFault::new(WalletFault::UNKNOWN_CHAIN, message));
-        }
-        if asked["atomicRequired"] == true {
-            return Err(WalletFault::new(
-                NOT_ATOMIC,
-                "calls are sent one by one here; ask without `atomicRequired`",
-            ));
-        }
-        let required = asked["capabilities"].as_object().into_iter().flatten();
-        if let Some((name, _)) = required.into_iter().find(|(_, wanted)| wanted["optional"] != true) {
-            let name: String = name.chars().take(64).collect();
-            return Err(WalletFault::new(
-                UNSUPPORTED_CAPABILITY,
-                format!("there is no capability `{name}` here"),
-            ));
-        }
-        let calls = asked["calls"].as_array().filter(|calls| (1..=WALLET_CALLS_MAX).contains(&calls.len()));
-        let calls = calls.ok_or_else(|| invalid(&format!("name 1 to {WALLET_CALLS_MAX} calls")))?;
-        if params.to_string().len() > WALLET_REQUEST_BYTES_MAX {
-            return Err(invalid("the calls are too large"));
-        }
-        let from = match &asked["from"] {
-            Value::Null => json!(face.addresses().first()),
-            from => from.clone(),
-        };
+        let (chain, calls, from) = (face.chain()?, read_calls(face, params, false)?, caller(face, params));
         let transaction = |call: &Value| json!([{"from": from, "to": call["to"], "value": call["value"], "data": call["data"]}]);
         let transactions: Vec<Value> = calls.iter().map(transaction).collect();
         // What can be refused at once is.
         for transaction in &transactions {
             super::asked::Asked::read(face, "eth_sendTransaction", transaction)?;
         }
-        let id = format!("0x{}", hex::encode(random::<16>()));
-        let bundle =
-            Bundle { core: face.core, chain, calls: calls.len(), sent: Vec::new(), is_refused: false };
-        self.bundles.put(id.clone(), bundle);
+        let id = self.bundles.begin(face.core, chain, calls.len(), false);
         let (wallets, face, named) = (self.clone(), face.clone(), id.clone());
         tokio::spawn(async move {
             for transaction in transactions {
                 let sent = wallets.ask_signers(&face, "eth_sendTransaction", &transaction).await;
-                let is_refused = sent.is_err();
-                wallets.bundles.change(&named, |bundle| match sent {
-                    Ok(hash) => bundle.sent.push(hash),
-                    Err(_refused) => bundle.is_refused = true,
-                });
-                if is_refused {
+                if !wallets.bundles.note(&named, sent) {
                     return;
                 }
             }
@@ -120,7 +129,7 @@ impl Wallets {
             "version": "2.0.0",
             "id": id,
             "chainId": format!("{:#x}", bundle.chain),
-            "atomic": false,
+            "atomic": bundle.is_atomic,
             "status": bundle.status(&receipts),
             "receipts": receipts.into_iter().filter(|receipt| !receipt.is_null()).collect::<Vec<_>>(),
         }))
@@ -149,6 +158,24 @@ impl Bundle {
 }
 
 impl Bundles {
+    /// A new bundle of so many transactions; gives its id.
+    pub(super) fn begin(&self, core: CoreId, chain: u64, calls: usize, is_atomic: bool) -> String {
+        let id = format!("0x{}", hex::encode(random::<16>()));
+        let bundle = Bundle { core, chain, calls, sent: Vec::new(), is_refused: false, is_atomic };
+        self.put(id.clone(), bundle);
+        id
+    }
+
+    /// Notes what became of a transaction of a bundle; says whether it was sent.
+    pub(super) fn note(&self, id: &str, sent: Result<Value, WalletFault>) -> bool {
+        let is_sent = sent.is_ok();
+        self.change(id, |bundle| match sent {
+            Ok(hash) => bundle.sent.push(hash),
+            Err(_refused) => bundle.is_refused = true,
+        });
+        is_sent
+    }
+
     fn put(&self, id: String, bundle: Bundle) {
         let inner = &mut *self.0.lock();
         if inner.order.len() >= WALLET_BUNDLES_KEPT_MAX
@@ -180,7 +207,14 @@ mod tests {
     use crate::limits::WALLET_BUNDLES_KEPT_MAX;
 
     fn bundle(sent: usize, is_refused: bool) -> Bundle {
-        Bundle { core: CoreId::of(b"core"), chain: 1, calls: 2, sent: vec![json!("0x"); sent], is_refused }
+        Bundle {
+            core: CoreId::of(b"core"),
+            chain: 1,
+            calls: 2,
+            sent: vec![json!("0x"); sent],
+            is_refused,
+            is_atomic: false,
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) const METHODS: &[Method] = &[
     method("personal_sign", Sign, "asks the signers to sign a message", &["message", "address"]),
     method("eth_signTypedData_v4", Sign, "asks the signers to sign typed data", &["address", "data"]),
     method("eth_sendTransaction", Sign, "asks the signers to send a transaction", &["transaction"]),
+    method("kb_linkWallet", Sign, "asks a contract wallet to let this core speak for it", &["account"]),
     method("rpc.discover", Own, "this description", &[]),
     method("kb_core", Own, "the core: its id, its accounts, the chains that can be asked", &[]),
     method("eth_blobBaseFee", Read, "the price of blobs", &[]),

@@ -2,16 +2,20 @@
 //!
 //! Requests live in memory. They are nobody's state: a program that goes away takes its requests along.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_core::{Account, ContractSignatures, CoreId, SignatureError, Verdict, signature::verify_digest};
+use kubelt_core::{
+    Account, ContractSignatures, CoreId, SignatureError, Verdict, safe::OwnerSignatures,
+    signature::verify_digest,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    WalletFace, WalletFault, Wallets,
+    SafeStanding, WalletFace, WalletFault, Wallets,
     asked::{Asked, What, is_transaction},
+    safe::Part,
 };
 use crate::{
     chains::ChainFault,
@@ -34,6 +38,8 @@ pub struct WalletRequest {
     pub params: Value,
     /// Until when it waits, in milliseconds since the Unix epoch.
     pub expires_ms: u64,
+    /// How far its owners are, where a Safe is to sign.
+    pub safe: Option<SafeStanding>,
 }
 
 /// What a signer answers.
@@ -60,6 +66,9 @@ pub enum AnswerError {
     /// The transaction is another than was asked for.
     #[error("the transaction is not the one that was asked for")]
     OtherTransaction,
+    /// The signature is nobody's who owns the Safe.
+    #[error("that is no owner's signature of this; sign the request's `typed_data` with an owner's wallet")]
+    NotOwner,
     /// The chain does not answer, or does not know the transaction yet.
     #[error("the chain does not know that yet, or gives no answer at the moment; answer again in a while")]
     Pending,
@@ -98,22 +107,35 @@ impl Wallets {
         method: &str,
         params: &Value,
     ) -> Result<Value, WalletFault> {
-        let asked = Asked::read(face, method, params)?;
+        let asked = self.by_safe(face, Asked::read(face, method, params)?).await?;
+        self.ask(face, asked, method, params, WALLET_REQUEST_LIFE).await
+    }
+
+    /// Asks the signers for something that was read, and waits for them so long.
+    pub(super) async fn ask(
+        &self,
+        face: &WalletFace,
+        asked: Asked,
+        method: &str,
+        params: &Value,
+        life: Duration,
+    ) -> Result<Value, WalletFault> {
         if params.to_string().len() > WALLET_REQUEST_BYTES_MAX {
             let message = format!("what is to be signed is over {WALLET_REQUEST_BYTES_MAX} bytes of JSON");
             return Err(WalletFault::new(WalletFault::LIMIT, message));
         }
-        let life_ms = u64::try_from(WALLET_REQUEST_LIFE.as_millis()).expect("minutes fit");
+        let life_ms = u64::try_from(life.as_millis()).expect("days fit");
         let request = WalletRequest {
             id: hex::encode(random::<16>()),
             account: asked.account.clone(),
             method: method.to_owned(),
             params: params.clone(),
             expires_ms: self.clock.now_ms().saturating_add(life_ms),
+            safe: None,
         };
         let _leaving = Leaving { requests: self.requests.clone(), id: request.id.clone() };
         let answered = self.requests.put(face, asked, request)?;
-        match timeout(WALLET_REQUEST_LIFE, answered).await {
+        match timeout(life, answered).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => {
                 Err(WalletFault::new(WalletFault::REJECTED, "no signer answered in time; ask again"))
@@ -125,7 +147,7 @@ impl Wallets {
     pub fn requests(&self, face: &WalletFace) -> Vec<WalletRequest> {
         let all = self.requests.0.lock();
         let own = all.values().filter(|waiting| waiting.core == face.core);
-        let mut found: Vec<_> = own.map(|waiting| waiting.request.clone()).collect();
+        let mut found: Vec<_> = own.map(Waiting::view).collect();
         found.sort_by(|a, b| (a.expires_ms, &a.id).cmp(&(b.expires_ms, &b.id)));
         found
     }
@@ -138,7 +160,13 @@ impl Wallets {
         let (asked, chain) = self.requests.find(&face.core, id).ok_or(AnswerError::NotFound)?;
         let answer = match answer {
             WalletAnswer::Reject => Err(WalletFault::new(WalletFault::REJECTED, "a signer said no")),
-            WalletAnswer::Result(text) => Ok(self.check(&asked, chain, &text).await?),
+            WalletAnswer::Result(text) => match &asked.what {
+                What::Safe(ask) => match self.take_part(face, id, &asked, ask, &text).await? {
+                    Part::More => return Ok(()),
+                    Part::Whole(whole) => Ok(whole),
+                },
+                _ => Ok(self.check(&asked, chain, &text).await?),
+            },
         };
         let waiting = self.requests.0.lock().remove(id).ok_or(AnswerError::NotFound)?;
         waiting.answer.send(answer).map_err(|_gone| AnswerError::NotFound)
@@ -149,24 +177,14 @@ impl Wallets {
         let mut bytes =
             text.strip_prefix("0x").and_then(|hex| hex::decode(hex).ok()).ok_or(AnswerError::Form)?;
         match &asked.what {
+            What::Safe(_) => Err(AnswerError::Form),
             What::Digest(digest) => {
                 if let (Account::Eoa(_), 65, Some(v @ (0 | 1))) =
                     (&asked.account, bytes.len(), bytes.last_mut())
                 {
                     *v += 27;
                 }
-                let block = self.chains.block_for(&asked.account).await;
-                if block.is_none() && matches!(asked.account, Account::Contract { .. }) {
-                    return Err(AnswerError::Pending);
-                }
-                let now_ms = self.clock.now_ms();
-                let check = |contracts: &dyn ContractSignatures| {
-                    verify_digest(&asked.account, digest, &bytes, block.as_ref(), now_ms, contracts)
-                };
-                match self.chains.settle(check).await? {
-                    Verdict::Valid => Ok(json!(format!("0x{}", hex::encode(&bytes)))),
-                    Verdict::Pending => Err(AnswerError::Pending),
-                }
+                self.check_digest(&asked.account, digest, bytes).await
             }
             What::Transaction(transaction) => {
                 if bytes.len() != 32 {
@@ -186,7 +204,61 @@ impl Wallets {
     }
 }
 
+impl Wallets {
+    /// Checks an account's signature of a digest, a contract's at the last final block.
+    pub(super) async fn check_digest(
+        &self,
+        account: &Account,
+        digest: &[u8; 32],
+        signature: Vec<u8>,
+    ) -> Result<Value, AnswerError> {
+        let block = self.chains.block_for(account).await;
+        if block.is_none() && matches!(account, Account::Contract { .. }) {
+            return Err(AnswerError::Pending);
+        }
+        let now_ms = self.clock.now_ms();
+        let check = |contracts: &dyn ContractSignatures| {
+            verify_digest(account, digest, &signature, block.as_ref(), now_ms, contracts)
+        };
+        match self.chains.settle(check).await? {
+            Verdict::Valid => Ok(json!(format!("0x{}", hex::encode(&signature)))),
+            Verdict::Pending => Err(AnswerError::Pending),
+        }
+    }
+}
+
+impl Waiting {
+    fn view(&self) -> WalletRequest {
+        let safe = match &self.asked.what {
+            What::Safe(ask) => Some(ask.standing()),
+            _ => None,
+        };
+        WalletRequest { safe, ..self.request.clone() }
+    }
+}
+
 impl Requests {
+    /// Whether anything like this waits.
+    pub(super) fn any(&self, is_it: impl Fn(&What) -> bool) -> bool {
+        self.0.lock().values().any(|waiting| is_it(&waiting.asked.what))
+    }
+
+    /// Notes the signature of an owner of a Safe; gives all there are, or nothing where that waits no more.
+    pub(super) fn sign(
+        &self,
+        core: &CoreId,
+        id: &str,
+        owner: [u8; 20],
+        signature: [u8; 65],
+    ) -> Option<OwnerSignatures> {
+        let mut all = self.0.lock();
+        let waiting = all.get_mut(id).filter(|waiting| waiting.core == *core)?;
+        match &mut waiting.asked.what {
+            What::Safe(ask) => Some(ask.sign(owner, signature)),
+            _ => None,
+        }
+    }
+
     fn put(
         &self,
         face: &WalletFace,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use kubelt_core::{Account, CoreId, Genesis};
+use kubelt_core::{Account, CoreId, EnsName, Genesis};
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
@@ -106,6 +106,24 @@ impl Caller {
             format!("core {core} names no core `{name}` to you; `kubelt core ls` lists those that it names")
         })?;
         found.core.parse().context("the node gave no id")
+    }
+
+    /// An account, given as such or by a name that leads to it. Where a name leads is shown: what is signed says the
+    /// account, whatever the name does later.
+    pub(super) fn account(&self, text: &str) -> Result<String> {
+        if !EnsName::is_meant(text) {
+            return Ok(text.to_owned());
+        }
+        let found = self.client()?.ens(&text.parse()?)?;
+        let shown = if found.account.contains(':') { &found.account } else { &found.address };
+        let (name, chain, block) = (&found.name, found.chain, found.block);
+        self.out.remark(&format!("{name} is {shown}, says chain {chain} at block {block}"));
+        Ok(found.account)
+    }
+
+    /// The same of several.
+    pub(super) fn accounts(&self, texts: &[String]) -> Result<Vec<String>> {
+        texts.iter().map(|text| self.account(text)).collect()
     }
 
     fn session(&self) -> Result<StoredSession> {

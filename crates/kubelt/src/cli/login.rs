@@ -23,8 +23,8 @@ pub(super) struct LoginArgs {
     wallet: WalletName,
     #[command(flatten)]
     passphrase: PassphraseArgs,
-    /// Retrieve the core from this node, which holds it: `/ip4/…/tcp/…/tls/p2p/12D3…`, a DNS name such as `acme.org`
-    /// that tells of it, or `dht`
+    /// Retrieve the core from this node, which holds it: `/ip4/…/tcp/…/tls/p2p/12D3…`, a name such as `acme.org`
+    /// or `alice.eth` that tells of it, or `dht`
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
 }

@@ -53,7 +53,7 @@ pub(super) struct InviteArgs {
     /// The core
     #[arg(value_name = "@CORE")]
     target: CoreTarget,
-    /// Whom: `0x…`, or a `did:key:z…`
+    /// Whom: `0x…`, `eip155:1:0x…`, `did:key:z…`, or a name such as `alice.eth`, which is looked up now
     #[arg(value_name = "ACCOUNT")]
     account: String,
     /// The role: owner, developer, designer, contract or reader (`kubelt role ls`), or a name of your own with `--can`
@@ -172,16 +172,14 @@ impl ListArgs {
 impl InviteArgs {
     fn run(self, caller: &Caller) -> Result<()> {
         let shared = Shared::of(caller, &self.target)?;
+        // Before the passphrase is asked for, so that whoever signs has seen where names lead.
+        let to = caller.accounts(&[std::slice::from_ref(&self.account), &self.with].concat())?;
         let (_name, wallet) = self.signer.open(caller)?;
-        let wish = Wish::Grant {
-            to: [std::slice::from_ref(&self.account), &self.with].concat(),
-            threshold: self.threshold,
-            role: self.role.clone(),
-            can: self.can,
-        };
+        let account = to.first().cloned().unwrap_or_default();
+        let wish = Wish::Grant { to, threshold: self.threshold, role: self.role.clone(), can: self.can };
         let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
         if !self.with.is_empty() {
-            let who = format!("{} and {} others", self.account, self.with.len());
+            let who = format!("{account} and {} others", self.with.len());
             caller
                 .out
                 .result(&receipts, || format!("{who} share a part; each is to accept with the core's id"))?;
@@ -193,8 +191,7 @@ impl InviteArgs {
         let invite = invite.context("the invite does not count: what you may changed meanwhile")?;
         caller.out.result(&invite, || {
             format!(
-                "invited {} as {}\n{}\nthe link opens nothing for anybody else",
-                self.account,
+                "invited {account} as {}\n{}\nthe link opens nothing for anybody else",
                 self.role.as_deref().unwrap_or("custom"),
                 invite.link
             )
@@ -210,7 +207,7 @@ impl RemoveArgs {
         let is_grant = self.who.parse::<kubelt_core::OpId>().is_ok();
         let wish = match is_grant {
             true => Wish::Revoke { grant: self.who.clone() },
-            false => Wish::Remove { account: self.who.clone() },
+            false => Wish::Remove { account: caller.account(&self.who)? },
         };
         let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
         caller.out.result(&receipts, || format!("{} has no part in {} any more", self.who, self.target))?;

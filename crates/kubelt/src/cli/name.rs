@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
+use kubelt_core::EnsName;
 
 use super::caller::Caller;
 use super::target::CoreTarget;
@@ -12,7 +13,7 @@ use super::target::CoreTarget;
 pub(super) enum NameCommand {
     /// Show the IPNS name of a core, which follows what it publishes
     Show(ShowArgs),
-    /// Say where an IPNS name or a DNS name leads
+    /// Say where an IPNS name, a DNS name or an ENS name leads
     Resolve(ResolveArgs),
     /// Write the signed record of an IPNS name to stdout
     Get(GetArgs),
@@ -29,7 +30,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ResolveArgs {
-    /// The name: `k51…`, `docs.example`, or either behind `/ipns/`
+    /// The name: `k51…`, `docs.example`, either behind `/ipns/`, or `alice.eth`
     name: String,
 }
 
@@ -57,6 +58,12 @@ impl NameCommand {
                     view.ipns.context("the node has no name for this core: its store takes no writes")?;
                 let shown = serde_json::json!({ "core": view.core, "ipns": name });
                 caller.out.result(&shown, || format!("{name}\n"))?;
+            }
+            Self::Resolve(args) if EnsName::is_meant(&args.name) && !args.name.starts_with('/') => {
+                let view = caller.client()?.ens(&args.name.trim_start_matches('@').parse()?)?;
+                caller.out.result(&view, || {
+                    format!("{}\nat block {} of chain {}\n", view.account, view.block, view.chain)
+                })?;
             }
             Self::Resolve(args) => {
                 let view = caller.client()?.resolve(bare(&args.name))?;

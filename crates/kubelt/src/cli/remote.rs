@@ -27,7 +27,7 @@ pub(super) struct AddArgs {
     #[arg(value_name = "@CORE")]
     target: CoreTarget,
     /// Where the other node is, as it prints it itself: `/ip4/…/tcp/…/tls/p2p/12D3…`; or a DNS name that tells of it
-    /// (TXT records at `_kubelt.NAME`), or `dht` where the core's owner has it announced
+    /// (TXT records at `_kubelt.NAME`), an ENS name (text record `kubelt`), or `dht` where the core's owner has it announced
     #[arg(value_name = "ADDRESS")]
     address: String,
     /// Do not name the two nodes as hosts in the core's map; the exchange ends with this session then

@@ -61,6 +61,7 @@ impl CreateArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         let (client, session) = caller.signed_in()?;
         let NewPlace { name, title, parent } = NewPlace::of(caller, &self.target)?;
+        let owners = caller.accounts(&self.owners)?;
         let (wallet_name, wallet) = self.signer.open(caller)?;
         ensure!(
             wallet.account().to_string() == session.account,
@@ -69,7 +70,7 @@ impl CreateArgs {
         let request = NewCoreRequest {
             name: name.clone(),
             title: self.name.clone(),
-            owners: self.owners,
+            owners,
             threshold: self.threshold,
             child: parent.is_some(),
         };
@@ -184,11 +185,12 @@ pub(super) fn ls(caller: &Caller, target: Option<&CoreTarget>) -> Result<()> {
 impl RotateArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
         let shared = Shared::of(caller, &self.target)?;
+        let owners = caller.accounts(&self.owners)?;
         let (_name, wallet) = self.signer.open(caller)?;
-        let wish = Wish::Rotate { owners: self.owners.clone(), threshold: self.threshold };
+        let wish = Wish::Rotate { owners: owners.clone(), threshold: self.threshold };
         let Some(receipts) = shared.act(caller, &wallet, wish)? else { return Ok(()) };
         caller.out.result(&receipts, || {
-            let (m, owners) = (self.threshold.unwrap_or(1), self.owners.join(", "));
+            let (m, owners) = (self.threshold.unwrap_or(1), owners.join(", "));
             format!("{} is handed over: {m} of {owners}", self.target)
         })?;
         Ok(())

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
     ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, DraftView, EndChallengeRequest, EndRequest, Health, HeirList, InviteList, Listing,
+    DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, Health, HeirList, InviteList, Listing,
     MemberList, NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
     OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
     RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
@@ -13,6 +13,7 @@ use kubelt_api::{
     StatePage, Visibility, VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
+use kubelt_core::EnsName;
 use ureq::Body;
 use ureq::SendBody;
 use ureq::http::{Method, Response, StatusCode, header, request};
@@ -195,6 +196,11 @@ impl Client {
     /// A core as this reader may know it.
     pub(crate) fn core(&self, core: &CorePlace) -> Result<CoreView, ClientError> {
         self.get_json(&core.published(""))
+    }
+
+    /// Which account an ENS name leads to.
+    pub(crate) fn ens(&self, name: &EnsName) -> Result<EnsView, ClientError> {
+        self.get_json(&format!("/-/ens/{}", encode_query(name.as_str())))
     }
 
     /// Where a name leads.
