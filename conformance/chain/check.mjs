@@ -1,6 +1,8 @@
 // Contract wallets sign in to a node and sign operations: Safes, wallets that are not deployed yet, keys with code on
 // loan, contracts that lie; over upstreams that lie, hang and reorganise. Solana accounts sign in, too.
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { encodeFunctionData, serializeErc6492Signature, toHex } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { Checks } from '../checks.mjs'
@@ -165,6 +167,8 @@ async function operations (chain, node, safe, account, { token, core, path }) {
   const newest = await chain.client.getBlock()
   const late = await make('four')
   await checks.equal('at a block that is not final', await send(late, [0, 1], newest), 425)
+  const alone = async at => (await post(node, `${at}/-/ops`, late.signed(await safe.sign(late.text, [0, 1]), newest))).status
+  await checks.equal('who has no session hears so, too, wherever that is posted', [await alone(path), await alone(`/@${chain.accounts[7].address}`)], [425, 425])
   await chain.test.request({ method: 'anvil_reorg', params: [1, []] })
   await chain.settle()
   const instead = await until(({ number }) => number >= newest.number, () => chain.client.getBlock({ blockTag: 'finalized' }))
@@ -182,6 +186,7 @@ async function replica (node, safe, account, path, token) {
     const opened = await signIn(second, account, text => safe.sign(text, [0, 2]))
     const headers = { authorization: `Bearer ${opened.body.token}`, 'content-type': 'application/vnd.ipld.car' }
     await must(second.anonymous('/-/car', { method: 'POST', headers, body: await car.arrayBuffer() }))
+    await checks.check('and passes a check', () => verified(node, safe, path, token, second))
     const ids = async (at, bearer) => {
       const page = await must(at.anonymous(`${path}/-/ops`, { headers: { authorization: `Bearer ${bearer}` } }))
       return (await page.json()).ops.map(({ id, effective }) => `${id} ${effective}`)
@@ -191,6 +196,27 @@ async function replica (node, safe, account, path, token) {
   } finally {
     await second.stop()
   }
+}
+
+/** `kubelt verify` says what rests on the chain, and asks it where it is told to. */
+async function verified (node, safe, path, token, { dir, run, json }) {
+  const car = await must(node.anonymous(`${path}/-/car`, { headers: { authorization: `Bearer ${token}` } }))
+  const file = join(dir, 'safe.car')
+  writeFileSync(file, Buffer.from(await car.arrayBuffer()))
+  const offline = await json(['verify', file])
+  const kinds = offline.on_chain.map(({ kind }) => kind)
+  if (offline.chains_asked || !kinds.includes('operation') || !kinds.includes('sign-in')) throw new Error(JSON.stringify(offline))
+  const words = String(await run(['verify', file]))
+  if (!words.includes('if contract wallets signed')) throw new Error(words)
+  const online = await json(['verify', file, '--rpc', `31337=${safe.chainUrl}`])
+  if (!online.chains_asked || online.ops_effective !== offline.ops_effective) throw new Error(JSON.stringify(online))
+  // A chain that says no, and one that says nothing.
+  const denies = await startUpstream({ url: safe.chainUrl }, ({ method }, ask) => method === 'eth_call' ? found(0) : ask())
+  for (const [url, why] of [[denies.url, 'does not accept'], ['http://127.0.0.1:1', 'gave no answer']]) {
+    const said = await run(['verify', file, '--rpc', `31337=${url}`]).then(() => 'sound', ({ stderr }) => String(stderr))
+    if (!said.includes(why)) throw new Error(said)
+  }
+  denies.stop()
 }
 
 async function undeployed (chain, node, { WalletFactory, OwnedWallet, at }) {

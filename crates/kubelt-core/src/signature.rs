@@ -138,6 +138,9 @@ pub enum ContractVerdict {
     },
     /// The contract does not.
     Invalid,
+    /// Taken for good without asking, by who checks an export that no chain is at hand for, and says so. The date of its
+    /// block is not known then. Nothing that keeps or passes on operations may answer this.
+    Assumed,
     /// Not known yet.
     Pending,
 }
@@ -285,6 +288,7 @@ fn ask_contract(
             0..=BLOCK_DISTANCE_MS_MAX => Ok(Verdict::Valid),
             distance_ms => Err(SignatureError::BlockDistance { distance_ms }),
         },
+        ContractVerdict::Assumed => Ok(Verdict::Valid),
         ContractVerdict::Pending => Ok(Verdict::Pending),
         ContractVerdict::Invalid => Err(SignatureError::ContractRefused(Box::new(account.clone()))),
     }

@@ -84,6 +84,19 @@ impl ContractSignatures for Answers {
     }
 }
 
+impl Questions {
+    /// All that was asked.
+    pub(crate) fn into_all(self) -> Vec<ContractQuestion> {
+        self.0.into_inner().into_iter().collect()
+    }
+}
+
+impl From<HashMap<ContractQuestion, ContractVerdict>> for Answers {
+    fn from(answers: HashMap<ContractQuestion, ContractVerdict>) -> Self {
+        Self(answers)
+    }
+}
+
 impl Answers {
     pub(crate) fn add(&mut self, other: Self) {
         self.0.extend(other.0);
@@ -123,6 +136,18 @@ impl Chains {
     pub(crate) async fn pin(&self, signed: &mut Signed) {
         if signed.scheme == Scheme::Eip1271 && signed.block.is_none() {
             signed.block = self.block_for(&signed.header.by).await;
+        }
+    }
+
+    /// Whether a contract wallet's operation cannot be judged yet by anybody who asks its chain: that gives no answer, or has
+    /// not made the block final that the operation names. Neither has to do with the wallet, or with any core.
+    pub(crate) async fn is_pending(&self, signed: &Signed) -> bool {
+        let Account::Contract { chain, .. } = &signed.header.by else { return false };
+        let Some(port) = self.port().filter(|port| port.knows(*chain)) else { return false };
+        match (port.final_block(*chain).await, &signed.block) {
+            (None, _) => true,
+            (Some(last), Some(named)) => named.chain == *chain && named.number > last.number,
+            (Some(_), None) => false,
         }
     }
 

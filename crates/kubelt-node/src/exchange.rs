@@ -9,6 +9,7 @@ mod check;
 mod export;
 mod import;
 mod manifest;
+mod on_chain;
 mod ops;
 mod read;
 mod set;
@@ -24,9 +25,10 @@ pub(crate) use check::{Checker, FoundLogin};
 pub use export::{CoreExport, ExportError};
 pub use import::{CoreImport, ImportError, Imported};
 pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};
+pub use on_chain::{ChainAnswers, OnChain, WalletSigned};
 pub use ops::{LogPage, LoggedOp, OpsError, PostedOp, StatePage, StateRow};
 pub use read::CoreFileError;
-pub use verify::{VerifyError, VerifyReport, verify};
+pub use verify::{Ask, VerifyError, VerifyReport, verify, verify_on_chain};
 
 use crate::{access::Access, chains::Chains, content::Content, cores::Cores, limits::IMPORTS_KIB_MAX};
 

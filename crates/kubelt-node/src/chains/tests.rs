@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Asking, ChainFault, ChainPort};
 use crate::{
-    Ask, ChallengeError, Clock, EndError, MadeChallenge, Node, OpenedSession, Reader, SignInError,
-    exchange::{OpsError, PostedOp},
+    Ask, ChallengeError, Clock, EndError, MadeChallenge, Node, OpenedSession, Reader, SignInError, Written,
+    exchange::{CheckError, OpsError, PostedOp},
 };
 
 const CHAIN: u64 = 10;
@@ -27,7 +27,10 @@ impl Clock for Fixed {
     }
 }
 
-/// A chain whose contracts accept the signature `yes`. Its blocks have their date in hours before now for a number.
+/// The height of the block that is dated now; those below it are an hour apart each.
+const NOW_HEIGHT: u64 = 1_000;
+
+/// A chain whose contracts accept the signature `yes`.
 #[derive(Debug, Default)]
 struct Chain {
     asked: Mutex<usize>,
@@ -46,14 +49,17 @@ impl ChainPort for Chain {
     fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>> {
         *self.asked.lock() += 1;
         let is_there = !*self.is_down.lock();
-        Box::pin(async move { is_there.then_some(BlockRef { chain, number: 1, hash: [1; 32] }) })
+        Box::pin(async move { is_there.then_some(BlockRef { chain, number: NOW_HEIGHT - 1, hash: [1; 32] }) })
     }
 
     fn judge<'a>(&'a self, question: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
         *self.asked.lock() += 1;
         let verdict = match &question.signature[..] {
             _ if *self.is_down.lock() => ContractVerdict::Pending,
-            b"yes" => ContractVerdict::Valid { block_ms: NOW_MS - question.block.number * 3_600_000 },
+            b"yes" => {
+                let hours = NOW_HEIGHT - question.block.number;
+                ContractVerdict::Valid { block_ms: NOW_MS - hours * 3_600_000 }
+            }
             _ => ContractVerdict::Invalid,
         };
         Box::pin(async move { verdict })
@@ -84,14 +90,14 @@ async fn open(node: &Node, made: &MadeChallenge, signature: &[u8]) -> Result<Ope
     node.sessions.open(HOST, &made.message, signature).await
 }
 
-/// A `logout`, as any account signs it for its own core.
-fn posted(node: &Node, by: &Account, number: Option<u64>) -> PostedOp {
+/// A `put`, as any account signs it for its own core, at a block of so many hours ago.
+fn posted(node: &Node, by: &Account, hours: Option<u64>) -> PostedOp {
     let core = Genesis::Private { root: by.clone() }.id();
     let act = Act::Put { path: "profile/name".parse().expect("a path"), value: "somebody".into() };
     let body = Body::new([9; 16], act);
     let header = node.cores.draft_unlisted(core, by, &body, NOW_MS).expect("a header");
     assert_eq!(header.verb, Verb::Put);
-    let block = number.map(|number| BlockRef { chain: CHAIN, number, hash: [2; 32] });
+    let block = hours.map(|hours| BlockRef { chain: CHAIN, number: NOW_HEIGHT - hours, hash: [2; 32] });
     let signed = Signed { header, scheme: Scheme::Eip1271, signature: b"yes".to_vec(), block };
     PostedOp { signed: signed.encode().into(), body: body.encode().into(), login: None }
 }
@@ -159,8 +165,15 @@ async fn posted_operations_are_pinned_and_their_block_is_of_their_time() {
     let hours = BLOCK_DISTANCE_MS_MAX / 3_600_000;
     assert!(matches!(post(Some(hours + 1)).await, Err(OpsError::NotFound)), "too old, and from nobody");
     *chain.is_down.lock() = true;
-    assert!(matches!(post(Some(hours)).await, Err(OpsError::NotFound)), "nobody hears that it waits");
+    let waits =
+        |answer: Result<Written, OpsError>| matches!(answer, Err(OpsError::Check(CheckError::Pending)));
+    assert!(waits(post(Some(hours)).await), "the chain gives no answer, which is nobody's secret");
+    let elsewhere = Genesis::Private { root: Account::Contract { chain: CHAIN, address: [8; 20] } }.id();
+    let op = posted(&node, &contract(), Some(hours));
+    let answer = node.exchange.post(&Reader::Anonymous, &elsewhere, &[op]).await.pop().expect("one answer");
+    assert!(waits(answer), "and the same where no such core is");
     *chain.is_down.lock() = false;
+    assert!(waits(post(Some(0)).await), "that block is not final");
     assert!(post(Some(hours)).await.expect("is taken").effective);
     // Without a block, the node names one.
     assert!(post(None).await.expect("is taken").effective);
@@ -170,7 +183,11 @@ async fn posted_operations_are_pinned_and_their_block_is_of_their_time() {
     let op = posted(&node, &stranger, Some(1));
     let answer = node.exchange.post(&Reader::Anonymous, &core, &[op]).await.pop().expect("one answer");
     assert!(matches!(answer, Err(OpsError::NotFound)));
-    assert_eq!(*chain.asked.lock(), asked);
+    assert_eq!(
+        *chain.asked.lock(),
+        asked + 1,
+        "only for the last final block, which is the same for everybody"
+    );
 }
 
 #[tokio::test]

@@ -232,7 +232,9 @@ impl Exchange {
     ///
     /// # Errors
     /// For each operation by itself, in the order given; all of them [`OpsError::NotFound`] where neither
-    /// the reader nor the maker of an operation has a part in the core, so that nobody learns whether it is here.
+    /// the reader nor the maker of an operation has a part in the core, so that nobody learns whether it is here. That a
+    /// contract wallet's chain gives no answer, or has not made the block final, is said to everybody: it is the chain's
+    /// to say, and the same whatever is here.
     pub async fn post(
         &self,
         reader: &Reader,
@@ -248,7 +250,13 @@ impl Exchange {
         let mut decoded: Vec<_> = posted.iter().map(DecodedOp::decode).collect();
         self.ask_contracts(core, insider, &mut decoded, &mut checker).await;
         for op in decoded {
-            checked.push(self.admit(core, op, insider, &mut checker).await.map(Some));
+            checked.push(match op {
+                // Before anything is looked at here, so that it says nothing of what is here.
+                Ok(op) if !insider && self.chains.is_pending(&op.signed).await => {
+                    Err(CheckError::Pending.into())
+                }
+                op => self.admit(core, op, insider, &mut checker).await.map(Some),
+            });
         }
         let mut order: Vec<usize> = (0..posted.len()).filter(|index| checked[*index].is_ok()).collect();
         order.sort_by_key(|index| checked[*index].as_ref().ok().and_then(Option::as_ref).map(SignedOp::at));

@@ -9,13 +9,17 @@ use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::{Codec, Ipld, links};
 use kubelt_core::{
-    CoreId, Genesis, Log, MapPath, OpId, Replica, Unchecked,
+    Body, ContractQuestion, ContractSignatures, ContractVerdict, CoreId, Genesis, Log, Login, LoginId,
+    MapPath, OpId, Replica, Signed,
     schema::{self, ContentEntry},
     verify::{Problem, Report},
 };
 
-use super::read::{CoreFile, CoreFileError, CoreLog};
-use crate::content::PREFIX;
+use super::{
+    on_chain::{Assuming, ChainAnswers, OnChain, on_chain},
+    read::{CoreFile, CoreFileError, CoreLog},
+};
+use crate::{chains::Answers, content::PREFIX};
 
 /// What was found in a sound file.
 #[derive(Debug, Clone)]
@@ -44,6 +48,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Paths of content that counts now and is not whole in the file.
     pub incomplete: Vec<MapPath>,
+    /// What contract wallets signed, so that only their chains can say whether they did.
+    pub on_chain: Vec<OnChain>,
+    /// Whether the chains were asked. Otherwise all of it was taken for good, and so was whatever rests on it.
+    pub is_asked: bool,
 }
 
 /// Why a file does not pass.
@@ -58,20 +66,42 @@ pub enum VerifyError {
     /// Operations, sign-ins or checkpoints that are not good.
     #[error("{} things in the file are not sound; the first: {}", .0.len(), .0.first().map_or("", String::as_str))]
     Unsound(Vec<String>),
+    /// Chains that were to be asked gave no answer.
+    #[error(
+        "the chains gave no answer about {0} signatures of contract wallets; try again, or name other upstreams"
+    )]
+    Unanswered(usize),
     /// The heads are not those that the manifest names.
     #[error("the manifest names other heads than the operations have; something was left out")]
     Heads,
 }
 
+/// Asks chains about contract wallets.
+pub type Ask<'a> = &'a dyn Fn(Vec<ContractQuestion>) -> ChainAnswers;
+
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+
+/// Checks an exported core without asking anybody, [`verify_on_chain`] does otherwise.
+///
+/// # Errors
+/// [`VerifyError`] names the first fault.
+pub fn verify(from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyError> {
+    verify_on_chain(from, now_ms, None)
+}
 
 /// Checks an exported core: every hash, every signature and sign-in, every rule of the log at `now_ms`
 /// (milliseconds since the Unix epoch), and which content is whole. Memory: the log, and the CIDs of the content.
 ///
+/// What contract wallets signed is asked through `ask`; without it, it is taken for good, and the report says what that is.
+///
 /// # Errors
 /// [`VerifyError`] names the first fault.
-pub fn verify(mut from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyError> {
+pub fn verify_on_chain(
+    mut from: impl Read,
+    now_ms: u64,
+    ask: Option<Ask<'_>>,
+) -> Result<VerifyReport, VerifyError> {
     let mut file = CoreFile::new();
     let mut content: HashMap<Cid, Vec<Cid>> = HashMap::new();
     let mut buffer = vec![0; READ_BYTES];
@@ -86,8 +116,9 @@ pub fn verify(mut from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyEr
         }
     }
     let (CoreLog { manifest, genesis, logins, ops }, summary) = file.finish()?;
-    let (report, replica) =
-        kubelt_core::verify::verify(genesis.clone(), logins.into_values(), ops, now_ms, &Unchecked);
+    let on_chain = on_chain(logins.values(), ops.iter().map(|(signed, _)| signed));
+    let ask = ask.filter(|_| !on_chain.is_empty());
+    let (report, replica) = judge(&genesis, logins, ops, now_ms, ask)?;
     let problems = problems(&report, &replica, manifest.partial);
     if !problems.is_empty() {
         return Err(VerifyError::Unsound(problems));
@@ -116,7 +147,35 @@ pub fn verify(mut from: impl Read, now_ms: u64) -> Result<VerifyReport, VerifyEr
             .filter(|(path, winner)| broken(path, &winner.value))
             .map(|(path, _)| path.clone())
             .collect(),
+        on_chain,
+        is_asked: ask.is_some(),
     })
+}
+
+/// Judges a log: with what chains say of contract wallets, or taking their signatures for good where nobody is asked.
+fn judge(
+    genesis: &Genesis,
+    logins: HashMap<LoginId, Login>,
+    ops: Vec<(Signed, Option<Body>)>,
+    now_ms: u64,
+    ask: Option<Ask<'_>>,
+) -> Result<(Report, Replica), VerifyError> {
+    let check = |logins: HashMap<LoginId, Login>, ops, contracts: &dyn ContractSignatures| {
+        kubelt_core::verify::verify(genesis.clone(), logins.into_values(), ops, now_ms, contracts)
+    };
+    let assuming = Assuming::default();
+    let Some(ask) = ask else { return Ok(check(logins, ops, &assuming)) };
+    // Once to learn what is to be asked.
+    drop(check(logins.clone(), ops.clone(), &assuming));
+    let questions = assuming.questions();
+    let answers = ask(questions.clone());
+    let is_open = |question: &&ContractQuestion| {
+        matches!(answers.get(question), None | Some(ContractVerdict::Pending | ContractVerdict::Assumed))
+    };
+    match questions.iter().filter(is_open).count() {
+        0 => Ok(check(logins, ops, &Answers::from(answers))),
+        open => Err(VerifyError::Unanswered(open)),
+    }
 }
 
 /// What is wrong with the log. In a public export what comes before an operation may be withheld.
@@ -145,7 +204,7 @@ fn say(problem: &Problem) -> String {
             format!("operation `{id}` follows others that are not in the file, or is dated ahead")
         }
         Problem::Pending(id) => {
-            format!("operation `{id}` is a contract account's, which only its chain can check")
+            format!("operation `{id}` is a contract wallet's, which only its chain can check")
         }
         Problem::Checkpoint(error) => format!("a checkpoint does not fit: {}", chain(error)),
     }

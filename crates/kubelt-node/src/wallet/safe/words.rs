@@ -23,7 +23,7 @@ pub(super) fn signature(safe: &Safe, shown: &Shown) -> String {
             format!("signs {} bytes that are no text: {}", bytes.len(), short(&hex(bytes)))
         }
         Shown::TypedData { primary, domain } => {
-            format!("signs a `{}` of {}", short(primary), short(domain))
+            format!("signs the typed data {} of {}", short(primary), short(domain))
         }
         Shown::Nothing => "signs".to_owned(),
     };
