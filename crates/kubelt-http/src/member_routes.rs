@@ -176,10 +176,11 @@ pub(crate) async fn wish(known: &Accounts, act: WireWish, client: IpAddr) -> Res
         }
         WireWish::Seal {} => Wish::Seal,
         WireWish::Heir { account, wait_s } => {
-            Wish::Heir { account: read_account(&account)?, wait_ms: wait_s.saturating_mul(1_000) }
+            Wish::Heir { account: known.read(&account, client).await?, wait_ms: wait_s.saturating_mul(1_000) }
         }
-        WireWish::Refuse { account } => {
-            Wish::Refuse { account: account.as_deref().map(read_account).transpose()? }
+        WireWish::Refuse { account: None } => Wish::Refuse { account: None },
+        WireWish::Refuse { account: Some(account) } => {
+            Wish::Refuse { account: Some(known.read(&account, client).await?) }
         }
         WireWish::Claim {} => Wish::Claim,
     })

@@ -148,14 +148,14 @@ pub(super) fn standing(heir: &HeirView) -> String {
 impl SetArgs {
     fn run(self, caller: &Caller) -> Result<()> {
         let own = Shared::own(caller)?;
+        let account = caller.account(&self.account)?;
         let (_name, wallet) = self.signer.open(caller)?;
-        let wish = Wish::Heir { account: self.account.clone(), wait_s: self.wait };
+        let wish = Wish::Heir { account: account.clone(), wait_s: self.wait };
         let receipts = own.sign(caller, &wallet, &wish)?;
         caller.out.result(&receipts, || {
             let days = self.wait / DAY_S;
             format!(
-                "{} is heir of your core: it gets it {days} days after it claims it, unless you refuse\nsign in at least every {days} days, so that a claim cannot be dated back",
-                self.account
+                "{account} is heir of your core: it gets it {days} days after it claims it, unless you refuse\nsign in at least every {days} days, so that a claim cannot be dated back"
             )
         })?;
         Ok(())
@@ -164,6 +164,7 @@ impl SetArgs {
 
 fn refuse(caller: &Caller, signer: &SignerArgs, account: Option<String>) -> Result<()> {
     let own = Shared::own(caller)?;
+    let account = account.map(|account| caller.account(&account)).transpose()?;
     let (_name, wallet) = signer.open(caller)?;
     let receipts = own.sign(caller, &wallet, &Wish::Refuse { account: account.clone() })?;
     caller.out.result(&receipts, || {
@@ -221,7 +222,7 @@ impl RenounceArgs {
 fn owned_by(caller: &Caller, target: &CoreTarget) -> Result<Shared> {
     let names: Vec<&str> = target.names().collect();
     let owner = match names.as_slice() {
-        [name] => name.trim_start_matches('@').parse::<Account>().ok(),
+        [name] => caller.account(name.trim_start_matches('@'))?.parse::<Account>().ok(),
         _ => None,
     };
     let owner = owner.filter(|_| target.path.is_empty());
