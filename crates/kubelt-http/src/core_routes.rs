@@ -89,7 +89,7 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
         let reader = auth::reader(&routes.sessions, &parts.headers)?;
         let client = client(&parts.extensions);
         let written = address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect();
-        let is_named = address.cores.first().is_some_and(|name| EnsName::is_meant(name));
+        let is_named = address.cores.iter().any(|name| EnsName::is_meant(name));
         let cores = routes.accounts.unnamed(address.cores, client).await?;
         let request = CoreRequest {
             core: routes.cores.resolve_for(&reader, &cores).await?,

@@ -39,14 +39,14 @@ impl Accounts {
         self.ens.account(name, || self.rates.lookup(client)).await
     }
 
-    /// An address whose first core may be given by its owner's name.
+    /// An address with accounts in the place of their names.
     pub(crate) async fn unnamed(
         &self,
         mut cores: Vec<String>,
         client: IpAddr,
     ) -> Result<Vec<String>, ApiError> {
-        if let Some(first) = cores.first_mut().filter(|first| EnsName::is_meant(first)) {
-            *first = self.named(first, client).await?.account.to_string();
+        for name in cores.iter_mut().filter(|name| EnsName::is_meant(name)) {
+            *name = self.named(name, client).await?.account.to_string();
         }
         Ok(cores)
     }
