@@ -11,7 +11,10 @@ use kubelt_content::ipns::{Generations, NewRecord, Record, SecretKey};
 use kubelt_content::unixfs::{DirectoryBuilder, Importer, Profile};
 use kubelt_content::{Block, Cid, Codec, Ipld};
 use kubelt_core::invite::InviteLink;
-use kubelt_core::peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Settled, Statement, Want};
+use kubelt_core::peer::{
+    Ask, Follow, FrameHead, Hello, Kind, Open, Opened, Proof, Published, Settled, Shown, ShownParts,
+    Statement, Want,
+};
 use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::webauthn::challenge_of;
@@ -277,6 +280,12 @@ fn peer(login: &Login, cid: &Cid) {
     let head = FrameHead { len: 40, channel: 1, kind: Kind::Want }.encode().to_vec();
     let block = [cid.to_bytes(), b"not its bytes".to_vec()].concat();
     let genesis = Genesis::Private { root: from.account() }.encode().into();
+    let block_of = |bytes: &[u8]| bytes.to_vec().into();
+    let parts = ShownParts {
+        signed: block_of(b"signed"),
+        body: block_of(b"body"),
+        login: Some(login.encode().into()),
+    };
     for (what, name, bytes) in [
         (0, "frame", head),
         (1, "hello", Hello { v: 1, nonce }.encode()),
@@ -285,6 +294,14 @@ fn peer(login: &Login, cid: &Cid) {
         (4, "want", Want { cids: vec![*cid, core.cid()] }.encode()),
         (5, "settled", Settled { round: 3, incomplete: 1 }.encode()),
         (6, "block", block),
+        (7, "follow", Follow { core, live: true }.encode()),
+        (
+            8,
+            "published",
+            Published { open: vec![core.as_root()], closed: vec![core.as_root()], more: true }.encode(),
+        ),
+        (9, "ask", Ask { ops: vec![core.as_root()] }.encode()),
+        (10, "shown", Shown { op: core.as_root(), parts: Some(parts) }.encode()),
     ] {
         write("peer", name, &[&[what], bytes.as_slice()].concat());
     }

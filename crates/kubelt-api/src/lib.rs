@@ -11,6 +11,7 @@ pub mod core;
 pub mod heirs;
 pub mod log;
 pub mod members;
+pub mod mirrors;
 pub mod node;
 pub mod peers;
 pub mod pins;
@@ -35,6 +36,7 @@ pub use members::{
     MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest, OwnInviteList, OwnInviteView,
     PrincipalView, RoleList, RoleView, Wish,
 };
+pub use mirrors::{MirrorList, MirrorRequest, MirrorView};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
 pub use peers::{PeerConnect, PeerConnected, PeerList, PeerView};
 pub use pins::{

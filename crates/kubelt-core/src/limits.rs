@@ -115,6 +115,12 @@ pub const WANTS_BYTES_MAX: usize = 64 * 1_024;
 pub const CID_BYTES_MAX: usize = 160;
 /// A block with its CID, in bytes; blocks have 2 MiB at most.
 pub const BLOCK_FRAME_BYTES_MAX: usize = 2 * 1_024 * 1_024 + CID_BYTES_MAX;
+/// Operations that one message names as published, or as published no more.
+pub const PUBLISHED_IDS_MAX: usize = 1_024;
+/// Published operations that one message asks for.
+pub const ASK_OPS_MAX: usize = 64;
+/// Largest message that shows one, in bytes.
+pub const SHOWN_BYTES_MAX: usize = SIGNED_BYTES_MAX + BODY_BYTES_MAX + LOGIN_BYTES_MAX + 1_024;
 /// How far the date of a proof may lie from the clock of who checks it.
 pub const PROOF_AGE_MS_MAX: u64 = 5 * 60 * 1_000;
 /// Copies that a core can ask for.

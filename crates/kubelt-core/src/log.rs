@@ -66,6 +66,7 @@
 //! [`GRANT_DEPTH_MAX`]: crate::limits::GRANT_DEPTH_MAX
 //! [`LOGIN_GRACE_MS`]: crate::limits::LOGIN_GRACE_MS
 
+mod alone;
 #[allow(clippy::indexing_slicing, reason = "indices are handed out by the graph and never leave the log")]
 mod authority;
 mod draft;
@@ -88,6 +89,7 @@ mod view;
 mod votes;
 mod waiting;
 
+pub use alone::check_alone;
 pub use draft::{DraftError, Intent};
 pub use entry::{Entry, EntryError, LoginFacts};
 pub use heirs::HeirView;

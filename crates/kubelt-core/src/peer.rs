@@ -10,12 +10,16 @@
 //! also what a core answers that it may not have. Then the messages of [`crate::sync`] make the logs equal, as often
 //! as somebody has news; meanwhile each side asks for the blocks that it lacks by their CIDs ([`Want`]) and gets each
 //! of them, or hears that it is not here. [`Settled`] says that a side has got all that a sync told it of.
+//!
+//! Whoever only mirrors what a core has published sends [`Follow`] instead, and hears [`Published`] each time that changes.
 
 mod frame;
 mod proof;
+mod published;
 
 pub use frame::{FRAME_HEAD_BYTES, FrameError, FrameHead, Kind, read_block};
 pub use proof::{Proof, ProofError, Statement};
+pub use published::{Ask, Follow, Published, Shown, ShownParts};
 
 use cid::Cid;
 use serde::{Deserialize, Serialize};
@@ -24,11 +28,14 @@ use serde_bytes::ByteBuf;
 use crate::{
     codec::{self, DecodeError},
     id::CoreId,
-    limits::{PEER_MESSAGE_BYTES_MAX, WANTS_BYTES_MAX, WANTS_MAX},
+    limits::{PEER_MESSAGE_BYTES_MAX, SHOWN_BYTES_MAX, WANTS_BYTES_MAX, WANTS_MAX},
 };
 
 /// The version of the protocol that this crate speaks.
-pub const PEER_VERSION: u8 = 1;
+pub const PEER_VERSION: u8 = 2;
+
+/// The first version that knows [`Follow`].
+pub const FOLLOW_VERSION: u8 = 2;
 
 /// The first word of each side.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,6 +114,10 @@ messages! {
     Opened "opened" PEER_MESSAGE_BYTES_MAX;
     Want "want" WANTS_BYTES_MAX;
     Settled "settled" PEER_MESSAGE_BYTES_MAX;
+    Follow "follow" PEER_MESSAGE_BYTES_MAX;
+    Published "published" PEER_MESSAGE_BYTES_MAX;
+    Ask "ask" PEER_MESSAGE_BYTES_MAX;
+    Shown "shown" SHOWN_BYTES_MAX;
 }
 
 impl Hello {

@@ -77,8 +77,7 @@ struct Inner {
 /// The edge of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Edge {
     let rates = Rates::new(config.rates);
-    let metrics =
-        Metrics::new(node.status.clone(), node.peers.clone(), node.remotes.clone(), node.fetcher.clone());
+    let metrics = Metrics::new(node);
     let sessions = SessionRoutes {
         sessions: node.sessions.clone(),
         cores: node.cores.clone(),
@@ -157,6 +156,7 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates) -> CoreRoutes {
         remote_pins: node.remote_pins.clone(),
         remotes: node.remotes.clone(),
         finder: node.finder.clone(),
+        mirrors: node.mirrors.clone(),
         receipts: node.receipts.clone(),
         wallets: node.wallets.clone(),
         cores: node.cores.clone(),

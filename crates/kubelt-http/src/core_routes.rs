@@ -15,8 +15,8 @@ use axum::{
 use kubelt_api::Code;
 use kubelt_core::{CoreId, EnsName};
 use kubelt_node::{
-    Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Pins, Reader, Receipts, RemotePins,
-    Remotes, Requests, Sessions, Wallets,
+    Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Mirrors, Pins, Reader, Receipts,
+    RemotePins, Remotes, Requests, Sessions, Wallets,
 };
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     auth, content_routes,
     ens_routes::Accounts,
     kept::MayBeKept,
-    log_routes, member_routes,
+    log_routes, member_routes, mirror_routes,
     path::{Address, Tail, encode_segment},
     pin_routes, pinning_routes,
     problem::ApiError,
@@ -46,6 +46,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) remote_pins: RemotePins,
     pub(crate) remotes: Remotes,
     pub(crate) finder: HostFinder,
+    pub(crate) mirrors: Mirrors,
     pub(crate) receipts: Receipts,
     pub(crate) wallets: Wallets,
     pub(crate) cores: Cores,
@@ -136,6 +137,7 @@ async fn route(
                 "state" => state_routes::serve(routes, request, body).await,
                 "usage" => usage_routes::serve(routes, request).await,
                 "receipts" => receipt_routes::serve(routes, request).await,
+                "mirrors" => mirror_routes::serve(routes, request, body).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,
                 "rpc" => wallet_routes::serve(routes, request, body).await,
                 "cores" => member_routes::cores(routes, request, body).await,

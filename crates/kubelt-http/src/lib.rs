@@ -23,6 +23,7 @@ mod limits;
 mod log_routes;
 mod member_routes;
 mod metrics;
+mod mirror_routes;
 mod naming;
 mod node_routes;
 mod openapi;

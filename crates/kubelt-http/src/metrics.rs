@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_node::{Fetcher, Peers, Remotes, Status, worker::WorkerState};
+use kubelt_node::{Fetcher, Mirrors, Node, Peers, Remotes, Status, worker::WorkerState};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -41,6 +41,7 @@ struct Inner {
     status: Status,
     peers: Peers,
     remotes: Remotes,
+    mirrors: Mirrors,
     of_peers: Mutex<HashMap<&'static str, Gauge>>,
     fetcher: Fetcher,
     fetched_blocks: Family<WayLabels, Gauge>,
@@ -63,7 +64,7 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(status: Status, peers: Peers, remotes: Remotes, fetcher: Fetcher) -> Self {
+    pub(crate) fn new(node: &Node) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
         let seconds = Histogram::new([
@@ -122,11 +123,12 @@ impl Metrics {
             requests,
             kept,
             seconds,
-            status,
-            peers,
-            remotes,
+            status: node.status.clone(),
+            peers: node.peers.clone(),
+            remotes: node.remotes.clone(),
+            mirrors: node.mirrors.clone(),
             of_peers: Mutex::default(),
-            fetcher,
+            fetcher: node.fetcher.clone(),
             fetched_blocks,
             fetched_bytes,
         };
@@ -151,7 +153,8 @@ impl Metrics {
     fn set_of_peers(&self) {
         let mut of_peers = self.0.of_peers.lock();
         let network = self.0.peers.network().map(|network| network.figures()).unwrap_or_default();
-        for (name, help, value) in self.0.remotes.figures().into_iter().chain(network) {
+        let own = self.0.remotes.figures().into_iter().chain(self.0.mirrors.figures());
+        for (name, help, value) in own.chain(network) {
             let gauge = of_peers.entry(name).or_insert_with(|| {
                 let gauge = Gauge::default();
                 self.0.registry.lock().register(name, help, gauge.clone());

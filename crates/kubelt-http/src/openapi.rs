@@ -7,10 +7,10 @@
 
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, NamedCoreList, NewCoreRequest, OpPost,
-    OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession,
-    PossessionRequest, Problem, Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest,
-    RemoteView, RequestDetail, RequestList, RequestRequest, StatePage, VoteRequest,
+    DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView,
+    NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject, PinResults,
+    PinState, Possession, PossessionRequest, Problem, Receipt, RemoteList, RemotePinList, RemotePinSetting,
+    RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, StatePage, VoteRequest,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -33,7 +33,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
         read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
-        remove_remote, sync_remote, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
+        remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
@@ -48,6 +48,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
         (name = "members", description = "Cores of several people: members, roles and invites, and drafts of what accounts sign themselves"),
         (name = "remotes", description = "Other nodes that hold a core"),
+        (name = "mirrors", description = "What other cores have published, kept and served by this node"),
         (name = "names", description = "IPNS records by delegated routing (Delegated Routing V1 HTTP API), and where names lead"),
         (name = "wallet", description = "What programs made for wallets ask of a core (JSON-RPC; EIP-1193, OpenRPC at `rpc.discover`)"),
         (name = "node", description = "The node itself"),
@@ -221,6 +222,26 @@ fn remove_remote() {}
     responses((status = 200, body = RemoteView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 502, body = Problem, content_type = "application/problem+json")))]
 fn sync_remote() {}
+
+/// Lists what the node mirrors for the account, and how far each is.
+#[utoipa::path(get, path = "/@{core}/-/mirrors", tag = "mirrors", security(("bearer" = [])),
+    params(("core" = String, Path, description = "the account's own core")),
+    responses((status = 200, body = MirrorList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_mirrors() {}
+
+/// Mirrors what another core has published, from now on. Answers when all of it is here, or after a while.
+#[utoipa::path(post, path = "/@{core}/-/mirrors", tag = "mirrors", security(("bearer" = [])),
+    params(("core" = String, Path, description = "the account's own core")), request_body = MirrorRequest,
+    responses((status = 201, body = MirrorView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
+        (status = 502, body = Problem, content_type = "application/problem+json")))]
+fn add_mirror() {}
+
+/// Mirrors a core no more. Where nobody else mirrors it, nothing of it is served when this answers.
+#[utoipa::path(delete, path = "/@{core}/-/mirrors/{mirrored}", tag = "mirrors", security(("bearer" = [])),
+    params(("core" = String, Path, description = "the account's own core"),
+        ("mirrored" = String, Path, description = "the core that is mirrored")),
+    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn remove_mirror() {}
 
 /// Tries on each way out whether a stranger can fetch what stands at a path, and says at which step it fails. As NDJSON
 /// (`Accept: application/x-ndjson`) the first line says what it is about, each further one is a way, as soon as it is known.

@@ -15,8 +15,8 @@ use kubelt_core::{
 };
 use kubelt_node::{
     AnswerError, Away, BringError, ChallengeError, CommitError, ContentError, DeliveryError, EndError,
-    IdentityError, Incomplete, JoinError, LoadError, MembersError, PinError, ReceiptError, RemoteNodeError,
-    RetrievalError, SignInError, StoreError, TxError, UploadError, WriteError,
+    IdentityError, Incomplete, JoinError, LoadError, MembersError, MirrorError, PinError, ReceiptError,
+    RemoteNodeError, RetrievalError, ShelfError, SignInError, StoreError, TxError, UploadError, WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -315,6 +315,25 @@ impl From<RemoteNodeError> for ApiError {
             RemoteNodeError::Tx(error) => error.into(),
             RemoteNodeError::Commit(error) => error.into(),
             RemoteNodeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MirrorError> for ApiError {
+    fn from(error: MirrorError) -> Self {
+        match error {
+            MirrorError::NotFound | MirrorError::Unknown => Self::new(Code::NotFound, error.to_string()),
+            MirrorError::TooMany => Self::new(Code::Conflict, error.to_string()),
+            MirrorError::Every => Self::new(Code::BadRequest, error.to_string()),
+            MirrorError::Failed(_) => Self::new(Code::Unreachable, error.to_string()),
+            MirrorError::Shelf(ShelfError::Store(error)) => error.into(),
+            MirrorError::Shelf(error) => Self::internal(&error),
+            MirrorError::Remote(error) => error.into(),
+            MirrorError::Load(error) => error.into(),
+            MirrorError::Identity(error) => error.into(),
+            MirrorError::Tx(error) => error.into(),
+            MirrorError::Commit(error) => error.into(),
+            MirrorError::Store(error) => error.into(),
         }
     }
 }

@@ -100,6 +100,11 @@ impl Content {
         &self.denylists
     }
 
+    #[cfg(test)]
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// What answers to strangers rest on now.
     pub fn moment(&self) -> Moment {
         Moment {

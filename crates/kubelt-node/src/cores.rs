@@ -23,6 +23,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 pub use load::LoadError;
+pub(crate) use load::login_facts;
 
 use self::load::{effects_owed, read_log};
 use crate::{

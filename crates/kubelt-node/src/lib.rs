@@ -31,6 +31,7 @@ mod ipns;
 mod kin;
 mod limits;
 mod members;
+mod mirrors;
 mod names;
 mod node;
 mod parts;
@@ -80,6 +81,7 @@ pub use members::{
     Accepted, Drafted, Heir, Invite, JoinError, MadeCore, Member, MemberList, Members, MembersError,
     NamedCore, NewCore, Wish,
 };
+pub use mirrors::{Mirror, MirrorError, Mirrors, ShelfError};
 pub use node::{CoreSummary, Node};
 pub use parts::BringError;
 pub use pins::{NewPin, Pin, PinError, PinFilter, PinLimit, PinPage, PinStatus, Pins, TextMatch};
@@ -96,7 +98,7 @@ pub use remotes::{
     AddressError, CopiesHeld, DialError, Dialer, Dialling, Holding, HostFinder, NodeAddress, PeerStream,
     Place, Remote, RemoteNodeError, Remotes, RemotesOfCore,
 };
-pub use replicate::{ChannelError, Exchanged, Link, LinkError, PeerFault, Replication, Side};
+pub use replicate::{ChannelError, Exchanged, Link, LinkError, Mirrored, PeerFault, Replication, Side};
 pub use requests::{
     CastVote, Decided, Finish, NewRequest, Pending, Requests, RequestsError, Standing, VoteDraft,
 };

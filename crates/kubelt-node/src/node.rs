@@ -22,6 +22,7 @@ use crate::{
     identity::Identity,
     ipns::{Ipns, Stale},
     members::Members,
+    mirrors::{Mirrors, Shelves},
     names::is_open,
     pins::Pins,
     receipts::Receipts,
@@ -74,6 +75,8 @@ pub struct Node {
     pub remotes: Remotes,
     /// Who holds a core, where no address is known.
     pub finder: HostFinder,
+    /// What other cores have published, kept here.
+    pub mirrors: Mirrors,
     /// Whether strangers can fetch what is published.
     pub receipts: Receipts,
     /// Cores of several people: who has which part in them.
@@ -124,6 +127,7 @@ impl Node {
         let dnslinks = DnsLinks::new(Arc::clone(&clock));
         let ens = EnsNames::new(Arc::clone(&clock));
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), ens.clone(), providers.clone());
+        let mirrors = mirroring(&exchange, &access, &clock, &identity, &remotes, &finder);
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
@@ -136,6 +140,7 @@ impl Node {
             remote_pins.worker(),
             pins.worker(),
             remotes.worker(),
+            mirrors.worker(),
             collecting(&store, &cores, &content, stamps),
         ]);
         let status = Status::new(store, workers.clone());
@@ -154,6 +159,7 @@ impl Node {
             replication,
             remotes,
             finder,
+            mirrors,
             receipts,
             members,
             requests,
@@ -221,6 +227,21 @@ fn replicating(
         replication.clone(),
     );
     (identity, replication, remotes)
+}
+
+/// What other cores have published.
+fn mirroring(
+    exchange: &Exchange,
+    access: &Arc<Access>,
+    clock: &Arc<dyn Clock>,
+    identity: &Identity,
+    remotes: &Remotes,
+    finder: &HostFinder,
+) -> Mirrors {
+    let (store, cores) = (exchange.store.clone(), exchange.cores.clone());
+    let shelves = Shelves { store, cores, clock: Arc::clone(clock) };
+    let (access, exchange) = (Arc::clone(access), exchange.clone());
+    Mirrors::new(shelves, access, exchange, identity.clone(), remotes.clone(), finder.clone())
 }
 
 /// A core as a reader may know it.

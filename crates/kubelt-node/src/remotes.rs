@@ -35,6 +35,7 @@ use tokio::{
 pub use address::{AddressError, NodeAddress};
 pub use copies::{CopiesHeld, Holding};
 pub use find::{HostFinder, Place};
+pub(crate) use keeper::chain;
 
 use self::{
     copies::Repairs,

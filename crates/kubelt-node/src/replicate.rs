@@ -7,6 +7,9 @@
 //! as a remote, while their sign-in stands, and for whoever shows a sign-in that may replicate it; what strangers may read otherwise. What a peer
 //! sends is checked as if it came from an enemy (`intake.rs`, `fetch.rs`).
 //!
+//! What a core has published goes to whoever asks for that alone (`publish.rs`), and is kept apart from all cores of the
+//! node that asked (`follow.rs`).
+//!
 //! Nobody fills this node with cores: a channel is answered only for a core that is here, and only what is asked for is
 //! taken.
 
@@ -18,6 +21,7 @@ mod claims;
 mod effort;
 mod exchanged;
 mod fetch;
+mod follow;
 mod gate;
 mod holdings;
 mod intake;
@@ -25,6 +29,7 @@ mod link;
 mod open;
 mod outbox;
 mod peek;
+mod publish;
 mod room;
 
 use std::{
@@ -53,6 +58,7 @@ use tokio::{
 };
 
 pub use exchanged::Exchanged;
+pub use follow::Mirrored;
 pub use link::{Link, Side};
 
 use claims::Claims;
@@ -60,6 +66,7 @@ use effort::Efforts;
 use room::Room;
 
 pub(crate) use changes::Changes;
+pub(crate) use fetch::Wanted;
 pub(crate) use peek::Peeked;
 
 use crate::{
@@ -74,6 +81,7 @@ use crate::{
         JOIN_BYTES_MAX, JOIN_OPS_MAX, PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME,
         PEER_STRIKE_MAX_MS, PEER_STRIKE_MS, PEER_STRIKES_REMEMBERED_MAX, REMOTE_LOGINS_MAX,
     },
+    mirrors::ShelfError,
     write::WriteError,
 };
 
@@ -107,6 +115,8 @@ struct Inner {
     /// Memory of fetches.
     room: Room,
     efforts: Efforts,
+    /// What mirrors were told.
+    published: publish::Snapshots,
     faults: AtomicU64,
 }
 
@@ -218,6 +228,12 @@ pub enum ChannelError {
         "the log has over {JOIN_OPS_MAX} operations or over {JOIN_BYTES_MAX} bytes; export the core there and import it here"
     )]
     TooMuch,
+    /// The peer's version knows no mirrors.
+    #[error("the node speaks an older version, which knows no mirrors")]
+    TooOld,
+    /// What is mirrored could not be kept.
+    #[error(transparent)]
+    Shelf(ShelfError),
     /// The core's log could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -268,6 +284,7 @@ impl Replication {
             claims: Claims::default(),
             room: Room::default(),
             efforts: Efforts::default(),
+            published: publish::Snapshots::default(),
             faults: AtomicU64::new(0),
         }))
     }

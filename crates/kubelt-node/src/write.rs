@@ -95,6 +95,12 @@ impl SignedOp {
         Self { signed, body, facts, login }
     }
 
+    /// What was checked, and the sign-in's block, where the store may not have it.
+    pub(crate) fn into_parts(self) -> Result<(Signed, Entry, Option<Login>), EntryError> {
+        let entry = Entry::new(self.signed.header.clone(), self.body, self.facts)?;
+        Ok((self.signed, entry, self.login))
+    }
+
     pub(crate) fn by(&self) -> &kubelt_core::Account {
         &self.signed.header.by
     }

@@ -11,6 +11,7 @@ mod heir;
 mod log;
 mod login;
 mod member;
+mod mirror;
 mod name;
 mod peers;
 mod publish;
@@ -151,6 +152,9 @@ enum Command {
     /// Keep a core on other nodes, too
     #[command(subcommand)]
     Remote(remote::RemoteCommand),
+    /// Keep what others have published on this node, and serve it from here
+    #[command(subcommand)]
+    Mirror(mirror::MirrorCommand),
     /// Deliver what you publish to pinning services
     #[command(subcommand)]
     RemotePin(remote_pin::RemotePinCommand),
@@ -215,6 +219,7 @@ impl Command {
             Self::Name(command) => command.run(caller),
             Self::Peers(command) => command.run(caller),
             Self::Remote(command) => command.run(caller),
+            Self::Mirror(command) => command.run(caller),
             Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),

@@ -2,19 +2,26 @@
 //! made for this connection is none. The first byte picks what the rest is.
 #![no_main]
 
-use kubelt_core::peer::{FRAME_HEAD_BYTES, FrameHead, Hello, Kind, Open, Opened, Settled, Want, read_block};
+use kubelt_core::peer::{
+    Ask, FRAME_HEAD_BYTES, Follow, FrameHead, Hello, Kind, Open, Opened, Published, Settled, Shown, Want,
+    read_block,
+};
 use kubelt_core::{Genesis, SessionKey};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some((what, bytes)) = data.split_first() else { return };
-    match what % 7 {
+    match what % 11 {
         0 => frame(bytes),
         1 => same(bytes, Hello::decode(bytes).map(|hello| hello.encode())),
         2 => open(bytes),
         3 => same(bytes, Opened::decode(bytes).map(|opened| opened.encode())),
         4 => same(bytes, Want::decode(bytes).map(|want| want.encode())),
         5 => same(bytes, Settled::decode(bytes).map(|settled| settled.encode())),
+        7 => same(bytes, Follow::decode(bytes).map(|follow| follow.encode())),
+        8 => same(bytes, Published::decode(bytes).map(|published| published.encode())),
+        9 => same(bytes, Ask::decode(bytes).map(|ask| ask.encode())),
+        10 => same(bytes, Shown::decode(bytes).map(|shown| shown.encode())),
         _ => {
             if let Ok((cid, data)) = read_block(bytes) {
                 assert!(bytes.ends_with(data) && data.len() < bytes.len());

@@ -438,7 +438,7 @@ impl Log {
     }
 }
 
-fn check_login(header: &Header, act: Option<&Act>, login: &LoginFacts) -> Result<(), Refusal> {
+pub(super) fn check_login(header: &Header, act: Option<&Act>, login: &LoginFacts) -> Result<(), Refusal> {
     if login.account != header.by {
         return Err(Refusal::LoginAccount(header.by.clone()));
     }

@@ -3,7 +3,8 @@
 use cid::Cid;
 
 use crate::limits::{
-    BLOCK_FRAME_BYTES_MAX, CID_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, SYNC_MESSAGE_BYTES_MAX, WANTS_BYTES_MAX,
+    BLOCK_FRAME_BYTES_MAX, CID_BYTES_MAX, PEER_MESSAGE_BYTES_MAX, SHOWN_BYTES_MAX, SYNC_MESSAGE_BYTES_MAX,
+    WANTS_BYTES_MAX,
 };
 
 /// Bytes before a frame's payload.
@@ -61,6 +62,14 @@ kinds! {
     NotHere = 11, CID_BYTES_MAX;
     /// Nothing more on this channel.
     Close = 12, 0;
+    /// [`super::Follow`].
+    Follow = 13, PEER_MESSAGE_BYTES_MAX;
+    /// [`super::Published`].
+    Published = 14, PEER_MESSAGE_BYTES_MAX;
+    /// [`super::Ask`].
+    Ask = 15, PEER_MESSAGE_BYTES_MAX;
+    /// [`super::Shown`].
+    Shown = 16, SHOWN_BYTES_MAX;
 }
 
 /// What stands before a frame's payload.

@@ -2,10 +2,16 @@ use std::collections::BTreeMap;
 
 use cid::Cid;
 
-use super::{FRAME_HEAD_BYTES, FrameError, FrameHead, Hello, Kind, Open, Proof, ProofError, Statement, Want};
+use super::{
+    Ask, FRAME_HEAD_BYTES, FrameError, FrameHead, Hello, Kind, Open, Proof, ProofError, Published, Shown,
+    ShownParts, Statement, Want,
+};
 use crate::{
     Ability, CoreId, EoaKey, Genesis, Login, Scheme, SessionKey, SignIn, Unchecked, Verb,
-    limits::{PROOF_AGE_MS_MAX, WANTS_MAX},
+    limits::{
+        ASK_OPS_MAX, BODY_BYTES_MAX, LOGIN_BYTES_MAX, PROOF_AGE_MS_MAX, PUBLISHED_IDS_MAX, SIGNED_BYTES_MAX,
+        WANTS_MAX,
+    },
 };
 
 const NOW_MS: u64 = 1_800_000_000_000;
@@ -132,4 +138,34 @@ fn messages_are_read_as_they_were_written_and_no_longer_than_they_may_be() {
     let payload = [cid.to_bytes(), b"data".to_vec()].concat();
     assert_eq!(super::read_block(&payload), Ok((cid, b"data".as_slice())));
     assert_eq!(super::read_block(&payload[..20]), Err(FrameError::Cid));
+}
+
+#[test]
+fn what_mirrors_are_told_has_limits() {
+    let ops = |count: usize| vec![CoreId::of(b"one").as_root(); count];
+    let published = |open, closed| Published { open: ops(open), closed: ops(closed), more: false };
+    let full = published(PUBLISHED_IDS_MAX / 2, PUBLISHED_IDS_MAX / 2);
+    assert!(full.encode().len() <= Kind::Published.bytes_max());
+    assert_eq!(Published::decode(&full.encode()).expect("is one"), full);
+    Published::decode(&published(PUBLISHED_IDS_MAX / 2 + 1, PUBLISHED_IDS_MAX / 2).encode())
+        .expect_err("too many");
+    Published::decode(&published(0, 0).encode()).expect("nothing is open");
+    let ask = Ask { ops: ops(ASK_OPS_MAX) };
+    assert_eq!(Ask::decode(&ask.encode()).expect("is one"), ask);
+    for count in [0, ASK_OPS_MAX + 1] {
+        Ask::decode(&Ask { ops: ops(count) }.encode()).expect_err("too few or too many");
+    }
+    let shown = |signed, body, login| {
+        let block = |len: usize| vec![0; len].into();
+        let parts = ShownParts { signed: block(signed), body: block(body), login: Some(block(login)) };
+        Shown { op: CoreId::of(b"one").as_root(), parts: Some(parts) }
+    };
+    let largest = shown(SIGNED_BYTES_MAX, BODY_BYTES_MAX, LOGIN_BYTES_MAX);
+    assert!(largest.encode().len() <= Kind::Shown.bytes_max());
+    assert_eq!(Shown::decode(&largest.encode()).expect("is one"), largest);
+    for (signed, body, login) in
+        [(SIGNED_BYTES_MAX + 1, 1, 1), (1, BODY_BYTES_MAX + 1, 1), (1, 1, LOGIN_BYTES_MAX + 1)]
+    {
+        Shown::decode(&shown(signed, body, login).encode()).expect_err("too large");
+    }
 }

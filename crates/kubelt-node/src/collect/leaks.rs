@@ -7,7 +7,7 @@ use kubelt_core::CoreId;
 use kubelt_store::{CommitError, Store, TxError, Usage};
 
 use super::{Job, enqueue, is_leased, keeps::is_kept, queue};
-use crate::{StoreError, content::linked_at, limits::GRACE_MS};
+use crate::{StoreError, content::linked_at, limits::GRACE_MS, mirrors::stand_ins};
 
 /// What is held in a store and nothing needs, and what is counted wrongly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,7 +57,8 @@ impl Leaks {
         for cid in store.blocks() {
             leaks.unowned += u64::from(!store.is_possessed(&cid?)?);
         }
-        for core in store.cores(None) {
+        // Mirrored cores have blocks, too, under an id of their own.
+        for core in store.cores(None).chain(stand_ins(store)?.into_iter().map(Ok)) {
             let core = core?;
             leaks.look_at_reach(store, &core, &queued)?;
             leaks.look_at_possessions(store, &core, &queued, now_ms)?;

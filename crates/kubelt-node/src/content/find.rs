@@ -19,6 +19,7 @@ use crate::{
     blocks::Within,
     fetch::Retrieval,
     limits::{NAMES_PER_ROOT_MAX, ROOTS_PER_BLOCK_MAX},
+    mirrors::{self, MirroredEntry},
     names::{self, OpenName, Search, named, open_name},
     write::content_entry,
 };
@@ -302,7 +303,9 @@ impl Content {
     ) -> Result<Option<Entry>, ContentError> {
         // The path may be written between the two reads; then they are made again.
         for _ in 0..ENTRY_READS_MAX {
-            let Some(opened) = named(&self.store, core, path)? else { return Ok(None) };
+            let Some(opened) = named(&self.store, core, path)? else {
+                return self.mirrored_entry(core, path);
+            };
             let seen = self.access.sees(reader, core, path, opened.visibility, Exit::Http).await?;
             let Some(visibility) = seen else { return Ok(None) };
             let Some(state) = self.store.state(core, path)? else { continue };
@@ -310,6 +313,23 @@ impl Content {
                 let within = if opened.partial { Within::partial(*core) } else { Within::WHOLE };
                 let entry = |value| Entry { value, op: state.id, visibility, within };
                 return Ok(content_entry(&state.value).map(entry));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Content {
+    /// The entry at exactly `path` of a core that is mirrored here: what is open there is open to everybody.
+    fn mirrored_entry(&self, core: &CoreId, path: &MapPath) -> Result<Option<Entry>, ContentError> {
+        let Some(stand_in) = mirrors::mirrored(&self.store, core)? else { return Ok(None) };
+        for _ in 0..ENTRY_READS_MAX {
+            let Some(opened) = named(&self.store, &stand_in, path)? else { return Ok(None) };
+            let Some(there) = mirrors::entry(&self.store, core, path)? else { return Ok(None) };
+            if there.op == opened.op {
+                let within = if opened.partial { Within::partial(stand_in) } else { Within::WHOLE };
+                let MirroredEntry { op, value, .. } = there;
+                return Ok(Some(Entry { value, op, visibility: Visibility::Public, within }));
             }
         }
         Ok(None)

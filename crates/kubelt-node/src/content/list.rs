@@ -19,6 +19,7 @@ use crate::{
     blocks::{BlockError, ReachedBlocks, Within},
     collect::is_kept,
     limits::LISTING_BYTES_MAX,
+    mirrors::mirrored,
     names::public,
     write::content_entry,
 };
@@ -314,11 +315,14 @@ impl Content {
         base: &MapPath,
         after: Option<&MapPath>,
     ) -> Result<Vec<MapPath>, ContentError> {
-        let is_part = reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
+        let stand_in = mirrored(&self.store, core)?;
+        let is_part = stand_in.is_none()
+            && reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
         if is_part {
             let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
             return Ok(rows.into_iter().map(|(path, _)| path).collect());
         }
+        let core = stand_in.as_ref().unwrap_or(core);
         let door = self.access.door_for(reader, core, Exit::Http).await?;
         let rows = public(&self.store, core, door, Some(base), after).take(SCAN_PAGE);
         rows.map(|row| Ok(row?.0)).collect()

@@ -76,10 +76,12 @@ pub(super) fn effects_owed(
 
 /// The facts of a login that the store holds.
 fn read_login(store: &Store, core: &CoreId, id: &LoginId) -> Result<Option<Arc<LoginFacts>>, StoreError> {
-    let Some(bytes) = store.login(core, id)? else { return Ok(None) };
-    // Its signature was judged when it was stored.
-    let checked = Login::decode(&bytes)
-        .ok()
-        .and_then(|login| Some(CheckedLogin::check(&login, &Unchecked).ok()?.kept()));
-    Ok(checked.map(|login| Arc::new(LoginFacts::of(&login, core))))
+    Ok(store.login(core, id)?.and_then(|block| login_facts(&block, core)))
+}
+
+/// The facts of a login that was stored: its signature was judged then.
+pub(crate) fn login_facts(block: &[u8], core: &CoreId) -> Option<Arc<LoginFacts>> {
+    let login = Login::decode(block).ok()?;
+    let checked = CheckedLogin::check(&login, &Unchecked).ok()?.kept();
+    Some(Arc::new(LoginFacts::of(&checked, core)))
 }

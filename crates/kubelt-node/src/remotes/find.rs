@@ -98,19 +98,8 @@ impl HostFinder {
             place => place,
         };
         self.remotes.check(session, &core).await?;
-        let found = match &place {
-            Place::Dns(name) => {
-                let record = self.dnslinks.hosts(name).await.map_err(failed)?;
-                hosts(&core, &format!("_kubelt.{name}"), record)?
-            }
-            Place::Ens(name) => {
-                let record = self.ens.hosts(name).await.map_err(failed)?;
-                hosts(&core, &place.to_string(), record)?
-            }
-            _ => self.by_dht(&core).await,
-        };
-        let mut failed = RemoteNodeError::Failed(format!("`{place}` names no node that holds the core"));
-        for address in found {
+        let mut failed = RemoteNodeError::Failed(nobody_at(&place));
+        for address in self.look(&core, &place).await? {
             match self.remotes.add(session, core, address, as_host).await {
                 Ok(remote) => return Ok(remote),
                 Err(error @ (RemoteNodeError::Failed(_) | RemoteNodeError::Own)) => failed = error,
@@ -118,6 +107,34 @@ impl HostFinder {
             }
         }
         Err(failed)
+    }
+
+    /// The nodes at a place that are said to hold a core: one at least.
+    ///
+    /// # Errors
+    /// [`RemoteNodeError::Failed`] when the place names none.
+    pub(crate) async fn find(
+        &self,
+        core: &CoreId,
+        place: Place,
+    ) -> Result<Vec<NodeAddress>, RemoteNodeError> {
+        let found = self.look(core, &place).await?;
+        if found.is_empty() { Err(RemoteNodeError::Failed(nobody_at(&place))) } else { Ok(found) }
+    }
+
+    async fn look(&self, core: &CoreId, place: &Place) -> Result<Vec<NodeAddress>, RemoteNodeError> {
+        match place {
+            Place::Address(address) => Ok(vec![address.clone()]),
+            Place::Dns(name) => {
+                let record = self.dnslinks.hosts(name).await.map_err(failed)?;
+                hosts(core, &format!("_kubelt.{name}"), record)
+            }
+            Place::Ens(name) => {
+                let record = self.ens.hosts(name).await.map_err(failed)?;
+                hosts(core, &place.to_string(), record)
+            }
+            Place::Dht => Ok(self.by_dht(core).await),
+        }
     }
 
     /// Nodes that say in the DHT that they have the core.
@@ -150,6 +167,10 @@ fn hosts(core: &CoreId, at: &str, record: HostRecord) -> Result<Vec<NodeAddress>
 #[allow(clippy::needless_pass_by_value, reason = "fits `map_err`")]
 fn failed(error: impl fmt::Display) -> RemoteNodeError {
     RemoteNodeError::Failed(error.to_string())
+}
+
+fn nobody_at(place: &Place) -> String {
+    format!("`{place}` names no node that holds the core")
 }
 
 #[cfg(test)]

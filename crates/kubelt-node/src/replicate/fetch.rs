@@ -33,6 +33,16 @@ pub(super) struct Fetched {
     pub(super) bytes: u64,
 }
 
+/// Content that is to be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) cid: Cid,
+    /// Its bytes, as its entry says.
+    pub(crate) size: u64,
+    /// Whether blocks of it may be missing.
+    pub(crate) partial: bool,
+}
+
 /// The content of one core that comes over one channel.
 pub(super) struct Fetch {
     content: Content,
@@ -146,13 +156,31 @@ impl Fetch {
                 }
             }
         }
+        self.push(found);
+        Ok(())
+    }
+
+    /// Begins to fetch these entries, whatever the core's map says. Those that lack blocks are forgotten: they are named
+    /// again by whoever still wants them.
+    pub(super) fn want(&mut self, entries: impl IntoIterator<Item = (MapPath, Wanted)>) {
+        if self.is_idle() {
+            self.seen.clear();
+        }
+        self.incomplete.clear();
+        let sorted = entries.into_iter().map(|(path, wanted)| {
+            let Wanted { cid, size, partial } = wanted;
+            ((size, path), (cid, partial))
+        });
+        self.push(sorted.collect());
+    }
+
+    fn push(&mut self, found: BTreeMap<(u64, MapPath), (Cid, bool)>) {
         for ((_size, path), (cid, partial)) in found.into_iter().rev() {
             let root = self.next_root;
             self.next_root = self.next_root.wrapping_add(1);
             self.roots.insert(root, Root { path, cid, partial, pending: 1, missing: false, last: false });
             self.stack.push(Item { cid, root, depth: 0 });
         }
-        Ok(())
     }
 
     fn scan(&self, found: &mut BTreeMap<(u64, MapPath), (Cid, bool)>) -> Result<(), StoreError> {

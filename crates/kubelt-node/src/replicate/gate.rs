@@ -68,6 +68,16 @@ impl Replication {
         Ok(gate(self.public_part(&core).await?, u64::MAX))
     }
 
+    /// Decides what anybody may have of `core` who mirrors it: the blocks of what is published. Who asks does not matter.
+    pub(super) async fn public_gate(&self, core: CoreId) -> Result<Gate, LoadError> {
+        let disclosure = self.0.exchange.disclosure(&Reader::Anonymous, &core).await?;
+        let allowed = match disclosure {
+            Disclosure::Public { .. } => Allowed::PublicOnly,
+            Disclosure::Nothing | Disclosure::Everything => Allowed::Nothing,
+        };
+        Ok(Gate { replication: self.clone(), core, allowed, until_ms: u64::MAX })
+    }
+
     /// How a peer stands that came with this proof. A proof that is none is passed over: its bearer is a stranger.
     pub(super) async fn standing(&self, core: CoreId, link: &Link, proof: Option<&Proof>) -> Standing {
         let Some(proof) = proof else { return Standing::Stranger };

@@ -12,13 +12,20 @@ pub(super) struct StoreHoldings<'a> {
     log: &'a Log,
     replication: &'a Replication,
     core: CoreId,
+    /// Whether bodies of public puts are among it.
+    bodies: bool,
     /// The record read last: header and body of an operation are asked for one after the other.
     last: RefCell<Option<OpRecord>>,
 }
 
 impl<'a> StoreHoldings<'a> {
     pub(super) fn new(log: &'a Log, replication: &'a Replication, core: CoreId) -> Self {
-        Self { log, replication, core, last: RefCell::new(None) }
+        Self { log, replication, core, bodies: true, last: RefCell::new(None) }
+    }
+
+    /// The same without the body of any put: for whoever asks for those that are open one by one.
+    pub(super) fn without_puts(log: &'a Log, replication: &'a Replication, core: CoreId) -> Self {
+        Self { bodies: false, ..Self::new(log, replication, core) }
     }
 
     fn record<T>(&self, op: &OpId, read: impl FnOnce(&OpRecord) -> T) -> Option<T> {
@@ -58,11 +65,12 @@ impl Holdings for StoreHoldings<'_> {
     }
 
     fn is_public(&self, op: &OpId) -> bool {
-        self.body(op).is_some_and(|body| {
-            self.replication.is_public_op(&self.core, op, &body).unwrap_or_else(|error| {
-                tracing::warn!(%op, error = &error as &dyn std::error::Error, "a path cannot be read");
-                false
+        self.bodies
+            && self.body(op).is_some_and(|body| {
+                self.replication.is_public_op(&self.core, op, &body).unwrap_or_else(|error| {
+                    tracing::warn!(%op, error = &error as &dyn std::error::Error, "a path cannot be read");
+                    false
+                })
             })
-        })
     }
 }

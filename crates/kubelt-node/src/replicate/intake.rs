@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, thread};
 
+use bytes::Bytes;
 use kubelt_core::{
-    CoreId, Log, Login, Verb,
+    CoreId, Log, Login, LoginId, Verb,
     log::Refusal,
     sync::{Message, Output, Received, Step},
 };
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{ChannelError, PeerFault, Replication};
 use crate::{
+    StoreError,
     chains::Questions,
     exchange::{CheckError, Checker, FoundLogin},
     limits::INTAKE_THREADS_MAX,
@@ -59,7 +61,8 @@ impl Intake {
             received.iter().for_each(|op| questions.of(&op.signed, op.body.as_ref(), op.login.as_deref()));
             checker.ask(&replication.0.exchange.chains, questions).await;
             let checked = tokio::task::spawn_blocking(move || {
-                let result = check(&mut checker, &replication.0.store, &core, received);
+                let kept = |id: &LoginId| replication.0.store.login(&core, id);
+                let result = check(&mut checker, kept, received);
                 (checker, result)
             });
             checked.await.expect("checking does not panic")
@@ -144,11 +147,11 @@ fn judge(error: WriteError) -> Result<(), ChannelError> {
     }
 }
 
-/// Checks sign-ins one after the other, then signatures by all threads there are.
-fn check(
+/// Checks sign-ins one after the other, then signatures by all threads there are. `kept` gives the blocks of sign-ins that
+/// were checked before.
+pub(super) fn check(
     checker: &mut Checker,
-    store: &kubelt_store::Store,
-    core: &CoreId,
+    kept: impl Fn(&LoginId) -> Result<Option<Bytes>, StoreError>,
     received: Vec<Received>,
 ) -> Result<Vec<SignedOp>, ChannelError> {
     let mut pending = HashSet::new();
@@ -156,7 +159,7 @@ fn check(
         let Some(id) = op.signed.header.login else { continue };
         let find = || match &op.login {
             Some(login) => Ok(Some(FoundLogin::Brought(Login::clone(login)))),
-            None => match store.login(core, &id)? {
+            None => match kept(&id)? {
                 Some(block) => Ok(Some(FoundLogin::Kept(Login::decode(&block)?))),
                 None => Ok(None),
             },

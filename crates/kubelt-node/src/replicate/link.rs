@@ -49,6 +49,8 @@ struct Inner {
     /// What each side said first.
     own_nonce: [u8; 32],
     peer_nonce: [u8; 32],
+    /// The version that both speak.
+    version: u8,
     out: Outbox,
     channels: Mutex<Option<HashMap<u32, mpsc::Sender<Incoming>>>>,
     next_channel: AtomicU32,
@@ -116,12 +118,14 @@ impl Link {
         };
         let theirs: Result<Hello, LinkError> =
             timeout(PEER_HELLO_TIME, greeting).await.map_err(|_late| PeerFault::Silent)?;
+        let theirs = theirs?;
         let first = if side == Side::Dialled { 1 } else { 2 };
         let link = Self(Arc::new(Inner {
             peer,
             own,
             own_nonce,
-            peer_nonce: theirs?.nonce,
+            peer_nonce: theirs.nonce,
+            version: theirs.v.min(PEER_VERSION),
             out: Outbox::default(),
             channels: Mutex::new(Some(HashMap::new())),
             next_channel: AtomicU32::new(first),
@@ -151,6 +155,11 @@ impl Link {
     /// What proofs for the peer must name.
     pub(super) fn peer_nonce(&self) -> &[u8; 32] {
         &self.0.peer_nonce
+    }
+
+    /// The version of the protocol that both sides speak.
+    pub(super) fn version(&self) -> u8 {
+        self.0.version
     }
 
     pub(super) fn out(&self) -> &Outbox {
@@ -280,9 +289,9 @@ where
             Kind::Hello => return Err(PeerFault::Unexpected(Kind::Hello).into()),
             Kind::Ping => link.out().pong(),
             Kind::Pong => {}
-            Kind::Open => {
+            Kind::Open | Kind::Follow => {
                 let incoming = accept_channel(&link, head.channel, side)?;
-                open::answer(&replication, &link, head.channel, incoming, payload);
+                open::answer(&replication, &link, head.channel, incoming, head.kind, payload);
             }
             kind => {
                 let channel = link.0.channels.lock().as_ref().and_then(|all| all.get(&head.channel).cloned());

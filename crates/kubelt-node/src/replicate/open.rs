@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kubelt_core::{
     CoreId, Genesis,
-    peer::{Kind, Open, Opened, Proof, Statement},
+    peer::{Follow, Kind, Open, Opened, Proof, Statement},
 };
 use serde_bytes::ByteBuf;
 use tokio::{
@@ -17,6 +17,7 @@ use super::{
     effort::Asker,
     gate::Standing,
     link::{Incoming, Link},
+    publish,
 };
 use crate::{
     limits::{PEER_EFFORT_OF_OPEN, PEER_NOT_FOUND_AFTER, PEER_OPEN_TIME},
@@ -112,6 +113,21 @@ struct Wish {
     all: bool,
 }
 
+/// What a peer opens a channel for.
+enum Asked {
+    Open(Open),
+    Follow(Follow),
+}
+
+impl Asked {
+    const fn core(&self) -> CoreId {
+        match self {
+            Self::Open(open) => open.core,
+            Self::Follow(follow) => follow.core,
+        }
+    }
+}
+
 /// Ends a channel that this side has opened, and tells the peer, however its task ends.
 pub(super) struct Closing<'a> {
     pub(super) link: &'a Link,
@@ -145,21 +161,31 @@ pub(super) fn answer(
     link: &Link,
     id: u32,
     incoming: mpsc::Receiver<Incoming>,
-    open: Bytes,
+    kind: Kind,
+    payload: Bytes,
 ) {
     let (replication, link) = (replication.clone(), link.clone());
     tokio::spawn(async move {
         let not_before = Instant::now() + PEER_NOT_FOUND_AFTER;
-        let open = match Open::decode(&open) {
-            Ok(open) => open,
+        let asked = match kind {
+            Kind::Follow => Follow::decode(&payload).map(Asked::Follow),
+            _ => Open::decode(&payload).map(Asked::Open),
+        };
+        let asked = match asked {
+            Ok(asked) => asked,
             Err(error) => {
                 replication.strike(link.peer(), &PeerFault::Message(error));
                 return link.end();
             }
         };
-        link.answers(open.core, id);
-        let _answering = Answering { link: &link, id, core: open.core };
-        match answered(&replication, &link, id, incoming, open).await {
+        let core = asked.core();
+        link.answers(core, id);
+        let _answering = Answering { link: &link, id, core };
+        let ended = match asked {
+            Asked::Open(open) => answered(&replication, &link, id, incoming, open).await,
+            Asked::Follow(follow) => publish::publish(&replication, &link, id, incoming, follow).await,
+        };
+        match ended {
             Ok(()) | Err(ChannelError::Closed) => {}
             Err(ChannelError::NotFound) => {
                 link.out().close(id);

@@ -3,7 +3,9 @@
 mod intruders;
 mod liars;
 mod members;
+mod mirrors;
 mod sim;
+mod sources;
 mod world;
 
 use std::sync::Arc;

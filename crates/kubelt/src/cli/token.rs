@@ -62,12 +62,12 @@ pub(super) struct NewArgs {
 
 /// A number of seconds, written as `30m`, `12h` or `90d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lifetime(u64);
+pub(super) struct Lifetime(pub(super) u64);
 
 /// Text that is no lifetime.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a time; write a number and a unit: `30m`, `12h` or `90d`")]
-struct LifetimeError(String);
+pub(super) struct LifetimeError(String);
 
 impl FromStr for Lifetime {
     type Err = LifetimeError;

@@ -6,11 +6,11 @@ use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
     ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
     DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, Health, HeirList, InviteList, Listing,
-    MemberList, NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
-    OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
-    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
-    RequestRequest, RequestView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry,
-    StatePage, Visibility, VoteRequest, WayView, Wish,
+    MemberList, MirrorList, MirrorRequest, MirrorView, NameView, NamedCoreList, NewCoreRequest, OpPost,
+    OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList, PeerConnect, PeerConnected, PeerList,
+    Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList, RemotePinList, RemotePinSetting,
+    RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, RequestView, SessionCreated,
+    SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility, VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use kubelt_core::EnsName;
@@ -344,6 +344,26 @@ impl Client {
     /// Waits until another node and this one have the same, for a while.
     pub(crate) fn sync_remote(&self, core: &CorePlace, peer: &str) -> Result<RemoteView, ClientError> {
         self.post_json(&core.api(&format!("remotes/{}/sync", encode_query(peer))), &())
+    }
+
+    /// What the node mirrors for an account, whose core this is.
+    pub(crate) fn mirrors(&self, own: &CorePlace) -> Result<MirrorList, ClientError> {
+        self.get_json(&own.api("mirrors"))
+    }
+
+    /// Mirrors what another core has published.
+    pub(crate) fn add_mirror(
+        &self,
+        own: &CorePlace,
+        request: &MirrorRequest,
+    ) -> Result<MirrorView, ClientError> {
+        self.post_json(&own.api("mirrors"), request)
+    }
+
+    /// Mirrors a core no more.
+    pub(crate) fn remove_mirror(&self, own: &CorePlace, core: &str) -> Result<(), ClientError> {
+        let route = own.api(&format!("mirrors/{}", encode_query(core)));
+        self.send(self.request(Method::DELETE, &route), SendBody::none()).map(drop)
     }
 
     /// Exchanges a core with another node no more.

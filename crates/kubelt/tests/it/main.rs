@@ -5,6 +5,7 @@ mod cli;
 mod faults;
 mod fetching;
 mod heirs;
+mod mirrors;
 mod network;
 mod proxy;
 mod receipts;

@@ -16,14 +16,14 @@ use crate::{
 };
 
 /// Somebody with a wallet, signed in at a node to their own core and to a shared one.
-struct Seat {
-    person: Person,
+pub(super) struct Seat {
+    pub(super) person: Person,
     key: EoaKey,
-    core: CoreId,
+    pub(super) core: CoreId,
 }
 
 impl Seat {
-    async fn at(place: &Place, key: &EoaKey, core: CoreId) -> Self {
+    pub(super) async fn at(place: &Place, key: &EoaKey, core: CoreId) -> Self {
         let all = Verb::ALL.into_iter().filter(|verb| verb.session_may()).map(Ability::everywhere).collect();
         let ask = Ask { cores: BTreeMap::from([(core, all)]), ..Ask::of(key.account()) };
         Self { person: place.sign_in_with(key, ask).await, key: key.clone(), core }
@@ -38,7 +38,7 @@ impl Seat {
     }
 
     /// Has an act drafted, signs it with the wallet, and posts it.
-    async fn act(&self, wish: Wish) -> Result<Vec<Written>, MembersError> {
+    pub(super) async fn act(&self, wish: Wish) -> Result<Vec<Written>, MembersError> {
         let drafts = self.draft(wish).await?;
         let posted: Vec<PostedOp> = drafts
             .into_iter()
@@ -60,12 +60,12 @@ impl Seat {
             .collect()
     }
 
-    async fn grant(&self, to: &EoaKey, role: &str, can: &[&str]) {
+    pub(super) async fn grant(&self, to: &EoaKey, role: &str, can: &[&str]) {
         let (role, can) = kubelt_core::role::choose(Some(role), can).expect("a role");
         self.act(Wish::Grant { to: vec![to.account()], m: None, role, can }).await.expect("may grant");
     }
 
-    async fn put(&self, path: &str, visibility: Visibility) -> bool {
+    pub(super) async fn put(&self, path: &str, visibility: Visibility) -> bool {
         let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
         let path = content_path(&segments).expect("a path");
         let (content, session) = (&self.person.node.content, &self.person.session);
@@ -223,7 +223,7 @@ const TABLE: [(&str, &[&str]); 8] = [
 ];
 
 /// Brings a core's log and content from one node to the other, and the other way, by the root's word.
-async fn sync(fleet: &Fleet, root: &Seat, from: &str) {
+pub(super) async fn sync(fleet: &Fleet, root: &Seat, from: &str) {
     let link = fleet.connect("b", from).await;
     trust(root, &link);
     root.person.pull_as(&link, root.core, Some(&*root.person.session)).await.expect("is exchanged");
@@ -235,7 +235,7 @@ fn trust(root: &Seat, link: &Link) {
 }
 
 /// A shared core that was made at `a`, its root there, and its root at `b`, where it was brought.
-async fn shared(fleet: &Fleet) -> (Seat, Seat) {
+pub(super) async fn shared(fleet: &Fleet) -> (Seat, Seat) {
     let key = wallet(1);
     let maker = fleet.at("a").sign_in(&key).await;
     let (members, session) = (&maker.node.members, &maker.session);
