@@ -16,16 +16,20 @@ Promise.withResolvers ??= () => {
   return made
 }
 const { exchangeWithHelia } = await import('./helia.mjs')
+const { misbehavingPeers } = await import('./misbehaving.mjs')
 
 const full = process.argv.includes('--full')
 /** How much is exchanged. */
-const sizes = full ? { blocks: 100_000, bytes: 1 << 30 } : { blocks: 4_000, bytes: 24 << 20 }
+const sizes = full
+  ? { blocks: 100_000, bytes: 1 << 30, heliaBlocks: 100_000, heliaBytes: 1 << 30 }
+  : { blocks: 4_000, bytes: 24 << 20, heliaBlocks: 500, heliaBytes: 4 << 20 }
 
 const checks = new Checks()
 const dir = mkdtempSync(join(tmpdir(), 'kubelt-bitswap-'))
 const node = await startNode({ settings: '[network]\nlisten = ["/ip4/127.0.0.1/tcp/0"]\n' })
 try {
-  await exchangeWithHelia(checks, node, 500)
+  await exchangeWithHelia(checks, node, sizes)
+  await misbehavingPeers(checks)
   writeTree(dir)
   if (process.env.KUBO) {
     await exchangeWithKubo(checks, node, dir, sizes)

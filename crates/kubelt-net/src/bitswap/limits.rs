@@ -41,8 +41,9 @@ pub(crate) const MESSAGE_WAIT: Duration = Duration::from_secs(15);
 pub(crate) const BYTES_PER_SECOND_MIN: usize = 16 << 10;
 /// How long a peer may take none of the bytes that are written to it.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(30);
-/// When our own stream is closed that nobody uses.
-pub(crate) const OUTBOUND_IDLE: Duration = Duration::from_secs(60);
+/// When our own stream is closed that nobody uses. Helia resets one on which nothing came for ten seconds, and what is
+/// said on it next is lost, with all that the peer wants.
+pub(crate) const OUTBOUND_IDLE: Duration = Duration::from_secs(5);
 /// When a peer's stream is dropped that it does not use.
 pub(crate) const INBOUND_IDLE: Duration = Duration::from_secs(300);
 /// How often a connection looks at its clocks.

@@ -1,3 +1,5 @@
+mod forgers;
+
 use std::sync::Arc;
 
 use kubelt_node::{Node, NodeAddress, NodeKey, SystemClock, peer_id};
