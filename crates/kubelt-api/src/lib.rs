@@ -19,6 +19,7 @@ pub mod problem;
 pub mod receipts;
 pub mod remotes;
 pub mod requests;
+mod sealed;
 pub mod session;
 pub mod wallet;
 
@@ -50,6 +51,7 @@ pub use requests::{
     Asked, DecidedView, RequestDetail, RequestList, RequestRequest, RequestStanding, RequestView,
     VoteDraftView, VoteRequest, VoteView,
 };
+pub use sealed::{DeviceJwk, DeviceKeySet, KeyProof, SealedView};
 pub use session::{
     Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
     SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,

@@ -73,7 +73,7 @@ async fn put(routes: &CoreRoutes, request: &CoreRequest, mut body: Body) -> Resu
 }
 
 /// `If-Match` and `If-None-Match: *` guard a write against another one in between.
-async fn check_precondition(content: &Content, request: &CoreRequest) -> Result<(), ApiError> {
+pub(crate) async fn check_precondition(content: &Content, request: &CoreRequest) -> Result<(), ApiError> {
     let guarded =
         request.headers.contains_key(header::IF_MATCH) || request.headers.contains_key(header::IF_NONE_MATCH);
     if !guarded {
@@ -181,7 +181,7 @@ pub(crate) fn listing_entry(child: Child) -> ListingEntry {
     }
 }
 
-fn wire_visibility(visibility: Visibility) -> WireVisibility {
+pub(crate) fn wire_visibility(visibility: Visibility) -> WireVisibility {
     match visibility {
         Visibility::Public => WireVisibility::Public,
         Visibility::Members => WireVisibility::Members,

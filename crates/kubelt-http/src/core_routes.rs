@@ -31,7 +31,7 @@ use crate::{
     published,
     query::Query,
     rate::Rates,
-    receipt_routes, remote_routes, request_routes, state_routes, usage_routes, wallet_routes,
+    receipt_routes, remote_routes, request_routes, sealed_routes, state_routes, usage_routes, wallet_routes,
 };
 
 /// What these routes use.
@@ -135,6 +135,8 @@ async fn route(
                 "ops" => log_routes::ops(routes, request, body).await,
                 "heads" => log_routes::heads(routes, request).await,
                 "state" => state_routes::serve(routes, request, body).await,
+                "sealed" => sealed_routes::serve(routes, request, body).await,
+                "keys" => sealed_routes::keys(routes, request),
                 "usage" => usage_routes::serve(routes, request).await,
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "mirrors" => mirror_routes::serve(routes, request, body).await,

@@ -43,6 +43,7 @@ mod receipt_routes;
 mod remote_routes;
 mod request_id;
 mod request_routes;
+mod sealed_routes;
 mod server;
 mod session_routes;
 mod sniff;

@@ -6,11 +6,12 @@
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
 use kubelt_api::{
-    CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView,
-    NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject, PinResults,
-    PinState, Possession, PossessionRequest, Problem, Receipt, RemoteList, RemotePinList, RemotePinSetting,
-    RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, StatePage, VoteRequest,
+    CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
+    DraftList, DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest,
+    MirrorView, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject,
+    PinResults, PinState, Possession, PossessionRequest, Problem, Receipt, RemoteList, RemotePinList,
+    RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, SealedView,
+    StatePage, VoteRequest,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -35,6 +36,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
         remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
+        read_sealed, put_sealed, device_keys,
         member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
@@ -43,6 +45,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
     tags(
         (name = "session", description = "Sign-in (EIP-4361 with ReCap, ERC-5573) and sessions"),
         (name = "content", description = "Content of a core"),
+        (name = "sealed", description = "Content encrypted to public keys: the node has ciphertext only"),
         (name = "log", description = "The signed log of a core and what it adds up to"),
         (name = "cores", description = "Whole cores in and out"),
         (name = "pins", description = "The IPFS Pinning Service API 1.0.0: `/@{core}/-` is the endpoint to name to its clients"),
@@ -249,6 +252,26 @@ fn remove_mirror() {}
     params(("core" = String, Path), ("path" = String, Path)),
     responses((status = 200, body = Receipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn receipt() {}
+
+/// Says who can open the sealed content at a path, and in which form it is.
+#[utoipa::path(get, path = "/@{core}/-/sealed/{path}", tag = "sealed", security((), ("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path)),
+    responses((status = 200, body = SealedView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn read_sealed() {}
+
+/// Puts sealed content at a path: a content entry with its `encryption`, as dag-json. The core has uploaded its blocks before.
+/// `If-Match` guards against another write in between. Versions that were sealed before are not kept.
+#[utoipa::path(put, path = "/@{core}/-/sealed/{path}", tag = "sealed", security(("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path)),
+    request_body(content = serde_json::Value, description = "the entry, as dag-json (`spec/sealed.md`)"),
+    responses((status = 201, body = ContentReceipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn put_sealed() {}
+
+/// The public keys of a core's devices, for anybody: a JSON Web Key Set, each key with the operation by which the account
+/// itself published it.
+#[utoipa::path(get, path = "/@{core}/-/keys", tag = "sealed", params(("core" = String, Path)),
+    responses((status = 200, body = DeviceKeySet), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn device_keys() {}
 
 /// Lists the cores that the core names, with what you are in each: to strangers the children that publish something.
 #[utoipa::path(get, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),

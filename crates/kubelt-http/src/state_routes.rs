@@ -48,7 +48,7 @@ async fn set(routes: &CoreRoutes, request: &CoreRequest, body: Option<Body>) -> 
     Ok((StatusCode::OK, Json(receipt)).into_response())
 }
 
-fn dag_json(bytes: &[u8]) -> Result<Ipld, ApiError> {
+pub(crate) fn dag_json(bytes: &[u8]) -> Result<Ipld, ApiError> {
     let refuse = |error| ApiError::new(Code::BadRequest, format!("the value is not dag-json: {error}"));
     match Codec::DagJson.decode(bytes).map_err(refuse)? {
         Ipld::Null => Err(ApiError::new(Code::BadRequest, "null clears a path; use DELETE for that")),

@@ -8,6 +8,7 @@
 mod check;
 mod export;
 mod import;
+mod keys;
 mod manifest;
 mod on_chain;
 mod ops;
@@ -24,6 +25,7 @@ pub use check::CheckError;
 pub(crate) use check::{Checker, FoundLogin};
 pub use export::{CoreExport, ExportError};
 pub use import::{CoreImport, ImportError, Imported};
+pub use keys::PublishedKey;
 pub use manifest::{Manifest, ManifestError, ManifestOp, ManifestPage};
 pub use on_chain::{ChainAnswers, OnChain, WalletSigned};
 pub use ops::{LogPage, LoggedOp, OpsError, PostedOp, StatePage, StateRow};

@@ -62,8 +62,8 @@ pub use collect::{Leaks, SweepError};
 pub use content::{
     Blocks, CarTaken, CarUpload, Child, ChildKind, Children, Content, ContentError, ContentReader, Fate,
     File, Found, Freed, Incomplete, LookingUp, MissingBlocks, Moment, PublishedBlock, PublishedBlocks,
-    Reached, Removed, Stored, Target, Upload, UploadError, Used, UsedContent, Version, VersionsKept,
-    content_path,
+    Reached, Removed, SealedEntry, Stored, Target, Upload, UploadError, Used, UsedContent, Version,
+    VersionsKept, content_path,
 };
 pub use cores::{Cores, LoadError};
 pub use denylists::Denylists;

@@ -562,3 +562,5 @@ pub(crate) const ENS_MISSING_KEPT_MS: u64 = 5_000;
 pub(crate) const ENS_KEPT_MAX: usize = 4_096;
 /// Such names that are looked up at once: fewer than the questions that a chain is asked at once.
 pub(crate) const ENS_AT_ONCE_MAX: usize = 4;
+/// Keys of devices that are shown of one core.
+pub(crate) const DEVICE_KEYS_MAX: usize = 64;

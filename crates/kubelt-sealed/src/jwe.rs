@@ -117,13 +117,6 @@ impl Jwe {
         self.recipients.push(Recipient { header, encrypted_key: base64(&encrypted) });
     }
 
-    /// Takes the recipient at a place away. This takes nothing back: who had the key has it.
-    pub fn remove(&mut self, place: usize) {
-        if place < self.recipients.len() {
-            self.recipients.remove(place);
-        }
-    }
-
     /// Reads the compact, the flattened or the general serialisation.
     ///
     /// # Errors
@@ -193,9 +186,9 @@ impl Jwe {
         Ok(plain)
     }
 
-    /// How many can open it.
-    pub fn recipients(&self) -> usize {
-        self.recipients.len()
+    /// What recipients call their keys.
+    pub fn key_ids(&self) -> Vec<&str> {
+        self.recipients.iter().filter_map(|to| to.header.get("kid").and_then(Value::as_str)).collect()
     }
 
     fn protected_header(&self) -> Result<Map<String, Value>, JweError> {

@@ -7,7 +7,9 @@ mod content;
 mod core_car;
 mod doctor;
 mod get;
+mod grant;
 mod heir;
+mod key;
 mod log;
 mod login;
 mod member;
@@ -16,9 +18,12 @@ mod name;
 mod peers;
 mod publish;
 mod receipt;
+mod recipients;
 mod remote;
 mod remote_pin;
 mod request;
+mod seal;
+mod sealing;
 mod session;
 mod shared;
 mod shell;
@@ -133,6 +138,16 @@ enum Command {
     Car(car::CarCommand),
     /// Fetch a file or a directory by path or CID, and check it
     Get(get::GetArgs),
+    /// Encrypt a file for others, and put it at a path
+    Seal(seal::SealArgs),
+    /// Decrypt what is sealed to a key of this device
+    Open(seal::OpenArgs),
+    /// List and change who can open what is sealed
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// Make, list and take back the keys of your devices
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// List what lies at a path
     Ls(content::LsArgs),
     /// Clear paths
@@ -211,6 +226,10 @@ impl Command {
             Self::Put(args) => args.run(caller),
             Self::Car(command) => command.run(caller),
             Self::Get(args) => args.run(caller),
+            Self::Seal(args) => args.run(caller),
+            Self::Open(args) => args.run(caller),
+            Self::Grant(command) => command.run(caller),
+            Self::Key(command) => command.run(caller),
             Self::Ls(args) => args.run(caller),
             Self::Rm(args) => args.run(caller),
             Self::Versions(args) => args.run(caller),

@@ -97,6 +97,16 @@ impl ConfigDir {
         self.dir.join("wallets")
     }
 
+    /// Where the keys of this device are.
+    pub(crate) fn device_keys(&self) -> PathBuf {
+        self.dir.join("keys")
+    }
+
+    /// Where files are made before they are sent.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.dir.join("scratch")
+    }
+
     /// The session at a node.
     pub(crate) fn session(&self, node: &NodeUrl) -> Result<Option<StoredSession>, ConfigDirError> {
         Ok(self.read_sessions()?.sessions.remove(node.as_str()))

@@ -3,6 +3,7 @@
 //! Files are Web3 Secret Storage version 3, which other wallets read and write too. A node never sees them: only
 //! the command line opens a wallet, to sign in. Start at [`Wallets`]; the format itself is in [`secret_storage`].
 
+mod device_keys;
 mod passphrase;
 mod secret_storage;
 mod wallet;
@@ -13,12 +14,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+pub(crate) use device_keys::{DeviceKeys, KeptKey};
 pub(crate) use passphrase::Passphrase;
 pub(crate) use secret_storage::SecretStorageError;
 use secret_storage::{ScryptCost, SecretStorage};
 pub(crate) use wallet::{KeyError, Wallet};
 
-use crate::private_file::{create_private_dir, write_private};
+use crate::private_file::write_new_private;
 
 /// Longest name of a wallet.
 const NAME_BYTES_MAX: usize = 64;
@@ -149,14 +151,7 @@ impl Wallets {
     /// Writes a wallet's file whole or not at all, and never over another.
     fn write_new(&self, name: &WalletName, keystore: &SecretStorage) -> Result<(), WalletsError> {
         let path = self.path(name);
-        let fresh = self.dir.join(format!(".{name}.{}", std::process::id()));
-        let result = create_private_dir(&self.dir)
-            .and_then(|()| write_private(&fresh, keystore.to_json().as_bytes()))
-            // A link fails where the name is taken, which a rename would not.
-            .and_then(|()| fs::hard_link(&fresh, &path))
-            .and_then(|()| sync_dir(&self.dir));
-        let _gone_or_never_there = fs::remove_file(&fresh);
-        result.map_err(|source| match source.kind() {
+        write_new_private(&path, keystore.to_json().as_bytes()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => WalletsError::Exists(name.clone()),
             _ => WalletsError::Write { path, source },
         })
@@ -179,11 +174,6 @@ fn read_keystore(path: &Path) -> Result<SecretStorage, WalletsError> {
 fn open(keystore: &SecretStorage, passphrase: &Passphrase, path: &Path) -> Result<Wallet, WalletsError> {
     let failed = |source| WalletsError::Keystore { path: path.to_owned(), source };
     keystore.open(passphrase).map_err(failed)
-}
-
-/// Makes a new name in a directory survive a power cut.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// What a wallet is called on this machine: lower-case letters, digits, `-` and `_`.

@@ -60,3 +60,5 @@ pub(crate) const ROUTER_ANSWER_BYTES_MAX: u64 = 2 * 1_024 * 1_024;
 pub(crate) const ROUTER_PROVIDERS_MAX: usize = 128;
 /// How long the node's public URL may take to answer.
 pub(crate) const DOOR_CALL_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long a set of keys may take to come.
+pub(crate) const JWKS_CALL_TIME_MAX: Duration = Duration::from_secs(20);

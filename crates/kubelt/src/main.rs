@@ -15,6 +15,7 @@ mod download;
 #[cfg(test)]
 mod fake_node;
 mod gateways;
+mod jwks_client;
 mod keystore;
 mod limits;
 mod node_config;
@@ -24,6 +25,7 @@ mod private_file;
 mod public_door;
 mod public_only;
 mod routers;
+mod scratch_file;
 mod serve;
 mod txt_lookup;
 mod upload;

@@ -26,6 +26,7 @@ mod privacy;
 mod receipts;
 mod remotes;
 mod routes;
+mod sealed;
 mod settings;
 mod sign_in;
 mod tokens;

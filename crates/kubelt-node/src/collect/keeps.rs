@@ -1,12 +1,17 @@
 //! Which roots the paths of a core keep.
 
+use bytes::Bytes;
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 use kubelt_core::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
 use kubelt_store::{Store, Tx, TxError};
 
 use super::{Job, end_lease, enqueue};
-use crate::{StoreError, limits::VERSIONS_KEPT_MAX, write::kept_content};
+use crate::{
+    StoreError,
+    limits::VERSIONS_KEPT_MAX,
+    write::{content_entry, kept_content},
+};
 
 /// Where a core says how many versions of each path it keeps: `{keep: N}` or `{keep: "all"}`.
 pub(crate) const VERSIONS: &str = "config/versions";
@@ -52,12 +57,20 @@ pub(crate) fn set_kept(
         Keep::Newest(count) => count,
         Keep::All => 1,
     };
-    let puts = tx.newest_puts(core, path, count)?;
-    let mut now: Vec<Cid> = puts.iter().flatten().filter_map(|value| kept_content(value)).collect();
+    // One more than is kept: what was sealed before is let go, however many versions are kept. Its key was replaced so that
+    // it should be of no use any more.
+    let puts = tx.newest_puts(core, path, count + 1)?;
+    let roots = |values: &[Option<Bytes>], keep: &dyn Fn(&[u8]) -> bool| -> Vec<Cid> {
+        values.iter().flatten().filter(|value| keep(value)).filter_map(|value| kept_content(value)).collect()
+    };
+    let (newest, older) = puts.split_at(puts.len().min(1));
+    let mut now = roots(newest, &|_| true);
+    now.extend(roots(&older[..older.len().min(count - 1)], &|value| !is_sealed(value)));
+    let gone = roots(older, &is_sealed);
     let key = [core.digest().as_slice(), path.as_str().as_bytes()].concat();
     let before = tx.meta(KEEPS, &key)?.map(|row| decode(&row)).unwrap_or_default();
     if keep == Keep::All {
-        now.extend(before.iter().copied());
+        now.extend(before.iter().filter(|root| !gone.contains(root)));
     }
     now.sort();
     now.dedup();
@@ -74,6 +87,10 @@ pub(crate) fn set_kept(
     }
     let row = encode(&now);
     tx.put_meta(KEEPS, &key, (!now.is_empty()).then_some(row.as_slice()))
+}
+
+fn is_sealed(value: &[u8]) -> bool {
+    content_entry(value).is_some_and(|entry| entry.encryption.is_some())
 }
 
 /// Whether any path of the core keeps the root, or the core's own public root is it.

@@ -199,8 +199,24 @@ impl Content {
         target: Target,
         cid: Cid,
     ) -> Result<Stored, UploadError> {
-        let (target, size) = self.prepare(core, target, cid).await?;
-        self.put(session, core, target, cid, size).await
+        let (path, entry) = (target.path.clone(), entry_of(target, cid, 0));
+        self.put_entry(session, core, path, entry).await
+    }
+
+    /// Gives a path an entry that says more than a [`Target`] does. Its size is counted here, whatever it says. The
+    /// caller has asked [`Content::may_write`].
+    ///
+    /// # Errors
+    /// As [`Content::link`].
+    pub async fn put_entry(
+        &self,
+        session: &Arc<Session>,
+        core: &CoreId,
+        path: MapPath,
+        entry: ContentEntry,
+    ) -> Result<Stored, UploadError> {
+        let entry = self.prepare(core, entry).await?;
+        self.put_ready(session, core, path, entry).await
     }
 
     /// The act that would give a path to a DAG, for those who must ask others first. Its blocks are kept for as long as
@@ -209,29 +225,25 @@ impl Content {
     /// # Errors
     /// As [`Content::link`].
     pub async fn act_of_link(&self, core: &CoreId, target: Target, cid: Cid) -> Result<Act, UploadError> {
-        let (target, size) = self.prepare(core, target, cid).await?;
-        let path = target.path.clone();
-        Ok(Act::Put { path, value: entry_of(target, cid, size).to_ipld() })
+        let (path, entry) = (target.path.clone(), entry_of(target, cid, 0));
+        Ok(Act::Put { path, value: self.prepare(core, entry).await?.to_ipld() })
     }
 
-    /// Makes a DAG ready to be opened at a path; gives its bytes.
-    async fn prepare(
-        &self,
-        core: &CoreId,
-        mut target: Target,
-        cid: Cid,
-    ) -> Result<(Target, u64), UploadError> {
-        if target.partial {
+    /// Makes a DAG ready to be opened at a path; gives its entry with its bytes counted.
+    async fn prepare(&self, core: &CoreId, mut entry: ContentEntry) -> Result<ContentEntry, UploadError> {
+        let cid = entry.cid;
+        if entry.partial {
             self.make_partial(core, &cid).await?;
         } else {
             self.make_whole(core, &cid).await?;
         }
-        if target.visibility == Visibility::Public {
+        if entry.visibility == Visibility::Public {
             self.show(core, &cid).await?;
         }
         let (size, media_type) = self.describe(core, &cid)?;
-        target.media_type = media_type.map(str::to_owned).or(target.media_type);
-        Ok((target, size))
+        entry.size = size;
+        entry.media_type = media_type.map_or(entry.media_type, str::to_owned);
+        Ok(entry)
     }
 
     /// Bytes of content whose root the core possesses, and the media type of a directory.
@@ -272,8 +284,19 @@ impl Content {
         cid: Cid,
         size: u64,
     ) -> Result<Stored, UploadError> {
-        let (path, partial) = (target.path.clone(), target.partial);
-        let act = Act::Put { path: path.clone(), value: entry_of(target, cid, size).to_ipld() };
+        let (path, entry) = (target.path.clone(), entry_of(target, cid, size));
+        self.put_ready(session, core, path, entry).await
+    }
+
+    async fn put_ready(
+        &self,
+        session: &Arc<Session>,
+        core: &CoreId,
+        path: MapPath,
+        entry: ContentEntry,
+    ) -> Result<Stored, UploadError> {
+        let ContentEntry { cid, size, partial, .. } = entry;
+        let act = Act::Put { path: path.clone(), value: entry.to_ipld() };
         let written = self.cores.write(*core, Write::Act { session: Arc::clone(session), act }).await?;
         if how_whole(&self.store, core, &cid)?.is_none() {
             // Collected between its linking and its naming. Now that it is kept, that cannot happen again.

@@ -260,7 +260,7 @@ impl Published {
 }
 
 /// The path to write; a file without a name in the path keeps its own.
-fn path_for(to: &CoreTarget, file: Option<&Path>) -> Result<String> {
+pub(super) fn path_for(to: &CoreTarget, file: Option<&Path>) -> Result<String> {
     let name = file.and_then(Path::file_name).and_then(|name| name.to_str());
     match (to.path.as_str(), name) {
         ("", Some(name)) => Ok(name.to_owned()),

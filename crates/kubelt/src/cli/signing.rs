@@ -14,7 +14,7 @@ use super::request;
 use super::target::CoreTarget;
 use super::wallet::PassphraseArgs;
 use crate::client::{Client, CorePlace};
-use crate::keystore::{Wallet, WalletName, Wallets};
+use crate::keystore::{Passphrase, Wallet, WalletName, Wallets};
 
 /// The wallet that signs.
 #[derive(Debug, Args)]
@@ -29,6 +29,12 @@ pub(super) struct SignerArgs {
 impl SignerArgs {
     /// The name of the wallet, and the wallet.
     pub(super) fn open(&self, caller: &Caller) -> Result<(WalletName, Wallet)> {
+        let (name, wallet, _passphrase) = self.open_with_passphrase(caller)?;
+        Ok((name, wallet))
+    }
+
+    /// The same, and what opened it.
+    pub(super) fn open_with_passphrase(&self, caller: &Caller) -> Result<(WalletName, Wallet, Passphrase)> {
         let name = match &self.wallet {
             Some(name) => name.clone(),
             None => caller.signed_in()?.1.wallet.parse().context("name the wallet with `--wallet`")?,
@@ -37,8 +43,9 @@ impl SignerArgs {
         caller.anonymous().health()?;
         let wallets = Wallets::new(caller.config.wallets());
         wallets.address(&name)?;
-        let wallet = wallets.open(&name, &self.passphrase.ask(&name)?)?;
-        Ok((name, wallet))
+        let passphrase = self.passphrase.ask(&name)?;
+        let wallet = wallets.open(&name, &passphrase)?;
+        Ok((name, wallet, passphrase))
     }
 }
 
@@ -77,7 +84,7 @@ impl Shared {
         };
         let mut ops = Vec::new();
         for draft in drafts {
-            ops.push(sign_draft(caller, &draft, &self.id, wallet, |body| fits(&wish, &body.act))?);
+            ops.push(sign_draft(caller, &draft, &self.id, wallet, |body| wished(&wish, &body.act))?);
         }
         Ok(Some(self.client.post_ops(&self.place, ops)?))
     }
@@ -122,7 +129,7 @@ pub(super) fn sign_draft(
 }
 
 /// Whether an act is what a wish says.
-fn fits(wish: &Wish, act: &Act) -> Result<bool> {
+pub(super) fn wished(wish: &Wish, act: &Act) -> Result<bool> {
     Ok(match (wish, act) {
         (Wish::Put { path, value }, Act::Put { path: at, value: put }) => {
             let json = serde_json::to_vec(value).context("a value is JSON")?;
@@ -164,7 +171,7 @@ mod tests {
     use kubelt_api::Wish;
     use kubelt_core::{Act, Principal, role};
 
-    use super::fits;
+    use super::wished;
 
     const ANN: &str = "0x00000000000000000000000000000000000000aa";
     const BOB: &str = "0x00000000000000000000000000000000000000bb";
@@ -176,7 +183,7 @@ mod tests {
 
     #[track_caller]
     fn check(wish: &Wish, act: &Act, fit: bool) {
-        assert_eq!(fits(wish, act).expect("can be told"), fit, "{wish:?} and {act:?}");
+        assert_eq!(wished(wish, act).expect("can be told"), fit, "{wish:?} and {act:?}");
     }
 
     #[test]

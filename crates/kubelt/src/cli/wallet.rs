@@ -90,8 +90,12 @@ struct WalletView {
 impl PassphraseArgs {
     /// The passphrase of a wallet that exists.
     pub(super) fn ask(&self, name: &WalletName) -> Result<Passphrase> {
-        let prompt = format!("passphrase of wallet `{name}`: ");
-        Ok(Passphrase::ask(self.passphrase_file.as_deref(), &prompt)?)
+        self.ask_for(&format!("wallet `{name}`"))
+    }
+
+    /// The passphrase of something that exists.
+    pub(super) fn ask_for(&self, what: &str) -> Result<Passphrase> {
+        Ok(Passphrase::ask(self.passphrase_file.as_deref(), &format!("passphrase of {what}: "))?)
     }
 
     fn ask_new(&self) -> Result<Passphrase> {

@@ -4,13 +4,14 @@ use std::io::{self, BufRead as _, BufReader, Read};
 
 use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
-    ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DraftList,
-    DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, Health, HeirList, InviteList, Listing,
-    MemberList, MirrorList, MirrorRequest, MirrorView, NameView, NamedCoreList, NewCoreRequest, OpPost,
-    OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList, PeerConnect, PeerConnected, PeerList,
-    Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList, RemotePinList, RemotePinSetting,
-    RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, RequestView, SessionCreated,
-    SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility, VoteRequest, WayView, Wish,
+    ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
+    DraftList, DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, Health, HeirList,
+    InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView, NameView, NamedCoreList,
+    NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList, PeerConnect,
+    PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList, RemotePinList,
+    RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, RequestView,
+    SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
+    VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use kubelt_core::EnsName;
@@ -255,6 +256,34 @@ impl Client {
         }
         let response = self.send(request, SendBody::from_reader(&mut std::io::empty()))?;
         self.read_json(response)
+    }
+
+    /// Who can open the sealed content at a path.
+    pub(crate) fn sealed(&self, core: &CorePlace, path: &str) -> Result<SealedView, ClientError> {
+        self.get_json(&core.sealed(path))
+    }
+
+    /// Puts sealed content at a path: an entry as dag-json. Where `expected` is given, that CID must be there now.
+    pub(crate) fn put_sealed(
+        &self,
+        core: &CorePlace,
+        path: &str,
+        entry: &[u8],
+        expected: Option<&str>,
+    ) -> Result<ContentReceipt, ClientError> {
+        let mut request =
+            self.request(Method::PUT, &core.sealed(path)).header(header::CONTENT_LENGTH, entry.len());
+        if let Some(cid) = expected {
+            request = request.header(header::IF_MATCH, format!("\"{cid}\""));
+        }
+        let mut entry = entry;
+        let response = self.send(request, SendBody::from_reader(&mut entry))?;
+        self.read_json(response)
+    }
+
+    /// The public keys of a core's devices.
+    pub(crate) fn device_keys(&self, core: &CorePlace) -> Result<DeviceKeySet, ClientError> {
+        self.get_json(&core.api("keys"))
     }
 
     /// Clears a path.

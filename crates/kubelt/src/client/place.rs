@@ -60,6 +60,11 @@ impl CorePlace {
         self.api(&format!("state/{}", encode(path)))
     }
 
+    /// The route of sealed content.
+    pub(super) fn sealed(&self, path: &str) -> String {
+        self.api(&format!("sealed/{}", encode(path)))
+    }
+
     /// The route of receipts.
     pub(super) fn receipts(&self, path: &str) -> String {
         self.api(&format!("receipts/{}", encode(path)))

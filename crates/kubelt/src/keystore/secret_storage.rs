@@ -118,6 +118,17 @@ impl SecretStorage {
         passphrase: &Passphrase,
         cost: ScryptCost,
     ) -> Result<Self, getrandom::Error> {
+        let mut sealed = Self::seal_secret(wallet.secret(), passphrase, cost)?;
+        sealed.set_address(wallet.address());
+        Ok(sealed)
+    }
+
+    /// Encrypts any secret of 32 bytes; it has no address.
+    pub(super) fn seal_secret(
+        secret: &[u8; 32],
+        passphrase: &Passphrase,
+        cost: ScryptCost,
+    ) -> Result<Self, getrandom::Error> {
         let (mut salt, mut iv, mut id) = ([0; 32], [0; 16], [0; 16]);
         for random in [&mut salt[..], &mut iv[..], &mut id[..]] {
             getrandom::fill(random)?;
@@ -125,10 +136,10 @@ impl SecretStorage {
         let (n, r, p) = (1 << cost.log_n, ScryptCost::R, ScryptCost::P);
         let kdf = Kdf::Scrypt { dklen: DERIVED_KEY_BYTES as u64, n, r, p, salt: hex::encode(salt) };
         let derived = kdf.derive(passphrase).expect("our own parameters are within bounds");
-        let ciphertext = apply_cipher(&derived, iv, wallet.secret());
+        let ciphertext = apply_cipher(&derived, iv, secret);
         let mac = checksum(&derived, &ciphertext[..]);
         Ok(Self {
-            address: Some(hex::encode(wallet.address())),
+            address: None,
             crypto: Crypto {
                 cipher: CIPHER.to_owned(),
                 cipherparams: CipherParams { iv: hex::encode(iv) },
@@ -143,6 +154,22 @@ impl SecretStorage {
 
     /// Decrypts the key and checks it against the file's checksum and address.
     pub(super) fn open(&self, passphrase: &Passphrase) -> Result<Wallet, SecretStorageError> {
+        let key = self.open_secret(passphrase)?;
+        let wallet = Wallet::from_secret(&key).map_err(|_no_key| SecretStorageError::Altered)?;
+        // The checksum covers neither the address nor what the counter starts from.
+        match &self.address {
+            Some(address) if address_bytes(address) != Some(wallet.address()) => {
+                Err(SecretStorageError::Altered)
+            }
+            _ => Ok(wallet),
+        }
+    }
+
+    /// Decrypts the secret and checks it against the file's checksum, which does not cover what the counter starts from.
+    pub(super) fn open_secret(
+        &self,
+        passphrase: &Passphrase,
+    ) -> Result<Zeroizing<[u8; 32]>, SecretStorageError> {
         let crypto = &self.crypto;
         if crypto.cipher != CIPHER {
             return Err(SecretStorageError::Algorithm(shortened(&crypto.cipher)));
@@ -155,15 +182,7 @@ impl SecretStorage {
         if !bool::from(checksum(&derived, &ciphertext).ct_eq(&mac)) {
             return Err(SecretStorageError::Passphrase);
         }
-        let key = apply_cipher(&derived, iv, &ciphertext);
-        let wallet = Wallet::from_secret(&key).map_err(|_no_key| SecretStorageError::Altered)?;
-        // The checksum covers neither the address nor what the counter starts from.
-        match &self.address {
-            Some(address) if address_bytes(address) != Some(wallet.address()) => {
-                Err(SecretStorageError::Altered)
-            }
-            _ => Ok(wallet),
-        }
+        Ok(apply_cipher(&derived, iv, &ciphertext))
     }
 
     pub(super) fn from_json(json: &[u8]) -> Result<Self, SecretStorageError> {
@@ -180,6 +199,15 @@ impl SecretStorage {
             serde_json::to_string_pretty(self).expect("strings and numbers always have a JSON form");
         json.push('\n');
         json
+    }
+
+    /// Something beside the secret, which no passphrase protects.
+    pub(super) fn note(&self, name: &str) -> Option<&Value> {
+        self.others.get(name)
+    }
+
+    pub(super) fn set_note(&mut self, name: &str, note: Value) {
+        self.others.insert(name.to_owned(), note);
     }
 
     /// The address that the file claims.

@@ -11,6 +11,7 @@ mod proxy;
 mod receipts;
 mod requests;
 mod resume;
+mod sealed;
 mod sessions;
 mod team;
 mod transcript;
