@@ -90,7 +90,7 @@ impl FromStr for EnsName {
             return Err(EnsNameError::Long);
         }
         let normalised = ens_normalize::normalize(text)
-            .map_err(|error| EnsNameError::Form { name: short(), why: error.message().to_owned() })?;
+            .map_err(|error| EnsNameError::Form { name: short(), why: plain(error.message()) })?;
         if normalised.len() > ENS_NAME_BYTES_MAX || normalised.split('.').count() > ENS_LABELS_MAX {
             return Err(EnsNameError::Long);
         }
@@ -100,6 +100,19 @@ impl FromStr for EnsName {
         }
         Ok(Self(normalised))
     }
+}
+
+/// Words about a name in plain ASCII, so that what looks like something else in it does not do so here: what is beyond is
+/// written as `\u{…}`, and marks of direction are left out.
+fn plain(words: &str) -> String {
+    let mut plain = String::with_capacity(words.len());
+    for c in words.chars().filter(|c| *c != '\u{200e}').take(256) {
+        match c {
+            ' '..='~' => plain.push(c),
+            c => plain.extend(c.escape_unicode()),
+        }
+    }
+    plain
 }
 
 impl fmt::Display for EnsName {
