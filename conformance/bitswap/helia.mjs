@@ -19,7 +19,8 @@ import { pinned } from './pins.mjs'
 
 const RAW = 0x55
 const DAG_JSON = 0x0129
-const WAIT_MS = 60_000
+// What is published is found by its CID only once all of it has been noted.
+const WAIT_MS = 300_000
 /** As large as the leaves of files. */
 const LEAF_BYTES = 1 << 20
 /** What is behind Helia's broker of blocks; the package gives the broker alone. */
