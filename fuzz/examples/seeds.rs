@@ -52,7 +52,7 @@ fn main() {
     write("redirects", "rules", &[b"/c/d/e\ne=g&h\n", rules.as_bytes()].concat());
     write("eip712", "mail", MAIL.as_bytes());
     let owners = [abi::number(32), abi::number(2), abi::address(&[1; 20]), abi::address(&[2; 20])];
-    write("abi", "owners", owners.concat());
+    write("abi", "owners", &owners.concat());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 
