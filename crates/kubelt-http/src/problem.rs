@@ -498,6 +498,7 @@ impl From<OpsError> for ApiError {
             OpsError::Decode(_) => Self::internal(&error),
             OpsError::Check(error) => error.into(),
             OpsError::Write(error) => error.into(),
+            OpsError::Open(error) => error.into(),
             OpsError::Load(error) => error.into(),
             OpsError::Store(error) => error.into(),
         }

@@ -164,3 +164,12 @@ export class UploadInterruptedError extends KubeltError {
 export class NotAllowedError extends KubeltError {
   override readonly name = 'NotAllowedError'
 }
+
+/** There is no room on the device. */
+export class DeviceFullError extends KubeltError {
+  override readonly name = 'DeviceFullError'
+
+  constructor(options?: ErrorOptions) {
+    super('There is no room left on this device, so nothing was written. Free some space and try again.', options)
+  }
+}

@@ -5,12 +5,16 @@
  */
 
 export { type Answer, type CallOptions, Client, type ClientOptions, type PathWith, type Schemas } from './api/client.js'
+export type { Files } from './content/tree.js'
+export type { FileData } from './content/unixfs.js'
+export type { Progress, UploadOptions } from './content/upload.js'
 export type { Visibility } from './core/content-entry.js'
 export { Float, type Value, type ValueMap } from './core/dag-cbor.js'
 export type { CoreId, LoginId, OpId } from './core/ids.js'
 export * as format from './core/index.js'
 export {
   AccountSwitchedError,
+  DeviceFullError,
   ForeignMessageError,
   IntegrityError,
   KubeltError,
@@ -24,7 +28,20 @@ export {
   SignatureRejectedError,
   UploadInterruptedError,
 } from './errors.js'
+export { type ContentAt, CoreContent, type Published, type PublishOptions } from './local/content.js'
+export { Core, type LiveOptions, type OpenOptions } from './local/core.js'
+export { createCore, grantRole, type NewCore, nameCore, removeMember } from './local/members.js'
+export type { RefusedOp } from './local/replica.js'
 export { type Change, indexedDbStorage, memoryStorage, type Storage, type Stored } from './local/storage.js'
+export type { SyncReport } from './local/sync.js'
+export {
+  announceProvider,
+  CoreProvider,
+  type ProviderEvents,
+  type ProviderInfo,
+  type ProviderOptions,
+  ProviderRpcError,
+} from './provider/provider.js'
 export { SessionKey, type SessionKeyPair } from './session/key.js'
 export { Session, type SignInOptions } from './session/session.js'
 export { type Eip1193Provider, keySigner, type Signer, walletSigner } from './session/signer.js'

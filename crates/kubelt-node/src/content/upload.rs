@@ -165,15 +165,7 @@ impl Content {
             after = Some(last.clone());
             for (path, state) in page {
                 let Some(entry) = content_entry(&state.value) else { continue };
-                let made = match entry.partial {
-                    true => self.make_partial(core, &entry.cid).await.map(|_missing| ()),
-                    false => self.make_whole(core, &entry.cid).await,
-                };
-                let made = match made {
-                    Ok(()) if entry.visibility == Visibility::Public => self.show(core, &entry.cid).await,
-                    other => other,
-                };
-                match made {
+                match self.make_ready(core, &entry).await {
                     Ok(()) if named(&self.store, core, &path)?.is_none() => whole.push(path),
                     Ok(()) => {}
                     Err(Incomplete::Missing(_) | Incomplete::Malformed(_)) => incomplete.push(path),
@@ -185,6 +177,33 @@ impl Content {
             self.cores.reopen(core, whole).await?;
         }
         Ok(incomplete)
+    }
+
+    /// Opens what stands at a path, where an operation that its maker signed elsewhere has put it there, and the core has
+    /// its blocks. What they are not all here of stays closed: an operation may name any CID.
+    ///
+    /// # Errors
+    /// [`UploadError`] when something could not be read or committed, or there is no room for what it takes.
+    pub(crate) async fn open_at(&self, core: &CoreId, path: &MapPath) -> Result<(), UploadError> {
+        let Some(state) = self.store.state(core, path)? else { return Ok(()) };
+        let Some(entry) = content_entry(&state.value) else { return Ok(()) };
+        if named(&self.store, core, path)?.is_some_and(|named| named.op == state.id) {
+            return Ok(());
+        }
+        match self.make_ready(core, &entry).await {
+            Ok(()) => Ok(self.cores.reopen(core, vec![path.clone()]).await?),
+            Err(Incomplete::Missing(_) | Incomplete::Malformed(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a DAG ready to be opened as an entry says.
+    async fn make_ready(&self, core: &CoreId, entry: &ContentEntry) -> Result<(), Incomplete> {
+        match entry.partial {
+            true => self.make_partial(core, &entry.cid).await.map(|_missing| ())?,
+            false => self.make_whole(core, &entry.cid).await?,
+        }
+        if entry.visibility == Visibility::Public { self.show(core, &entry.cid).await } else { Ok(()) }
     }
 
     /// Gives a path to a DAG whose blocks this core has uploaded. The caller has asked

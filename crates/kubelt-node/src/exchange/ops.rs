@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kubelt_core::signature::scheme_of;
-use kubelt_core::{Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Scheme, Signed, schema::Exit};
+use kubelt_core::{Act, Body, CoreId, DecodeError, Hlc, Login, MapPath, OpId, Scheme, Signed, schema::Exit};
 use kubelt_store::{OpRecord, OpsOrder, StateEntry};
 
 use super::{
@@ -13,6 +13,7 @@ use crate::{
     StoreError,
     access::Reader,
     chains::Questions,
+    content::{PREFIX, UploadError},
     cores::LoadError,
     disclosure::{Disclosure, Shown},
     names::public,
@@ -97,6 +98,9 @@ pub enum OpsError {
     /// The operation was refused.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// It was taken in, but what it names could not be opened. Posting it again tries again.
+    #[error(transparent)]
+    Open(#[from] UploadError),
     /// The log could not be read.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -269,6 +273,13 @@ impl Exchange {
         for (index, result) in order.into_iter().zip(self.cores.write_all(*core, writes).await) {
             results[index] = Some(result.map_err(OpsError::from));
         }
+        for (op, result) in posted.iter().zip(&mut results) {
+            if let (Some(Ok(_)), Some(path)) = (&result, content_path_of(op))
+                && let Err(error) = self.content.open_at(core, &path).await
+            {
+                *result = Some(Err(error.into()));
+            }
+        }
         results
             .into_iter()
             .map(|result| result.unwrap_or(Err(OpsError::Write(WriteError::Stopped))))
@@ -321,6 +332,14 @@ impl Exchange {
             }
         }
         checker.ask(&self.chains, questions).await;
+    }
+}
+
+/// The path of content that an operation writes.
+fn content_path_of(posted: &PostedOp) -> Option<MapPath> {
+    match Body::decode(&posted.body).ok()?.act {
+        Act::Put { path, .. } if path.prefix() == PREFIX => Some(path),
+        _ => None,
     }
 }
 

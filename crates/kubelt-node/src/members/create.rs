@@ -41,8 +41,9 @@ pub struct MadeCore {
 }
 
 impl Members {
-    /// Makes a shared core whose root is the session's account and `owners`, and names it in the core `from`. It is dead
-    /// until its root has signed a first operation. Only private cores name cores that are not their children.
+    /// Makes a shared core whose root is the session's account and `owners`, and names it in the core `from`, where the node
+    /// holds the session's key. It is dead until its root has signed a first operation. Only private cores name cores that
+    /// are not their children.
     ///
     /// # Errors
     /// [`MembersError`] when the name is taken, the threshold does not fit, the account may not name cores there, or has
@@ -79,7 +80,7 @@ impl Members {
         self.cores.bring(session.account(), &genesis).await?;
         let core = genesis.id();
         let is_named = match self.enter(session, from, path, core).await {
-            Ok(()) => true,
+            Ok(()) => session.key.is_some(),
             Err(MembersError::Write(error)) if error.needs_votes() => false,
             Err(error) => return Err(error),
         };

@@ -186,3 +186,26 @@ async fn an_account_brings_so_many_cores_and_no_more() {
         .await
         .expect("others are not counted with her");
 }
+
+/// A client that holds its session's key makes cores like any other, and names them itself.
+#[tokio::test]
+async fn a_client_with_a_key_of_its_own_makes_and_joins_cores() {
+    let (node, _store) = node();
+    let (ann, key) = (wallet(31), kubelt_core::SessionKey::from_seed([32; 32]));
+    let ask = Ask { session_key: Some(key.public()), ..Ask::of(ann.account()) };
+    let message = node.sessions.challenge("localhost", ask).expect("a challenge").message;
+    let opened = node.sessions.open("localhost", &message, &ann.sign(message.as_bytes())).await;
+    let session = opened.expect("a session").session;
+    let made = node.members.create(&session, &session.core, NewCore::named("acme")).await.expect("made");
+    assert!(!made.is_named && made.genesis.id() == made.core);
+    let core = made.core;
+    assert!(
+        node.members.names(&session, &session.core).await.expect("may").is_empty(),
+        "it is for the client to name"
+    );
+    let path = "profile/name".parse().expect("a path");
+    let acting = sign_in(&node, &ann, Some(core)).await;
+    act(&node, &acting, &ann, &core, Wish::Put { path, value: Ipld::String("Acme".to_owned()) }).await;
+    let accepted = node.members.accept(&session, core, None, None).await.expect("has a part");
+    assert!(!accepted.known, "nor does the node name what is accepted");
+}

@@ -16,6 +16,8 @@ export interface Storage {
   /** Whether it keeps WebCrypto keys as they are, so that they need not be extractable. */
   readonly keepsKeys: boolean
   get(table: string, key: string): Promise<Stored | undefined>
+  /** The keys of a table. */
+  keys(table: string): Promise<string[]>
   /** Every entry of a table, in the order of keys. */
   entries(table: string): Promise<[key: string, value: Stored][]>
   /** Makes all changes of one table, or none; they are durable when it resolves. */
@@ -28,6 +30,7 @@ export function memoryStorage(): Storage {
   return {
     keepsKeys: true,
     get: async (table, key) => tables.get(table)?.get(key),
+    keys: async (table) => [...(tables.get(table)?.keys() ?? [])],
     entries: async (table) => [...(tables.get(table) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)),
     write: async (table, changes) => {
       const rows = tables.get(table) ?? new Map<string, Stored>()
@@ -52,6 +55,11 @@ export function indexedDbStorage(name = 'kubelt'): Storage {
     get: async (table, key) => {
       const [, store] = await rows('readonly')
       return done(store.get([table, key]))
+    },
+    keys: async (table) => {
+      const [, store] = await rows('readonly')
+      const keys = await done(store.getAllKeys(IDBKeyRange.bound([table], [table, []])))
+      return keys.map((key) => (key as [string, string])[1])
     },
     entries: async (table) => {
       const [, store] = await rows('readonly')

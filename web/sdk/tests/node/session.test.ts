@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto'
 import { privateKeyToAccount } from 'viem/accounts'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Client } from '../../src/api/client.js'
 import {
   AccountSwitchedError,
@@ -10,6 +10,7 @@ import {
   SessionExpiredError,
   SignatureRejectedError,
 } from '../../src/errors.js'
+import { Core } from '../../src/local/core.js'
 import { indexedDbStorage, memoryStorage } from '../../src/local/storage.js'
 import { Session } from '../../src/session/session.js'
 import { type Eip1193Provider, keySigner, walletSigner } from '../../src/session/signer.js'
@@ -54,6 +55,19 @@ describe('signing in', () => {
   test('works with a private key, and hands on no more than was asked for', async () => {
     const session = await Session.signIn(client, keySigner(newSecret()), { abilities: ['put content/site/**'] })
     expect(session.abilities(session.core)).toEqual([{ verb: 'put', paths: 'content/site/**' }])
+  })
+
+  test('works where the browser has no Ed25519', async () => {
+    const generate = crypto.subtle.generateKey.bind(crypto.subtle)
+    const spy = vi
+      .spyOn(crypto.subtle, 'generateKey')
+      .mockImplementation(((algorithm: Algorithm, ...rest: [boolean, KeyUsage[]]) =>
+        algorithm.name === 'Ed25519' ? Promise.reject(new Error('not here')) : generate(algorithm, ...rest)) as never)
+    const session = await Session.signIn(client, keySigner(newSecret())).finally(() => spy.mockRestore())
+    // Signatures have a low `s` or are refused: enough of them to meet both.
+    const core = await Core.open(session)
+    for (let n = 0; n < 8; n++) await core.put('profile/name', `${n}`)
+    expect(await core.sync()).toMatchObject({ sent: 8, refused: [] })
   })
 
   test('is kept in IndexedDB over a reload', async () => {

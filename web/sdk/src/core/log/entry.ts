@@ -6,8 +6,8 @@
 
 import { bodyIdOf, checkAct } from '../body.js'
 import { DecodeError } from '../errors.js'
-import type { OpId } from '../ids.js'
-import { checkLogin, factsOf, type Login, type LoginFacts } from '../login.js'
+import { compareIds, type OpId } from '../ids.js'
+import { type CheckedLogin, checkLogin, factsOf, type Login, type LoginFacts } from '../login.js'
 import { type Body, checkHeader, type Header, opIdOf, type Signed, verbOf } from '../op.js'
 import { type Verdict, verifySigned } from '../signature.js'
 
@@ -38,7 +38,19 @@ export function entryOf(header: Header, body?: Body, login?: LoginFacts): Entry 
  * @throws SignatureError, LoginError, WordsError or DecodeError when something is not good.
  */
 export function verifyEntry(signed: Signed, body?: Body, login?: Login): { entry: Entry; verdict: Verdict } {
-  const checked = login && checkLogin(login)
+  return verifyUnder(signed, body, login && checkLogin(login))
+}
+
+/**
+ * The same for a login that was checked before.
+ *
+ * @throws as {@link verifyEntry}.
+ */
+export function verifyUnder(
+  signed: Signed,
+  body?: Body,
+  checked?: { login: CheckedLogin; verdict: Verdict },
+): { entry: Entry; verdict: Verdict } {
   const verdict = verifySigned(signed, body, checked?.login.session)
   const entry = entryOf(signed.header, body, checked && factsOf(checked.login, signed.header.core))
   return { entry, verdict: checked?.verdict === 'pending' ? 'pending' : verdict }
@@ -55,4 +67,10 @@ export function checkBody(header: Header, body: Body): void {
   if (verbOf(body.act) !== header.verb) {
     throw new DecodeError(`the header says \`${header.verb}\` but the body is a \`${body.act.verb}\``)
   }
+}
+
+/** The order of operations: by date, then id. */
+export function compareEntries(a: Entry, b: Entry): number {
+  if (a.header.at !== b.header.at) return a.header.at < b.header.at ? -1 : 1
+  return compareIds(a.id, b.id)
 }

@@ -1,0 +1,324 @@
+/**
+ * A core on this device: reads and writes go to the local store and work with no network; `sync` merges with the node by
+ * the same rules as everywhere.
+ *
+ * @module
+ */
+
+import { blockOf } from '../core/bytes.js'
+import type { Value } from '../core/dag-cbor.js'
+import { Refusal } from '../core/errors.js'
+import { coreIdOf, decodeGenesis, type Genesis } from '../core/genesis.js'
+import { type CoreId, type OpId, parseId } from '../core/ids.js'
+import { NONCE_BYTES } from '../core/limits.js'
+import { DraftError, draft } from '../core/log/draft.js'
+import { entryOf } from '../core/log/entry.js'
+import type { GrantView } from '../core/log/log.js'
+import type { LoginFacts } from '../core/login.js'
+import type { Act, Signed } from '../core/op.js'
+import { parsePath } from '../core/path.js'
+import { schemeOf, signingText } from '../core/signature.js'
+import { KubeltError, NotAllowedError, RemovedFromCoreError, SessionExpiredError } from '../errors.js'
+import type { Session } from '../session/session.js'
+import type { Signer } from '../session/signer.js'
+import { LocalBlocks } from './blocks.js'
+import { CoreContent } from './content.js'
+import { type RefusedOp, Replica, type Unsent } from './replica.js'
+import type { Storage } from './storage.js'
+import { pull, push, type SyncReport } from './sync.js'
+
+/** Which core to open, and where it is kept. */
+export interface OpenOptions {
+  /** The id of a shared core in which the account has a part; the account's private core when absent. */
+  readonly core?: CoreId | string
+  /** Where the core is kept; where the session is when absent. */
+  readonly storage?: Storage
+}
+
+/** What {@link Core.live} tells. */
+export interface LiveOptions {
+  /** How long between two looks, in milliseconds; 3,000 when absent. */
+  readonly everyMs?: number
+  /** Something failed in passing; it is tried again. */
+  readonly onError?: (error: unknown) => void
+}
+
+/** See the module. */
+export class Core {
+  readonly content: CoreContent
+  private readonly listeners = new Set<() => void>()
+  /** Writes are made one after the other: each follows the one before. */
+  private turn: Promise<unknown> = Promise.resolve()
+  private syncing: Promise<SyncReport> | undefined
+
+  private constructor(
+    readonly session: Session,
+    private replica: Replica,
+    private readonly blocks: LocalBlocks,
+  ) {
+    this.content = new CoreContent(this, session.client, blocks)
+  }
+
+  /**
+   * Opens a core. A private one can be opened for the first time with no network; a shared one that was never here
+   * cannot.
+   *
+   * @throws NetworkError, RemovedFromCoreError for a shared core that was never here.
+   */
+  static async open(session: Session, options: OpenOptions = {}): Promise<Core> {
+    const storage = options.storage ?? session.storage
+    const core = options.core === undefined ? session.core : parseId<CoreId>(options.core)
+    const genesis = (await Replica.genesisOf(core, storage)) ?? (await genesisFor(session, core))
+    return Core.begin(session, genesis, storage)
+  }
+
+  /** A core of which nothing is known but its beginning. */
+  static async begin(session: Session, genesis: Genesis, storage: Storage = session.storage): Promise<Core> {
+    return new Core(session, await Replica.load(genesis, storage), new LocalBlocks(storage))
+  }
+
+  get id(): CoreId {
+    return this.replica.log.core
+  }
+
+  get genesis(): Genesis {
+    return this.replica.log.genesis
+  }
+
+  /** How many writes of this device were not sent yet. */
+  get unsent(): number {
+    return this.replica.unsent.length
+  }
+
+  /** Writes of this device that the node refused for good. They are kept, and it is for the person to say what to do. */
+  get refused(): readonly RefusedOp[] {
+    return this.replica.refused
+  }
+
+  /** The grants that are in force. */
+  get grants(): readonly GrantView[] {
+    return this.replica.log.grants()
+  }
+
+  /** The value at a path of the map; `undefined` where there is none. */
+  get(path: string): Value | undefined {
+    return this.replica.state.get(path)
+  }
+
+  /** The paths at and below a prefix that have a value, in the order of paths. */
+  entries(prefix?: string): [path: string, value: Value][] {
+    return this.replica.state.winners(prefix).flatMap(([path, { value }]) => (value === null ? [] : [[path, value]]))
+  }
+
+  /**
+   * Sets the value at a path; null clears it. The session signs.
+   *
+   * @returns the operation, which is on this device when the promise resolves, and is sent by the next sync
+   * @throws NotAllowedError, SessionExpiredError, RemovedFromCoreError, DeviceFullError; nothing changed then.
+   */
+  put(path: string, value: Value): Promise<OpId> {
+    return this.putWith(path, value, [])
+  }
+
+  /** As {@link Core.put}, for a value that names content whose blocks are here. */
+  putWith(path: string, value: Value, blocks: readonly string[]): Promise<OpId> {
+    const act: Act = { verb: 'put', path: parsePath(path), value }
+    return this.act(act, blocks)
+  }
+
+  /**
+   * Does what the account itself must sign, such as a grant. The signer is shown in words what it does.
+   *
+   * @throws SignatureRejectedError, AccountSwitchedError, NotAllowedError; nothing changed then.
+   */
+  sign(signer: Signer, act: Act): Promise<OpId> {
+    return this.inTurn(async () => {
+      const { header, body } = this.draft(act, signer.account)
+      const signature = await signer.sign(signingText(header, body))
+      const signed: Signed = { header, scheme: schemeOf(signer.account), signature }
+      return this.take(signed, body, [])
+    })
+  }
+
+  /**
+   * Sends what waits, and takes in what is new at the node.
+   *
+   * @throws NetworkError, SessionExpiredError, QuotaError, UploadInterruptedError, RateLimitedError,
+   * RemovedFromCoreError: what was not sent goes on waiting, over a restart, too.
+   */
+  sync(): Promise<SyncReport> {
+    this.syncing ??= this.exchange().finally(() => {
+      this.syncing = undefined
+    })
+    return this.syncing
+  }
+
+  /**
+   * Sends what waits, without a look at what is new. A sync does both.
+   *
+   * @returns how many operations were sent, and those that were refused
+   * @throws as {@link Core.sync}.
+   */
+  async send(): Promise<Pick<SyncReport, 'sent' | 'refused'>> {
+    const refused: RefusedOp[] = []
+    let sent = 0
+    for (let more = true; more; ) {
+      const done = await push(this.session.client, this.replica, this.blocks)
+      sent += done.sent
+      more = done.refused !== undefined
+      if (done.refused) refused.push(await this.giveUp(done.refused))
+    }
+    return { sent, refused }
+  }
+
+  /** Calls back after each change of the core, whoever made it. Gives what ends that. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  /**
+   * Keeps the core up to date from now on: looks at the node's heads every few seconds, less often while it cannot be
+   * reached, and sends what is written. Gives what ends that.
+   */
+  live(options: LiveOptions = {}): () => void {
+    const { everyMs = 3_000, onError } = options
+    let failures = 0
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let ended = false
+    const look = async () => {
+      clearTimeout(timer)
+      try {
+        await this.sync()
+        failures = 0
+      } catch (error) {
+        failures++
+        onError?.(error)
+      }
+      clearTimeout(timer)
+      if (!ended) timer = setTimeout(look, everyMs * 2 ** Math.min(failures, 5))
+    }
+    const stopListening = this.onChange(() => {
+      if (this.unsent > 0) void look()
+    })
+    void look()
+    return () => {
+      ended = true
+      clearTimeout(timer)
+      stopListening()
+    }
+  }
+
+  private async exchange(): Promise<SyncReport> {
+    const { client } = this.session
+    const first = await pull(client, this.replica)
+    await this.remakeVoid()
+    const { sent, refused: given } = await this.send()
+    const refused: RefusedOp[] = [...first.refused, ...given]
+    // What was sent may have met what is new there.
+    const second = sent > 0 ? await pull(client, this.replica) : { fresh: 0, refused: [] }
+    refused.push(...second.refused)
+    await this.blocks.release(this.id, this.replica.unsent)
+    const received = first.fresh + second.fresh
+    if (received > 0 || refused.length > 0) this.tell()
+    return { sent, received, refused }
+  }
+
+  /** What waits and counts no more, because its session has ended, is made again by this one. */
+  private remakeVoid(): Promise<void> {
+    return this.inTurn(async () => {
+      const { log } = this.replica
+      const isVoid = ({ id }: { id: OpId }) => !log.isEffective(id)
+      const first = this.replica.unsent.find(isVoid)
+      if (first) await this.remake(this.replica.unsentAfter(first.id), [])
+    })
+  }
+
+  /** What a node refused goes, and what was written after it is made again without it. */
+  private giveUp(refusal: RefusedOp): Promise<RefusedOp> {
+    return this.inTurn(async () => {
+      const act = this.replica.log.graph.find(refusal.id)?.act
+      const refused: RefusedOp = { ...refusal, ...(act && { act }) }
+      await this.remake(this.replica.unsentAfter(refusal.id), [refused])
+      return refused
+    })
+  }
+
+  /** Makes operations again, in their order, but for those that were refused; all of them, or none. */
+  private async remake(unsent: readonly Unsent[], refused: readonly RefusedOp[]): Promise<void> {
+    const { session } = this
+    const gone = new Set(unsent.map(({ id }) => id))
+    const given = [...refused]
+    const next = this.replica.without(gone)
+    const made = []
+    for (const { id, blocks } of unsent) {
+      const act = this.replica.log.graph.find(id)?.act
+      if (!act || given.some((one) => one.id === id)) continue
+      if (act.verb !== 'put') {
+        given.push({ id, act, why: 'it followed an operation that was refused; it has to be signed again' })
+        continue
+      }
+      const { header, body } = this.draft(act, session.account, next.factsOf(session.login), next)
+      next.log.insert(entryOf(header, body, next.factsOf(session.login)), Date.now())
+      made.push({ signed: await session.sign(header, body), body, login: session.login, blocks })
+    }
+    await next.replace(gone, made, given)
+    this.replica = next
+  }
+
+  /** Does what the session signs. */
+  private act(act: Act, blocks: readonly string[]): Promise<OpId> {
+    const { session } = this
+    return this.inTurn(async () => {
+      const { header, body } = this.draft(act, session.account, this.replica.factsOf(session.login))
+      return this.take(await session.sign(header, body), body, blocks)
+    })
+  }
+
+  private async take(
+    ...[signed, body, blocks]: [Signed, Parameters<Replica['takeOwn']>[1], readonly string[]]
+  ): Promise<OpId> {
+    const login = signed.header.login && this.session.login
+    const id = await this.replica.takeOwn(signed, body, login, blocks, Date.now())
+    this.tell()
+    return id
+  }
+
+  private draft(act: Act, by: Session['account'], login?: LoginFacts, { log } = this.replica) {
+    const salt = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
+    try {
+      return draft(log, { by, ...(login && { login }), act }, salt, Date.now())
+    } catch (error) {
+      if (error instanceof DraftError && log.size > 0 && !log.hasPart(by))
+        throw new RemovedFromCoreError(log.core, this.unsent)
+      if (error instanceof DraftError)
+        throw login && !log.isSessionOpen(login, by) ? new SessionExpiredError() : notAllowed(error)
+      if (error instanceof Refusal) throw error.code === 'LoginDates' ? new SessionExpiredError() : notAllowed(error)
+      throw error
+    }
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(work)
+    this.turn = done.catch(() => {})
+    return done
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener()
+  }
+}
+
+function notAllowed(error: Error): NotAllowedError {
+  return new NotAllowedError(`This is not allowed here: ${error.message}. Nothing was changed.`, { cause: error })
+}
+
+/** A private core's genesis follows from its account; that of another one is asked for, and must be its id's. */
+async function genesisFor(session: Session, core: CoreId): Promise<Genesis> {
+  const own: Genesis = { kind: 'private', root: session.account }
+  if (coreIdOf(own) === core) return own
+  const page = await session.client.call('get', '/@{core}/-/ops', { path: { core }, query: { limit: 1 } })
+  const genesis = decodeGenesis(blockOf(page.genesis))
+  if (coreIdOf(genesis) !== core) throw new KubeltError(`The node gave the beginning of another core than ${core}.`)
+  return genesis
+}
