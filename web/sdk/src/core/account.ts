@@ -148,6 +148,16 @@ export function accountsOf(principal: Principal): readonly Account[] {
   return typeof principal === 'string' ? [principal] : principal.of
 }
 
+/** Whether an account is a P-256 key: what passkeys are. */
+export function isPasskey(account: Account): boolean {
+  return account.startsWith('did:key:') && parseDid(account).curve === 'p256'
+}
+
+/** Whether passkeys alone could act for a principal: no core of several people may rest on that. */
+export function isOfPasskeys(principal: Principal): boolean {
+  return accountsOf(principal).filter(isPasskey).length >= thresholdOf(principal)
+}
+
 /** Whether two principals are the same. */
 export function samePrincipal(a: Principal, b: Principal): boolean {
   if (typeof a === 'string' || typeof b === 'string') return a === b
@@ -203,7 +213,8 @@ function isEd25519Key(bytes: Uint8Array): boolean {
 
 function isP256Key(bytes: Uint8Array): boolean {
   try {
-    return bytes.length === 33 && Boolean(p256.Point.fromBytes(bytes))
+    const isCompressed = bytes.length === 33 && (bytes[0] === 2 || bytes[0] === 3)
+    return isCompressed && Boolean(p256.Point.fromBytes(bytes))
   } catch {
     return false
   }

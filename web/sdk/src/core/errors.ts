@@ -51,6 +51,7 @@ export type RefusalCode =
   | 'PrivateCore'
   | 'UserCore'
   | 'FixedRoot'
+  | 'Passkeys'
   | 'RootOnly'
   | 'NotAGrant'
   | 'NotAbove'

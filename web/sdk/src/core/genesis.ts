@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Account, type Principal, principalValue, readPrincipal } from './account.js'
+import { type Account, isOfPasskeys, type Principal, principalValue, readPrincipal } from './account.js'
 import { utf8Length } from './bytes.js'
 import { decode, encode, type ValueMap } from './dag-cbor.js'
 import { DecodeError } from './errors.js'
@@ -57,6 +57,8 @@ export function decodeGenesis(block: Uint8Array): Genesis {
   const named = name !== undefined || nonce !== undefined
   if (kind === 'private' && typeof root === 'string' && !parent && !named) return { kind, root }
   if (kind === 'user' && typeof root === 'string' && parent && !named) return { kind, root, parent }
+  if (kind === 'shared' && isOfPasskeys(root))
+    throw new DecodeError('passkeys alone cannot be the root of a shared core')
   if (kind === 'shared' && name !== undefined && nonce) return { kind, root, ...(parent && { parent }), name, nonce }
   throw new DecodeError('the fields of a genesis do not fit its kind')
 }

@@ -23,6 +23,7 @@ import { type BlockRef, readBlockRef, readScheme, type Scheme } from './op.js'
 import { isRecap, parseRecap, type Recap } from './recap.js'
 import { type Verdict, verify } from './signature.js'
 import { accountOfMessage, parseMessage, type SignInMessage } from './siwe.js'
+import { authorityOf, challengeOf, checkAssertion, decodeAssertion } from './webauthn.js'
 
 /** A signed sign-in message, byte for byte as the wallet signed it. */
 export interface Login {
@@ -113,10 +114,23 @@ export function checkLogin(login: Login): { login: CheckedLogin; verdict: Verdic
   if (login.scheme === 'eip191' && (v === 0 || v === 1)) {
     throw new LoginError(`recovery byte \`${v}\` of a login; write 27 for 0 and 28 for 1`)
   }
+  if (login.scheme === 'webauthn') checkOrigin(login, checked.domain)
   try {
     const verdict = verify(checked.account, login.scheme, bytesOf(login.message), login.signature)
     if (verdict === 'valid' && login.block) throw new LoginError("only a contract wallet's signature names a block")
     return { login: checked, verdict }
+  } catch (error) {
+    if (!(error instanceof SignatureError)) throw error
+    throw new LoginError(`the signature of the sign-in message is refused: ${error.message}`)
+  }
+}
+
+/** A passkey signs in where it was asked to, and nowhere else. */
+function checkOrigin(login: Login, domain: string): void {
+  try {
+    const origin = checkAssertion(decodeAssertion(login.signature), challengeOf(bytesOf(login.message)))
+    if (authorityOf(origin)?.toLowerCase() === domain.toLowerCase()) return
+    throw new LoginError(`the passkey was asked at \`${origin}\`, and the message is for \`${domain}\``)
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error
     throw new LoginError(`the signature of the sign-in message is refused: ${error.message}`)

@@ -89,7 +89,7 @@ export function verbOf(act: Act): Verb {
 }
 
 /** How a signature was made. */
-export type Scheme = 'eip191' | 'ed25519' | 'p256' | 'eip712' | 'eip1271'
+export type Scheme = 'eip191' | 'ed25519' | 'p256' | 'webauthn' | 'eip712' | 'eip1271'
 
 /** The block of a chain that a contract wallet's signature was checked at. */
 export interface BlockRef {
@@ -106,7 +106,7 @@ export interface Signed {
   readonly block?: BlockRef
 }
 
-const SCHEMES: readonly string[] = ['eip191', 'ed25519', 'p256', 'eip712', 'eip1271']
+const SCHEMES: readonly string[] = ['eip191', 'ed25519', 'p256', 'webauthn', 'eip712', 'eip1271']
 
 /** The canonical bytes of a header. */
 export function encodeHeader(header: Header): Uint8Array<ArrayBuffer> {

@@ -15,6 +15,7 @@ import { SignatureError } from './errors.js'
 import { SIGNATURE_BYTES_MAX } from './limits.js'
 import { type Body, type Header, isShown, opIdOf, type Scheme, type Signed } from './op.js'
 import { typedDataDigest } from './typed-data.js'
+import { challengeOf, checkAssertion, decodeAssertion, signedBytes } from './webauthn.js'
 import { WordsError, wordsOf } from './words.js'
 
 /** `pending`: a contract wallet's signature, which only its chain can judge. */
@@ -63,6 +64,12 @@ export function verifySigned(signed: Signed, body: Body | undefined, session: Pu
     checkRecovered(header.by, kind.address, typedDataDigest(header, body), signature)
     return 'valid'
   }
+  if (scheme === 'webauthn') {
+    if (session) throw new SignatureError('what a session signs, its key signs itself')
+    if (block) throw new SignatureError("only a contract wallet's signature names a block; leave it out")
+    verifyAssertion(header.by, challengeFor(header, body), signature)
+    return 'valid'
+  }
   const text = bytesOf(signingText(header, body))
   if (session) {
     if (block) throw new SignatureError("only a contract wallet's signature names a block; leave it out")
@@ -86,6 +93,10 @@ export function verifySigned(signed: Signed, body: Body | undefined, session: Pu
 export function verify(account: Account, scheme: Scheme, message: Uint8Array, signature: Uint8Array): Verdict {
   const kind = kindOf(account)
   const expected = schemeOf(account)
+  if (scheme === 'webauthn') {
+    verifyAssertion(account, challengeOf(message), signature)
+    return 'valid'
+  }
   if (scheme !== expected) throw new SignatureError(`\`${account}\` signs with \`${expected}\`, not with \`${scheme}\``)
   checkLength(scheme, signature)
   switch (kind.kind) {
@@ -103,6 +114,28 @@ export function verify(account: Account, scheme: Scheme, message: Uint8Array, si
   }
 }
 
+/**
+ * Checks a passkey's assertion over a challenge.
+ *
+ * @throws SignatureError says what is wrong.
+ */
+export function verifyAssertion(account: Account, challenge: Uint8Array, signature: Uint8Array): void {
+  const kind = kindOf(account)
+  if (kind.kind !== 'key' || kind.key.curve !== 'p256') {
+    throw new SignatureError(`\`${account}\` is no passkey, and does not sign with \`webauthn\``)
+  }
+  checkLength('webauthn', signature)
+  const assertion = decodeAssertion(signature)
+  checkAssertion(assertion, challenge)
+  verifyKey(kind.key, signedBytes(assertion), assertion.signature)
+}
+
+/** The challenge by which a passkey signs an operation of its own: the digest of its typed data; of a `put`, its text. */
+function challengeFor(header: Header, body: Body | undefined): Uint8Array {
+  if (header.login !== undefined) throw new SignatureError('what a session signs is not typed data')
+  return isShown(header) ? typedDataDigest(header, body) : challengeOf(bytesOf(signingText(header)))
+}
+
 /** The hash that a wallet signs for a personal message (EIP-191, version `0x45`). */
 export function eip191Hash(message: Uint8Array): Uint8Array {
   return keccak_256(concat([bytesOf(`\x19Ethereum Signed Message:\n${message.length}`), message]))
@@ -115,7 +148,8 @@ export function addressOf(point: Uint8Array): Uint8Array {
 
 function checkLength(scheme: Scheme, signature: Uint8Array): void {
   const bytes = scheme === 'eip191' || scheme === 'eip712' ? 65 : 64
-  const fits = scheme === 'eip1271' ? signature.length <= SIGNATURE_BYTES_MAX : signature.length === bytes
+  const fits =
+    scheme === 'eip1271' || scheme === 'webauthn' ? signature.length <= SIGNATURE_BYTES_MAX : signature.length === bytes
   if (!fits) throw new SignatureError(`a \`${scheme}\` signature has another length than ${signature.length} bytes`)
 }
 

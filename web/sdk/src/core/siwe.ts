@@ -5,7 +5,16 @@
  * @module
  */
 
-import { type Account, AccountError, checksummed, fromBase58, parseAccount, parseAddress, parseDid } from './account.js'
+import {
+  type Account,
+  AccountError,
+  checksummed,
+  fromBase58,
+  type PublicKey,
+  parseAccount,
+  parseAddress,
+  parseDid,
+} from './account.js'
 import { utf8Length } from './bytes.js'
 import { LoginError } from './errors.js'
 import { SIGN_IN_MESSAGE_BYTES_MAX } from './limits.js'
@@ -58,7 +67,7 @@ export function accountOfMessage(message: SignInMessage, scheme: Scheme): Accoun
     if (namespace === 'Ethereum' && scheme === 'eip191') return address
     if (namespace === 'Ethereum' && scheme === 'eip1271') return `eip155:${chainId}:${address}`
     if (namespace === 'Solana' && scheme === 'ed25519') return `solana:${clusterOf(chainId ?? '')}:${address}`
-    if (namespace === 'did:key' && parseDid(address).curve === scheme) return address
+    if (namespace === 'did:key' && signsWith(parseDid(address).curve, scheme)) return address
     return undefined
   })()
   try {
@@ -218,4 +227,9 @@ function check(field: string, value: string, valid: boolean): void {
 
 function missing(name: string): LoginError {
   return new LoginError(`the line \`${name}\` is missing or out of order`)
+}
+
+/** A P-256 key may be a browser's. */
+function signsWith(curve: PublicKey['curve'], scheme: Scheme): boolean {
+  return scheme === curve || (scheme === 'webauthn' && curve === 'p256')
 }

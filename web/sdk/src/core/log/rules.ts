@@ -6,7 +6,7 @@
  */
 
 import { type Ability, abilityText, allows, covers, type Verb } from '../ability.js'
-import { accountsOf, type Principal, samePrincipal, thresholdOf } from '../account.js'
+import { accountsOf, isOfPasskeys, type Principal, samePrincipal, thresholdOf } from '../account.js'
 import { sameBytes } from '../bytes.js'
 import { DecodeError, Refusal, type RefusalCode } from '../errors.js'
 import { HLC_MAX, msOf } from '../hlc.js'
@@ -142,7 +142,7 @@ function checkAct(graph: Graph, header: Header, act: Act, auth: Node | undefined
       return checkRevoke(graph, header, act, auth, past)
     case 'rotate':
       if (!isRoot) throw refuse('RootOnly', 'only the root may `rotate`')
-      if (graph.genesis.kind === 'shared') return
+      if (graph.genesis.kind === 'shared') return checkOwners(act.root)
       throw refuse('FixedRoot', 'the root of a private or user core cannot be replaced')
     case 'seal':
       if (act.state !== undefined && !isRoot) throw refuse('RootOnly', 'only the root may `seal`')
@@ -158,6 +158,11 @@ function checkAct(graph: Graph, header: Header, act: Act, auth: Node | undefined
       )
     }
   }
+}
+
+function checkOwners(root: Principal): void {
+  if (!isOfPasskeys(root)) return
+  throw refuse('Passkeys', 'passkeys alone cannot be the root of a shared core: more than they must agree')
 }
 
 function checkGrant(header: Header, can: readonly Ability[], auth: Node | undefined): void {
