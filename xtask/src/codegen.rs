@@ -1,8 +1,10 @@
 //! `cargo xtask codegen`: files that are generated from the code and kept in the repository.
 
+use std::collections::HashSet;
 use std::fs;
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -36,5 +38,38 @@ fn check(workspace: &Workspace) -> Result<()> {
 }
 
 fn openapi(workspace: &Workspace) -> Result<Vec<u8>> {
-    process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", "openapi"]))
+    let made =
+        process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", "openapi"]))?;
+    check_operations(&serde_json::from_slice(&made).context("the description is no JSON")?)?;
+    Ok(made)
+}
+
+/// Ids of operations are unique (OpenAPI 3.1), or no types can be made of the description.
+fn check_operations(description: &Value) -> Result<()> {
+    let mut known = HashSet::new();
+    let methods = description["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    for operation in methods.filter_map(Value::as_object).flat_map(|methods| methods.values()) {
+        if let Some(id) = operation["operationId"].as_str()
+            && !known.insert(id)
+        {
+            bail!("two operations are called `{id}`; give one an `operation_id` of its own");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_operations;
+
+    #[test]
+    fn operations_of_one_name_fail() {
+        let named = |first: &str, second: &str| {
+            serde_json::json!({"paths": {
+                "/a": {"get": {"operationId": first}}, "/b": {"get": {}, "put": {"operationId": second}},
+            }})
+        };
+        assert!(check_operations(&named("list_a", "list_b")).is_ok());
+        assert!(check_operations(&named("list", "list")).is_err());
+    }
 }

@@ -53,7 +53,7 @@ impl Accounts {
 }
 
 /// Says which account an ENS name leads to, at the last final block of its chain; kept for a minute.
-#[utoipa::path(get, path = "/-/ens/{name}", tag = "names",
+#[utoipa::path(get, path = "/-/ens/{name}", tag = "names", operation_id = "resolve_ens",
     params(("name" = String, Path, description = "a name that ends in `.eth`")),
     responses((status = 200, body = EnsView), (status = "4XX", body = Problem, content_type = "application/problem+json"),
         (status = 501, description = "this node looks up no names", body = Problem, content_type = "application/problem+json")))]
