@@ -15,7 +15,9 @@ const API_PATHS = /`"\/[^`]*"`( \\\| )?/g
 async function pages(dir: string): Promise<Record<string, string>> {
   const names = (await readdir(dir, { recursive: true })).filter((name) => name.endsWith('.md')).sort()
   return Object.fromEntries(
-    await Promise.all(names.map(async (name) => [name, await readFile(join(dir, name), 'utf8')])),
+    await Promise.all(
+      names.map(async (name) => [name, (await readFile(join(dir, name), 'utf8')).replace(API_PATHS, '')]),
+    ),
   )
 }
 
