@@ -53,7 +53,7 @@ pub use requests::{
 };
 pub use sealed::{DeviceJwk, DeviceKeySet, KeyProof, SealedView};
 pub use session::{
-    Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
+    AsksView, Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
     SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
 pub use wallet::{

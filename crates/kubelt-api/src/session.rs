@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::PrincipalView;
+
 /// Asks for a message to sign.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +27,11 @@ pub struct ChallengeRequest {
     /// where the client holds its key). A session that may only `read` and `put` below `content` may live 366 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life_seconds: Option<u64>,
-    /// Heads of the private core that the wallet's side knows; the sign-in then counts as a seal of them.
+    /// The id of a core to sign in through: the session is at home in your own core there then, which is made from that
+    /// core's template at the first sign-in, and reaches nothing that does not lie in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// Heads of the core that it is at home in that the wallet's side knows; the sign-in then counts as a seal of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<String>,
 }
@@ -92,7 +98,8 @@ pub struct SessionCreated {
     pub token: String,
     /// The account that signed in.
     pub account: String,
-    /// The id of its private core.
+    /// The id of the core that the session is at home in: its private core, or its own in the core that it signed in
+    /// through.
     pub core: String,
     /// Where that core is on this node: `/@0x…`.
     pub path: String,
@@ -106,8 +113,25 @@ pub struct SessionCreated {
     /// is void.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heirs: Vec<crate::HeirView>,
+    /// The id of the core that it signed in through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
+    /// What that core asks you to grant it in your own. It has nothing of it before your wallet has signed the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<AsksView>,
     /// When the session ends (RFC 3339).
     pub expires: String,
+}
+
+/// What a user is asked to grant, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AsksView {
+    /// The root of the core that asks.
+    pub to: PrincipalView,
+    /// What it asks for, such as `read content/shared/**`.
+    pub can: Vec<String>,
+    /// The same in plain words.
+    pub may: Vec<String>,
 }
 
 /// A session that stands.
@@ -149,6 +173,9 @@ pub struct EndChallengeRequest {
     pub account: String,
     /// The id of the session to end.
     pub session: String,
+    /// The id of the core that it signed in through, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<String>,
 }
 
 /// Ends a session with the wallet's signature.

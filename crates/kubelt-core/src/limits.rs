@@ -141,6 +141,8 @@ pub const ENS_INPUT_BYTES_MAX: usize = 1_024;
 pub const ENS_NAME_BYTES_MAX: usize = 255;
 /// Labels of an ENS name, `eth` among them.
 pub const ENS_LABELS_MAX: usize = 16;
+/// Settings that a core's template presets.
+pub const TEMPLATE_CONFIG_MAX: usize = 32;
 /// Nodes that a link to an invite names.
 pub const INVITE_NODES_MAX: usize = 4;
 /// Longest link to an invite, in bytes.

@@ -8,6 +8,7 @@
 //! | `config/announce` | [`Announce`] |
 //! | `config/hosts/<name>` | [`Host`] |
 //! | `config/copies` | [`Copies`] |
+//! | `config/template` | [`Template`], checked by [`check_new`] |
 //! | `config/wallets/<account>` | [`LinkedWallet`] |
 //! | other `config/…` | anything |
 //! | `content/<path>` | [`ContentEntry`] |
@@ -41,6 +42,7 @@ mod fields;
 mod host;
 mod request;
 mod settings;
+mod template;
 mod wallet;
 
 pub use announce::{ANNOUNCE, Announce};
@@ -53,6 +55,7 @@ use fields::Fields;
 pub use host::{HOSTS, Host};
 pub use request::{REQUESTS, Request};
 pub use settings::check_new;
+pub use template::{TEMPLATE, Template, UserTemplate};
 pub use wallet::{LinkedWallet, WALLETS};
 
 /// A value that fits the schema of its path.

@@ -385,6 +385,10 @@ impl From<ChallengeError> for ApiError {
     fn from(error: ChallengeError) -> Self {
         match error {
             ChallengeError::Chain(_) => Self::new(Code::NotImplemented, error.to_string()),
+            ChallengeError::NotAdmitted => Self::new(Code::NotFound, error.to_string()),
+            ChallengeError::OutOfScope(_) => Self::new(Code::BadRequest, error.to_string()),
+            ChallengeError::Load(error) => error.into(),
+            ChallengeError::Store(error) => error.into(),
             ChallengeError::Message(_) | ChallengeError::Refused(_) => {
                 Self::new(Code::BadRequest, chain(&error))
             }
@@ -397,6 +401,9 @@ impl From<SignInError> for ApiError {
         match error {
             SignInError::TooMany => Self::new(Code::Conflict, error.to_string()),
             SignInError::Pending => Self::new(Code::Pending, error.to_string()),
+            SignInError::NotAdmitted => Self::new(Code::NotFound, error.to_string()),
+            SignInError::Begin(error) => error.into(),
+            SignInError::Load(error) => error.into(),
             SignInError::Store(error) => error.into(),
             SignInError::Tx(error) => error.into(),
             SignInError::Commit(error) => error.into(),

@@ -10,16 +10,18 @@ use axum::{
     routing::{delete, post},
 };
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
-    SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
+    AsksView, Challenge, ChallengeRequest, Code, CoreAbilities, EndChallengeRequest, EndRequest,
+    PasskeyResponse, SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
-use kubelt_core::{Ability, Account, CoreId, LoginError, LoginId, OpId, PublicKey, limits::ABILITIES_MAX};
-use kubelt_node::{Ask, Cores, Ended, MadeChallenge, Sessions};
+use kubelt_core::{
+    Ability, Account, CoreId, LoginError, LoginId, OpId, PublicKey, limits::ABILITIES_MAX, words,
+};
+use kubelt_node::{Ask, Asks, Cores, Ended, MadeChallenge, Sessions};
 
 use crate::{
     auth::{self, SignedIn},
     json::JsonBody,
-    member_routes::heir_views,
+    member_routes::{heir_views, principal_view},
     origin::Hosts,
     passkey,
     problem::ApiError,
@@ -73,7 +75,7 @@ pub(crate) async fn challenge(
         };
         ask.cores.insert(id, abilities);
     }
-    let made = routes.sessions.challenge(&origin, ask)?;
+    let made = routes.sessions.challenge_within(&origin, ask).await?;
     Ok(Json(challenge_view(made)))
 }
 
@@ -96,7 +98,13 @@ fn ask(request: &ChallengeRequest) -> Result<Ask, ApiError> {
         .collect::<Result<_, _>>()
         .map_err(|error| bad(&error))?;
     let life_ms = request.life_seconds.map(|seconds| seconds.saturating_mul(1_000));
-    Ok(Ask { abilities, session_key, heads, life_ms, ..Ask::of(account) })
+    let within = within(request.within.as_deref())?;
+    Ok(Ask { abilities, session_key, heads, life_ms, within, ..Ask::of(account) })
+}
+
+fn within(core: Option<&str>) -> Result<Option<CoreId>, ApiError> {
+    let read = |core: &str| core.parse().map_err(|error: kubelt_core::id::IdError| bad(&error));
+    core.map(read).transpose()
 }
 
 fn abilities(texts: &[String]) -> Result<Vec<Ability>, ApiError> {
@@ -140,11 +148,21 @@ pub(crate) async fn open(
         .await?;
     let session = &opened.session;
     let account = session.account().to_string();
+    let asks = opened.asks.map(|Asks { to, can }| AsksView {
+        to: principal_view(&to),
+        can: can.iter().map(ToString::to_string).collect(),
+        may: can.iter().map(words::ability).collect(),
+    });
     let created = SessionCreated {
         id: session.id().to_string(),
         token: opened.token,
-        path: format!("/@{account}"),
+        path: match session.within {
+            Some(parent) => format!("/@{parent}/@{account}"),
+            None => format!("/@{account}"),
+        },
         account,
+        within: session.within.map(|parent| parent.to_string()),
+        asks,
         core: session.core.to_string(),
         created: opened.created,
         cores: others(&session.login.abilities, &session.core),
@@ -222,7 +240,8 @@ pub(crate) async fn end_challenge(
         .account
         .parse::<Account>()
         .map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
-    let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?)?;
+    let within = within(request.within.as_deref())?;
+    let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?, within)?;
     Ok(Json(challenge_view(made)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use kubelt_core::{Account, Body, Header, LoginId};
+use kubelt_core::{Account, Body, CoreId, Header, LoginId};
 use parking_lot::Mutex;
 
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
 /// What becomes of the answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
-    /// A session begins. The token is there where the node holds its key.
-    SignIn { token: Token, held: bool },
+    /// A session begins, in the private core or in the user's core within another one.
+    SignIn { token: Token, held: bool, within: Option<CoreId> },
     /// A session ends by the wallet's own word: the operation that is signed.
     End { session: LoginId, header: Box<Header>, body: Box<Body> },
 }
@@ -87,7 +87,7 @@ mod tests {
             origin: "localhost".to_owned(),
             message: [0; 32],
             expires_ms,
-            purpose: Purpose::SignIn { token: Token::generate(), held: true },
+            purpose: Purpose::SignIn { token: Token::generate(), held: true, within: None },
         }
     }
 

@@ -1,7 +1,7 @@
 //! The cores above a core, and the children that a core names.
 //!
 //! A core says in its genesis, once and for all, which core it wants to lie in. That makes it a child only where the
-//! parent's map names it (`cores/<name>`). What a claim without a name comes to is decided where readers are judged
+//! parent's map names it (`cores/<name>`), or, for a user's core, where its template admits users. What a claim without a name comes to is decided where readers are judged
 //! ([`crate::doors`]): there is no way in by it.
 //!
 //! Both questions are asked for every request to a child, so answers are kept in memory, by what was read of the maps
@@ -17,9 +17,9 @@ use std::{
 
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
-    CoreId, Genesis, MapPath, codec,
+    CoreId, Genesis, MapPath, OpId, codec,
     limits::{CORES_ABOVE_MAX, VALUE_BYTES_MAX},
-    schema::{CORES, ChildCore, Visibility},
+    schema::{CORES, ChildCore, TEMPLATE, Template, Visibility},
 };
 use kubelt_store::{Store, Tx, TxError};
 use parking_lot::Mutex;
@@ -53,7 +53,7 @@ struct Kept {
 pub(crate) struct Step {
     /// The core that the step leaves.
     pub(crate) parent: CoreId,
-    /// The paths of its map that name the child, and who may pass by each; none where it names no such child.
+    /// The paths of its map that name or admit the child, and who may pass by each; none where it has no such child.
     pub(crate) names: Vec<(MapPath, Visibility)>,
 }
 
@@ -82,20 +82,41 @@ impl Kin {
 
     /// The same, past what is kept in memory.
     pub(crate) fn read_above(&self, core: &CoreId, genesis: &Genesis) -> Result<Vec<Step>, StoreError> {
-        let (mut steps, mut core, mut parent) = (Vec::new(), *core, genesis.parent());
-        while let Some(above) = parent {
+        let (mut steps, mut core, mut below) = (Vec::new(), *core, Some(genesis.clone()));
+        while let Some((genesis, parent)) =
+            below.and_then(|below| below.parent().map(|parent| (below, parent)))
+        {
             // Who lies too deep lies nowhere. No core lies in itself: its id is a hash of its parent's.
-            let is_too_deep = steps.len() == CORES_ABOVE_MAX;
-            let names = if is_too_deep { Vec::new() } else { self.names_of(&above, &core)? };
-            let ends = names.is_empty();
-            steps.push(Step { parent: above, names });
-            if ends {
-                break;
-            }
-            parent = self.genesis(&above)?.and_then(|genesis| genesis.parent());
-            core = above;
+            let names = match genesis {
+                _ if steps.len() == CORES_ABOVE_MAX => Vec::new(),
+                Genesis::User { .. } => self.admitting(&parent)?,
+                _ => self.names_of(&parent, &core)?,
+            };
+            below = if names.is_empty() { None } else { self.genesis(&parent)? };
+            steps.push(Step { parent, names });
+            core = parent;
         }
         Ok(steps)
+    }
+
+    /// The template of a core, and the operation that put it; none where it has none, or one that cannot be read.
+    pub(crate) fn template(&self, core: &CoreId) -> Result<Option<(OpId, Template)>, StoreError> {
+        let Some(entry) = self.store.state(core, &template_path())? else { return Ok(None) };
+        let value: Option<Ipld> = codec::decode(&entry.value, VALUE_BYTES_MAX, "value").ok();
+        Ok(value.and_then(|value| Template::from_ipld(&value).ok()).map(|template| (entry.id, template)))
+    }
+
+    /// The way to its users' cores: its template, where that admits users.
+    fn admitting(&self, parent: &CoreId) -> Result<Vec<(MapPath, Visibility)>, StoreError> {
+        let admits = self.template(parent)?.is_some_and(|(_, template)| template.user.is_some());
+        Ok(admits.then(|| (template_path(), Visibility::Public)).into_iter().collect())
+    }
+
+    /// Whether a core lies in another one, however deep.
+    pub(crate) fn is_within(&self, core: &CoreId, above: &CoreId) -> Result<bool, StoreError> {
+        let steps = self.above(core)?;
+        let mut named = steps.iter().take_while(|step| !step.names.is_empty());
+        Ok(named.any(|step| step.parent == *above))
     }
 
     /// How many cores lie above a core that counts as their child; none where one of them does not name it.
@@ -137,7 +158,7 @@ impl Kin {
 
     /// Whether a change at `path` changes which children a core has.
     pub(crate) fn concerns(path: &MapPath) -> bool {
-        path.prefix() == CORES
+        path.prefix() == CORES || path.as_str() == TEMPLATE
     }
 
     /// Forgets what was read of a core. To be called once its change is durable, before that is told.
@@ -172,6 +193,11 @@ impl Kin {
         }
         Ok(names)
     }
+}
+
+/// Where templates stand.
+pub(crate) fn template_path() -> MapPath {
+    MapPath::new(TEMPLATE).expect("a constant path")
 }
 
 fn read(value: &[u8]) -> Option<ChildCore> {

@@ -49,6 +49,7 @@ mod session;
 mod session_table;
 mod sessions;
 mod status;
+mod users;
 mod wallet;
 pub mod worker;
 mod write;
@@ -114,6 +115,7 @@ pub use session::{Session, SessionInfo};
 pub use sessions::{
     Ask, ChallengeError, EndError, Ended, MadeChallenge, OpenedSession, Sessions, SignInError,
 };
+pub use users::Asks;
 pub use wallet::{
     AnswerError, SafeReady, SafeStanding, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets,
 };

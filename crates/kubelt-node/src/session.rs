@@ -58,8 +58,10 @@ impl std::fmt::Debug for Token {
 pub struct Session {
     /// Its sign-in, checked.
     pub login: Arc<CheckedLogin>,
-    /// The private core of the account.
+    /// The core that it is at home in: the private core of the account, or its own in the core that it signed in through.
     pub core: CoreId,
+    /// The core that it signed in through: it reaches nothing but what lies in that one.
+    pub within: Option<CoreId>,
     /// When it began, in milliseconds since the Unix epoch.
     pub created_ms: u64,
     pub(crate) token_hash: [u8; 32],
@@ -89,6 +91,11 @@ impl Session {
         self.covers(&self.core, Verb::Logout, None)
     }
 
+    /// Whether it may do what is for the account as such, in whatever core: see who invites it, bring cores here, claim.
+    pub fn speaks_for_account(&self) -> bool {
+        self.within.is_none() && self.keeps_sessions()
+    }
+
     /// Whether it is a whole sign-in to the core, and no token for one part of it: such a one sees who else has a part.
     pub fn is_whole_in(&self, core: &CoreId) -> bool {
         self.covers(core, Verb::Logout, None)
@@ -111,6 +118,8 @@ pub(crate) struct SessionRecord {
     pub(crate) created_ms: u64,
     pub(crate) expires_ms: u64,
     pub(crate) held_by_node: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) within: Option<CoreId>,
 }
 
 /// What a list of sessions shows.

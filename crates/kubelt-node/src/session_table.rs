@@ -52,6 +52,7 @@ impl SessionTable {
         let session = Arc::new(Session {
             login: Arc::new(login),
             core: record.core,
+            within: record.within,
             created_ms: record.created_ms,
             token_hash: hash,
             key: record.held_by_node.then(|| token.session_key()),

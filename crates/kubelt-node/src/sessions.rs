@@ -12,7 +12,7 @@ use std::{
 };
 
 use kubelt_core::{
-    Ability, Account, CheckedLogin, CoreId, Genesis, Header, Login, LoginError, OpId, PublicKey, SignIn,
+    Ability, Account, Act, CheckedLogin, CoreId, Header, Login, LoginError, OpId, PublicKey, SignIn,
     SignInError as MessageError, Signed, Verb,
     limits::{ABILITIES_MAX, SIGN_IN_HEADS_MAX, SIGN_IN_MESSAGE_BYTES_MAX},
     session::life_ms_max,
@@ -32,6 +32,8 @@ use crate::{
     limits::{HELD_SESSION_LIFE, SESSION_LIFE, SESSIONS_PER_ACCOUNT_MAX},
     session::{Session, SessionRecord, Token},
     session_table::SessionTable,
+    users::{Admission, Asks, home},
+    write::{Write, WriteError},
 };
 
 pub use end::{EndError, Ended};
@@ -67,6 +69,9 @@ pub struct Ask {
     pub heads: Vec<OpId>,
     /// How long the session lives, in milliseconds; what is usual for such a one when absent.
     pub life_ms: Option<u64>,
+    /// The core that it signs in through: the session is at home in the account's own core there then, and reaches
+    /// nothing that does not lie in that one.
+    pub within: Option<CoreId>,
 }
 
 impl Ask {
@@ -79,6 +84,7 @@ impl Ask {
             cores: BTreeMap::new(),
             heads: Vec::new(),
             life_ms: None,
+            within: None,
         }
     }
 }
@@ -103,8 +109,10 @@ pub struct OpenedSession {
     pub session: Arc<Session>,
     /// Its bearer token, told only once.
     pub token: String,
-    /// Whether the account's private core was created by this sign-in.
+    /// Whether the core that it is at home in was created by this sign-in.
     pub created: bool,
+    /// What the user is asked to grant, where the sign-in went through another core.
+    pub asks: Option<Asks>,
 }
 
 /// Why there is no challenge.
@@ -121,6 +129,18 @@ pub enum ChallengeError {
         "this node asks nobody about chain {0}, so contract accounts of it cannot sign in; its operator names upstreams under `[chains.{0}]`"
     )]
     Chain(u64),
+    /// The core that the sign-in is to go through admits nobody.
+    #[error("there is no core here that you can sign in through by this name")]
+    NotAdmitted,
+    /// A core that does not lie in the one that the sign-in goes through.
+    #[error("core `{0}` does not lie in the one that you sign in through")]
+    OutOfScope(CoreId),
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
 }
 
 /// Why a sign-in is refused.
@@ -143,6 +163,15 @@ pub enum SignInError {
         "the contract's chain gives no answer at the moment; the message stays good, so send the same signature again in a while"
     )]
     Pending,
+    /// The core that the sign-in goes through admits nobody any more.
+    #[error("the core that you sign in through admits nobody any more")]
+    NotAdmitted,
+    /// What the core begins with could not be written.
+    #[error("the core could not be begun; sign in again")]
+    Begin(#[source] WriteError),
+    /// The core's log could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// Too many sessions.
     #[error("the account has {SESSIONS_PER_ACCOUNT_MAX} sessions on this node; end one of them first")]
     TooMany,
@@ -184,6 +213,23 @@ impl Sessions {
         }
     }
 
+    /// Makes a sign-in message as [`Sessions::challenge`] does, once it is known that the core which it is to go through
+    /// admits users and holds the other cores that it is for.
+    ///
+    /// # Errors
+    /// [`ChallengeError`], alike for a core that admits nobody and for one that is not here.
+    pub async fn challenge_within(&self, origin: &str, ask: Ask) -> Result<MadeChallenge, ChallengeError> {
+        if let Some(parent) = ask.within {
+            self.cores.admission(&parent).await?.ok_or(ChallengeError::NotAdmitted)?;
+            for core in ask.cores.keys() {
+                if *core != parent && !self.cores.doors.kin.is_within(core, &parent)? {
+                    return Err(ChallengeError::OutOfScope(*core));
+                }
+            }
+        }
+        self.challenge(origin, ask)
+    }
+
     /// Makes a sign-in message for `origin`, the host that the request was sent to.
     ///
     /// # Errors
@@ -195,7 +241,7 @@ impl Sessions {
             return Err(ChallengeError::Chain(chain));
         }
         let now_ms = self.clock.now_ms();
-        let core = Genesis::Private { root: ask.account.clone() }.id();
+        let core = home(ask.account.clone(), ask.within).id();
         let token = Token::generate();
         let held = ask.session_key.is_none();
         let nonce = Challenges::nonce();
@@ -240,7 +286,7 @@ impl Sessions {
         if message.len() > SIGN_IN_MESSAGE_BYTES_MAX {
             return Err(LoginError::TooLong(message.len()).into());
         }
-        let purpose = Purpose::SignIn { token, held };
+        let purpose = Purpose::SignIn { token, held, within: ask.within };
         Ok(self.remember(origin, ask.account, message, nonce, purpose, now_ms))
     }
 
@@ -255,7 +301,7 @@ impl Sessions {
         account: &Account,
         core: &CoreId,
     ) -> Result<Vec<Ability>, LoadError> {
-        let own = asking.is_some_and(|session| session.account() == account && session.keeps_sessions());
+        let own = asking.is_some_and(|session| session.account() == account && session.speaks_for_account());
         if own && self.cores.has_part(core, account).await? {
             let usable = self.cores.with_log(core, |log| log.session_abilities(account)).await?;
             if !usable.is_empty() {
@@ -300,8 +346,10 @@ impl Sessions {
         let nonce = kubelt_core::siwe::Message::parse(message).map_err(LoginError::Message)?.nonce.to_owned();
         let now_ms = self.clock.now_ms();
         let pending = self.challenges.take(&nonce, now_ms).ok_or(SignInError::Challenge)?;
-        let Purpose::SignIn { token, held } = &pending.purpose else { return Err(SignInError::Challenge) };
-        let (token, held) = (token.clone(), *held);
+        let Purpose::SignIn { token, held, within } = &pending.purpose else {
+            return Err(SignInError::Challenge);
+        };
+        let (token, held, within) = (token.clone(), *held, *within);
         if pending.message != digest(message) {
             return Err(SignInError::Altered);
         }
@@ -320,7 +368,11 @@ impl Sessions {
             self.challenges.put(nonce, pending, now_ms);
             return Err(SignInError::Pending);
         };
-        let genesis = Genesis::Private { root: checked.account.clone() };
+        let admission = match &within {
+            Some(parent) => Some(self.cores.admission(parent).await?.ok_or(SignInError::NotAdmitted)?),
+            None => None,
+        };
+        let genesis = home(checked.account.clone(), within);
         let core = genesis.id();
         let counting = self.opening[usize::from(core.digest()[0]) % OPENING_LOCKS].lock().await;
         self.check_room(&checked.account, now_ms)?;
@@ -333,9 +385,13 @@ impl Sessions {
             created_ms: now_ms,
             expires_ms: checked.expires_ms,
             held_by_node: held,
+            within,
         };
         let mut tx = self.store.begin();
         tx.put_core(&core, &genesis.encode())?;
+        if let Some(admission) = admission.as_ref().filter(|_| created) {
+            tx.set_quota(&core, Some(admission.quota(self.store.quota(&core)?)))?;
+        }
         tx.put_login(&core, &checked.id, &login.encode())?;
         self.table.insert(&mut tx, &token, &record)?;
         tx.commit().await?;
@@ -345,12 +401,33 @@ impl Sessions {
             Arc::new(Session {
                 login: Arc::new(checked),
                 core,
+                within,
                 created_ms: now_ms,
                 token_hash: token.hash(),
                 key: held.then(|| token.session_key()),
             })
         });
-        Ok(OpenedSession { session, token: token.text(), created })
+        let asks = match admission {
+            Some(admission) => self.begin_user(&session, &admission).await?,
+            None => None,
+        };
+        Ok(OpenedSession { session, token: token.text(), created, asks })
+    }
+
+    /// Gives a user's core the settings that its parent's template presets, where it holds nothing yet and the node can
+    /// sign for the user. Gives what the user is asked to grant.
+    async fn begin_user(
+        &self,
+        session: &Arc<Session>,
+        admission: &Admission,
+    ) -> Result<Option<Asks>, SignInError> {
+        let is_new = session.key.is_some() && self.store.heads(&session.core)?.is_empty();
+        for (path, value) in admission.template.settings().filter(|_| is_new) {
+            let act = Act::Put { path, value: value.clone() };
+            let write = Write::Act { session: Arc::clone(session), act };
+            self.cores.write(session.core, write).await.map_err(SignInError::Begin)?;
+        }
+        Ok(self.cores.asked(&session.core, admission).await?)
     }
 
     /// Checks that the account may have one more session; expired ones give way.
@@ -385,6 +462,11 @@ fn digest(message: &str) -> [u8; 32] {
 }
 
 impl Session {
+    /// Whether another session of the account is its business: one that signed in through a core knows only its like.
+    fn reaches(&self, record: &SessionRecord) -> bool {
+        self.within.is_none() || record.core == self.core
+    }
+
     /// A new header's author, where the node can sign for this session.
     pub(crate) fn sign(&self, header: Header) -> Option<Signed> {
         self.key.as_ref().map(|key| key.sign_header(header))

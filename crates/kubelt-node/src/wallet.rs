@@ -138,7 +138,9 @@ impl Wallets {
         chain: Option<u64>,
     ) -> Result<Option<WalletFace>, LoadError> {
         // A token for one part of a core speaks for no wallet.
-        if !session.covers(&session.core, Verb::Put, None)
+        let covers = |core| session.covers(core, Verb::Put, None);
+        if !covers(&session.core)
+            || (session.within.is_some() && !covers(core))
             || !self.cores.has_part(core, session.account()).await?
         {
             return Ok(None);

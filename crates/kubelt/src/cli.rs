@@ -1,5 +1,6 @@
 //! The command line: one file for each group of commands.
 
+mod apply;
 mod caller;
 mod car;
 mod config;
@@ -178,6 +179,8 @@ enum Command {
     /// Make, list and hand over shared cores; move whole cores
     #[command(subcommand)]
     Core(core_car::CoreCommand),
+    /// Make a tree of cores what a file says: settings, members, children
+    Apply(apply::ApplyArgs),
     /// Check an exported core, without asking any node
     Verify(verify::VerifyArgs),
     /// Look after the store, the node, the session and the wallets of this machine
@@ -242,6 +245,7 @@ impl Command {
             Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),
+            Self::Apply(args) => args.run(caller),
             Self::Verify(args) => args.run(caller),
             Self::Doctor(args) => args.run(caller),
             Self::Completions(args) => args.run(caller),

@@ -37,6 +37,9 @@ pub(crate) struct StoredSession {
     pub(crate) expires: String,
     /// The wallet that signed in.
     pub(crate) wallet: String,
+    /// The id of the core that it signed in through, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) within: Option<String>,
     /// Shared cores that the session covers, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cores: Vec<StoredCore>,
@@ -176,6 +179,7 @@ mod tests {
             path: "/@0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f".to_owned(),
             expires: "2026-11-23T00:00:00Z".to_owned(),
             wallet: "main".to_owned(),
+            within: None,
             cores: Vec::new(),
         }
     }

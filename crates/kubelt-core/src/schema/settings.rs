@@ -7,7 +7,8 @@
 use ipld_core::ipld::Ipld;
 
 use super::{
-    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, KEYS, SchemaError, Visibility, check,
+    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, KEYS, SchemaError, TEMPLATE, Template, Visibility,
+    check,
     fields::{Fields, text},
 };
 use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
@@ -18,6 +19,7 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | --- | --- |
 /// | `config/versions` | `keep`: a number from 1 to [`VERSIONS_KEPT_MAX`], or `all` |
 /// | `config/pins` | `visibility`: `public`, `members` or `private` |
+/// | `config/template` | [`Template`] |
 /// | `content/<path>` | an `encryption`, where there is one, is an [`Encryption`] |
 /// | `keys/<device>` | a [`DeviceKey`], under a name that its path can have ([`DeviceKey::path`]) |
 /// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
@@ -57,6 +59,7 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
             fields.required("visibility", "`public`, `members` or `private`", word)?;
             fields.only(&["visibility"])
         }
+        TEMPLATE => Template::from_ipld(value).map(drop),
         _ => Ok(()),
     }
 }

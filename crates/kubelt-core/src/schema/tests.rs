@@ -4,10 +4,13 @@ use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
 use super::{
-    ChildCore, ContentEntry, DeviceKey, Encryption, SchemaError, SealedForm, SealedTo, Value, Visibility,
-    WRAP_BYTES, check, check_new, read,
+    ChildCore, ContentEntry, DeviceKey, Encryption, SchemaError, SealedForm, SealedTo, TEMPLATE, Template,
+    UserTemplate, Value, Visibility, WRAP_BYTES, check, check_new, read,
 };
-use crate::{CoreId, MapPath, codec, limits::VALUE_BYTES_MAX};
+use crate::{
+    CoreId, MapPath, codec,
+    limits::{TEMPLATE_CONFIG_MAX, VALUE_BYTES_MAX},
+};
 
 fn path(text: &str) -> MapPath {
     text.parse().expect("a path")
@@ -253,5 +256,59 @@ fn encryption_of_another_shape_is_refused() {
         entry.encryption = Some(fields);
         assert!(check_new(&path("content/a"), &entry.to_ipld()).is_err());
         assert!(check(&path("content/a"), &entry.to_ipld()).is_ok(), "what is there is read");
+    }
+}
+
+#[test]
+fn templates_come_back_as_they_went() {
+    let at = path(TEMPLATE);
+    let full = Template {
+        user: Some(UserTemplate {
+            asks: ["read content/shared/**", "put content/inbox/**"]
+                .map(|text| text.parse().expect("fits"))
+                .into(),
+            config: [("exposure".to_owned(), map(&[("ipfs", Ipld::Bool(false))]))].into(),
+            blocks_max: Some(100),
+            block_bytes_max: Some(1 << 30),
+            ops_max: Some(1_000),
+        }),
+    };
+    for mut template in [Template::default(), Template { user: Some(UserTemplate::default()) }, full] {
+        check_new(&at, &template.to_ipld()).expect("fits");
+        template.user.iter_mut().for_each(|user| user.asks.sort_unstable());
+        assert_eq!(Template::from_ipld(&template.to_ipld()), Ok(template));
+    }
+}
+
+#[test]
+fn a_template_asks_for_no_authority_and_presets_what_fits() {
+    let at = path(TEMPLATE);
+    let text = |text: &str| Ipld::String(text.to_owned());
+    let user = |field: &str, value: Ipld| map(&[("user", map(&[(field, value)]))]);
+    for verb in ["grant **", "revoke **", "seal **", "vote **", "logout **", "read", "own **", ""] {
+        let value = user("asks", Ipld::List(vec![text(verb)]));
+        assert!(check_new(&at, &value).is_err(), "{verb}");
+    }
+    let settings = [
+        ("exposure", text("shut")),
+        ("template", map(&[("user", map(&[]))])),
+        ("versions", map(&[("keep", Ipld::Integer(0))])),
+        ("../x", Ipld::Null),
+    ];
+    for (name, value) in settings {
+        assert!(check_new(&at, &user("config", map(&[(name, value)]))).is_err(), "{name}");
+    }
+    let many = (0..=TEMPLATE_CONFIG_MAX).map(|n| (format!("x{n}"), Ipld::Bool(true))).collect();
+    for value in [
+        user("config", Ipld::Map(many)),
+        user("blocks_max", Ipld::Integer(0)),
+        user("ops_max", Ipld::Integer(-1)),
+        user("other", Ipld::Null),
+        map(&[("users", map(&[]))]),
+        map(&[("user", Ipld::Bool(true))]),
+    ] {
+        assert!(check_new(&at, &value).is_err(), "{value:?}");
+        // What stands there already is read as a template that admits nobody.
+        assert!(check(&at, &value).is_ok(), "{value:?}");
     }
 }

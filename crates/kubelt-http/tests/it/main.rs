@@ -32,3 +32,4 @@ mod sign_in;
 mod tokens;
 mod unpublished;
 mod usage;
+mod users;

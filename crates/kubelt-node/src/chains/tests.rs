@@ -109,7 +109,7 @@ async fn a_plain_key_costs_no_call() {
     let made = challenge(&node, key.account()).expect("a challenge");
     let opened = open(&node, &made, &key.sign(made.message.as_bytes())).await.expect("a session");
     let session = opened.session.id();
-    let end = node.sessions.end_challenge(HOST, key.account(), session).expect("a challenge");
+    let end = node.sessions.end_challenge(HOST, key.account(), session, None).expect("a challenge");
     let signature = key.sign(end.message.as_bytes());
     node.sessions.end_signed(HOST, &end.nonce, &signature).await.expect("ends");
     assert_eq!(*chain.asked.lock(), 0);
@@ -126,7 +126,7 @@ async fn a_contract_signs_in_and_signs() {
     *chain.is_down.lock() = true;
     let standing = node.sessions.authenticate(&opened.token).expect("reads").expect("stands");
     assert_eq!(*chain.asked.lock(), asked);
-    let end = node.sessions.end_challenge(HOST, contract(), standing.id()).expect("a challenge");
+    let end = node.sessions.end_challenge(HOST, contract(), standing.id(), None).expect("a challenge");
     let ended = node.sessions.end_signed(HOST, &end.nonce, b"yes").await;
     assert!(matches!(ended, Err(EndError::Pending)), "{ended:?}");
     *chain.is_down.lock() = false;

@@ -129,7 +129,8 @@ impl Exchange {
     async fn may_import(&self, genesis: &Genesis, session: &Session) -> Result<bool, ImportError> {
         let account = session.account();
         // A token for one part of a core brings no whole ones.
-        if !session.covers(&session.core, Verb::Put, None) {
+        let covers = |core| session.covers(core, Verb::Put, None);
+        if !covers(&session.core) || (session.within.is_some() && !covers(&genesis.id())) {
             return Ok(false);
         }
         // Who began a core that is here may have been replaced since.

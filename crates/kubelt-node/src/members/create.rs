@@ -54,7 +54,7 @@ impl Members {
         from: &CoreId,
         new: NewCore,
     ) -> Result<MadeCore, MembersError> {
-        let is_own = *from == session.core;
+        let is_own = *from == session.core && session.within.is_none();
         if !is_own {
             self.check(session, from).await?;
         }

@@ -118,7 +118,7 @@ impl Members {
     async fn check_wish(&self, session: &Session, core: &CoreId, wish: &Wish) -> Result<(), MembersError> {
         // Who waits to inherit a core has no part in it, and can claim it or renounce it.
         let as_heir = matches!(wish, Wish::Claim | Wish::Resign)
-            && session.keeps_sessions()
+            && session.speaks_for_account()
             && self.cores.may_sign(core, session.account()).await?;
         if !as_heir {
             self.check(session, core).await?;

@@ -79,7 +79,7 @@ impl Members {
         let account = session.account();
         let holds = session.covers(core, Verb::Replicate, None)
             && self.cores.may(core, account, Verb::Replicate, None).await?;
-        let is_heir = session.keeps_sessions() && self.cores.may_sign(core, account).await?;
+        let is_heir = session.speaks_for_account() && self.cores.may_sign(core, account).await?;
         if !holds && !is_heir {
             return Err(MembersError::NotFound);
         }
@@ -93,7 +93,7 @@ impl Members {
     /// # Errors
     /// [`MembersError::Forbidden`] for a session that is a token for one program.
     pub async fn heir_to(&self, session: &Session) -> Result<Vec<Heir>, MembersError> {
-        if !session.keeps_sessions() {
+        if !session.speaks_for_account() {
             return Err(MembersError::Forbidden);
         }
         let mut found = Vec::new();

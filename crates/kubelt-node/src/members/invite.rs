@@ -48,7 +48,7 @@ impl Members {
     /// # Errors
     /// [`MembersError::Forbidden`] for a session that is a token for one program.
     pub async fn invites(&self, session: &Session) -> Result<Vec<Invite>, MembersError> {
-        if !session.keeps_sessions() {
+        if !session.speaks_for_account() {
             return Err(MembersError::Forbidden);
         }
         let known: Vec<CoreId> = self.named(&session.core)?.into_iter().map(|(_, core)| core).collect();
@@ -74,7 +74,7 @@ impl Members {
         name: Option<String>,
         from: Option<NodeAddress>,
     ) -> Result<Accepted, MembersError> {
-        if !session.keeps_sessions() {
+        if !session.speaks_for_account() {
             return Err(MembersError::Forbidden);
         }
         let own = self.remotes.own_key().await?;

@@ -178,7 +178,7 @@ async fn a_live_channel_ends_with_the_sign_in_it_was_opened_by() {
     let (mut status, task) = b.live(&link);
     status.wait_for(|now| now.settled).await.expect("it goes on");
     // The wallet itself ends the session of the new node, at the old one, which may never have seen its sign-in.
-    let made = a.node.sessions.end_challenge("localhost", wallet(1).account(), b.session.id());
+    let made = a.node.sessions.end_challenge("localhost", wallet(1).account(), b.session.id(), None);
     drop(made.expect("a challenge"));
     let act = kubelt_core::Act::Logout { login: b.session.id() };
     let write = crate::Write::Act { session: Arc::clone(&a.session), act };

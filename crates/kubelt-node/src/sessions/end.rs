@@ -27,7 +27,8 @@ use crate::{
     cores::LoadError,
     limits::SIGN_INS_SHOWN_MAX,
     parts,
-    session::{Session, SessionInfo},
+    session::{Session, SessionInfo, SessionRecord},
+    users::home,
     write::{SignedOp, Write, WriteError},
 };
 
@@ -79,12 +80,14 @@ impl Sessions {
     /// Only when the store fails.
     pub async fn list(&self, session: &Session) -> Result<Vec<SessionInfo>, LoadError> {
         let now_ms = self.clock.now_ms();
-        let may_see = |hash: &[u8; 32]| session.keeps_sessions() || *hash == session.token_hash;
+        let may_see = |hash: &[u8; 32], record: &SessionRecord| {
+            *hash == session.token_hash || (session.keeps_sessions() && session.reaches(record))
+        };
         let mut sessions: Vec<_> = self
             .table
             .of(session.account())?
             .into_iter()
-            .filter(|(hash, record)| now_ms < record.expires_ms && may_see(hash))
+            .filter(|(hash, record)| now_ms < record.expires_ms && may_see(hash, record))
             .map(|(hash, record)| SessionInfo {
                 abilities: self.table.abilities(&record),
                 id: record.login,
@@ -136,15 +139,28 @@ impl Sessions {
         Ok(found)
     }
 
-    /// A sign-in of the account, as far as this node has seen it.
-    fn sign_in_of(&self, account: &Account, id: &LoginId) -> Result<Option<CheckedLogin>, StoreError> {
-        let own = Genesis::Private { root: account.clone() }.id();
-        for core in std::iter::once(own).chain(parts::of(&self.store, account)?) {
+    /// A sign-in of the account, as far as this node has seen it: one that is at home in the core `home`, or has acted in
+    /// one of several people.
+    fn sign_in_of(
+        &self,
+        home: CoreId,
+        account: &Account,
+        id: &LoginId,
+    ) -> Result<Option<CheckedLogin>, StoreError> {
+        for core in std::iter::once(home).chain(parts::of(&self.store, account)?) {
             if let Some(login) = self.table.login(&core, id)?.filter(|login| login.account == *account) {
                 return Ok(Some(login));
             }
         }
         Ok(None)
+    }
+
+    /// The core that another session of the account is at home in, where it was opened at this node; the private one
+    /// otherwise.
+    fn home_of(&self, session: &Session, id: &LoginId) -> Result<CoreId, StoreError> {
+        let mut records = self.table.of(session.account())?.into_iter();
+        let record = records.find(|(_, record)| record.login == *id);
+        Ok(record.map_or(session.core, |(_, record)| record.core))
     }
 
     /// Ends a session of the same account, here or elsewhere: a logout in the log of each core that both cover, and its token
@@ -157,7 +173,12 @@ impl Sessions {
         if !itself && !session.keeps_sessions() {
             return Err(EndError::NotFound);
         }
-        let found = self.sign_in_of(session.account(), &id)?.ok_or(EndError::NotFound)?;
+        let found = match session.within {
+            // One that signed in through a core knows only its like.
+            Some(_) => self.table.login(&session.core, &id)?,
+            None => self.sign_in_of(self.home_of(session, &id)?, session.account(), &id)?,
+        };
+        let found = found.ok_or(EndError::NotFound)?;
         if session.key.is_none() {
             return Err(EndError::Write(WriteError::ClientKey));
         }
@@ -190,8 +211,9 @@ impl Sessions {
         origin: &str,
         account: Account,
         session: LoginId,
+        within: Option<CoreId>,
     ) -> Result<MadeChallenge, EndError> {
-        let core = Genesis::Private { root: account.clone() }.id();
+        let core = home(account.clone(), within).id();
         let now_ms = self.clock.now_ms();
         let body = Body::new(random(), Act::Logout { login: session });
         let header = self.cores.draft_unlisted(core, &account, &body, now_ms)?;
@@ -234,9 +256,11 @@ impl Sessions {
             }
             written => written?,
         };
-        let own = Genesis::Private { root: account.clone() }.id();
-        let more =
-            if core == own { self.end_in_others(origin, &account, session).await? } else { Vec::new() };
+        // In its own core the account is the root; in others each signature is for one core alone.
+        let more = match self.cores.genesis(&core)? {
+            Genesis::Shared { .. } => Vec::new(),
+            _ => self.end_in_others(origin, &account, session, core).await?,
+        };
         Ok(Ended { left: Vec::new(), more })
     }
 
@@ -247,16 +271,16 @@ impl Sessions {
         origin: &str,
         account: &Account,
         session: LoginId,
+        home: CoreId,
     ) -> Result<Vec<MadeChallenge>, EndError> {
         let now_ms = self.clock.now_ms();
-        let own = Genesis::Private { root: account.clone() }.id();
-        let cores: BTreeSet<CoreId> = match self.sign_in_of(account, &session)? {
+        let cores: BTreeSet<CoreId> = match self.sign_in_of(home, account, &session)? {
             Some(login) if login.expires_ms <= now_ms => BTreeSet::new(),
             Some(login) => login.abilities.into_keys().collect(),
             None => parts::of(&self.store, account)?.into_iter().collect(),
         };
         let mut more = Vec::new();
-        for core in cores.into_iter().filter(|core| *core != own) {
+        for core in cores.into_iter().filter(|core| *core != home) {
             if !self.cores.has_part(&core, account).await.unwrap_or(false) {
                 continue;
             }

@@ -3,18 +3,24 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 use kubelt_api::{
-    Challenge, ChallengeRequest, Code, CoreAbilities, HeirView, RemoteView, SessionCreated, SessionRequest,
+    AsksView, Challenge, ChallengeRequest, Code, CoreAbilities, HeirView, RemoteView, SessionCreated,
+    SessionRequest, Wish,
 };
-use kubelt_core::Account;
+use kubelt_core::{Account, CoreId};
 use serde::Serialize;
 
 use super::caller::Caller;
+use super::signing::Shared;
+use super::target::CoreTarget;
 use super::wallet::PassphraseArgs;
 use super::{heir, remote};
 use crate::client::{CorePlace, NodeUrl};
 use crate::config_dir::{StoredCore, StoredSession};
 use crate::keystore::{Wallet, WalletName, Wallets};
 use crate::output::{bytes_text, count_text, short_time};
+
+/// What a parent is called in the grants of its users.
+const PARENT_ROLE: &str = "parent";
 
 #[derive(Debug, Args)]
 pub(super) struct LoginArgs {
@@ -27,6 +33,12 @@ pub(super) struct LoginArgs {
     /// or `alice.eth` that tells of it, or `dht`
     #[arg(long, value_name = "ADDRESS")]
     from: Option<String>,
+    /// Sign in through this core: to your own core in it, made at the first sign-in, and to nothing that does not lie in it
+    #[arg(long = "in", value_name = "@CORE", conflicts_with = "from")]
+    within: Option<CoreTarget>,
+    /// Grant that core what it asks of its users; without it you are only told
+    #[arg(long, requires = "within")]
+    agree: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +56,9 @@ struct LoginView<'a> {
     retrieved: Option<RemoteView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     heirs: Vec<HeirView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asks: Option<AsksView>,
+    granted: bool,
 }
 
 /// The node asks the wallet to sign something else than a sign-in here.
@@ -64,7 +79,12 @@ impl LoginArgs {
         let wallets = Wallets::new(caller.config.wallets());
         wallets.address(&self.wallet)?;
         let wallet = wallets.open(&self.wallet, &self.passphrase.ask(&self.wallet)?)?;
-        let begun = sign_in(caller, &self.wallet, &wallet, Vec::new())?;
+        let within = self.within.as_ref().map(|core| through(caller, core)).transpose()?;
+        let begun = sign_in_within(caller, &self.wallet, &wallet, Vec::new(), within)?;
+        let granted = match begun.asks.as_ref().filter(|_| self.agree) {
+            Some(asks) => agree(caller, &wallet, &begun, asks)?,
+            None => false,
+        };
         let url = format!("{}{}", caller.node, CorePlace::given(&begun.path));
         let mut heirs = begun.heirs.clone();
         let retrieved = match self.from {
@@ -94,6 +114,8 @@ impl LoginArgs {
             url,
             created: begun.created,
             expires: &begun.expires,
+            asks: begun.asks.clone(),
+            granted,
         };
         caller.out.result(&view, || {
             let LoginView { wallet, account, core, url, .. } = &view;
@@ -101,6 +123,10 @@ impl LoginArgs {
             let mut text = format!(
                 "signed in as {account} (wallet {wallet})\n{did} core {core}\nat {url}\nuntil {until}"
             );
+            if let Some(asks) = &view.asks {
+                let did = if view.granted { "granted" } else { "asks you to let it, with `--agree`," };
+                text.push_str(&format!("\nit {did}: {}", asks.may.join("; ")));
+            }
             if let Some(retrieved) = &view.retrieved {
                 text.push('\n');
                 text.push_str(&remote::said(retrieved));
@@ -111,12 +137,49 @@ impl LoginArgs {
     }
 }
 
-/// Signs in with a wallet, to its own core and to `cores`; the session before it at this node ends.
+/// The id of a core to sign in through, for somebody who is not signed in yet.
+fn through(caller: &Caller, core: &CoreTarget) -> Result<String> {
+    let names: Vec<&str> = core.names().collect();
+    if let [name] = names.as_slice()
+        && name.trim_start_matches('@').parse::<CoreId>().is_ok()
+    {
+        return Ok(name.trim_start_matches('@').to_owned());
+    }
+    Ok(caller.anonymous().core(&CorePlace::of_names(names))?.core)
+}
+
+/// Grants a core what it asks of its users.
+fn agree(caller: &Caller, wallet: &Wallet, begun: &SessionCreated, asks: &AsksView) -> Result<bool> {
+    let (client, _session) = caller.signed_in()?;
+    let id = begun.core.parse().context("the node gave no id")?;
+    let wish = Wish::Grant {
+        to: asks.to.of.clone(),
+        threshold: u8::try_from(asks.to.m).ok().filter(|m| *m > 1),
+        role: Some(PARENT_ROLE.to_owned()),
+        can: asks.can.clone(),
+    };
+    let granted = Shared { client, place: CorePlace::given(&begun.path), id }.act(caller, wallet, wish)?;
+    Ok(granted.is_some())
+}
+
+/// Signs in again as before, to the own core and to `cores`; the session before it at this node ends. One that went
+/// through a core goes through it again.
 pub(super) fn sign_in(
     caller: &Caller,
     name: &WalletName,
     wallet: &Wallet,
     cores: Vec<StoredCore>,
+) -> Result<SessionCreated> {
+    let within = caller.config.session(&caller.node)?.and_then(|session| session.within);
+    sign_in_within(caller, name, wallet, cores, within)
+}
+
+fn sign_in_within(
+    caller: &Caller,
+    name: &WalletName,
+    wallet: &Wallet,
+    cores: Vec<StoredCore>,
+    within: Option<String>,
 ) -> Result<SessionCreated> {
     let account = wallet.account();
     let before = caller.config.session(&caller.node)?;
@@ -126,6 +189,7 @@ pub(super) fn sign_in(
     let request = ChallengeRequest {
         account: account.to_string(),
         cores: cores.iter().map(covered).collect(),
+        within: within.clone(),
         ..ChallengeRequest::default()
     };
     let known = if own && !cores.is_empty() { caller.client()?.challenge(&request).ok() } else { None };
@@ -155,6 +219,7 @@ pub(super) fn sign_in(
             path: begun.path.clone(),
             expires: begun.expires.clone(),
             wallet: name.to_string(),
+            within,
             cores,
         },
     )?;

@@ -29,6 +29,9 @@ pub(super) struct EndArgs {
     /// Sign with this wallet, for when you have no session at this node
     #[arg(long, value_name = "NAME")]
     wallet: Option<WalletName>,
+    /// The id of the core that the session signed in through, where it did
+    #[arg(long = "in", value_name = "CORE", requires = "wallet")]
+    within: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -103,7 +106,8 @@ fn end_by_wallet(caller: &Caller, args: &EndArgs, name: &WalletName) -> Result<(
         let request = EndRequest { nonce: challenge.nonce, signature, passkey: None };
         Ok(client.end_session_by_wallet(&request)?.more)
     };
-    let first = client.end_challenge(&EndChallengeRequest { account, session: args.id.clone() })?;
+    let ask = EndChallengeRequest { account, session: args.id.clone(), within: args.within.clone() };
+    let first = client.end_challenge(&ask)?;
     for other in answer(first)? {
         answer(other)?;
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use kubelt_api::{Asked, CoreAbilities, NamedCoreView, NewCoreRequest, Wish};
+use kubelt_api::{Asked, CoreAbilities, CoreMade, NamedCoreView, NewCoreRequest, Wish};
 use kubelt_core::{CoreId, Genesis, schema::CORES};
 
 use super::caller::Caller;
@@ -11,6 +11,7 @@ use super::signing::{Shared, SignerArgs};
 use super::target::CoreTarget;
 use crate::client::CorePlace;
 use crate::config_dir::StoredCore;
+use crate::keystore::{Wallet, WalletName};
 use crate::output::{columns, short_time};
 
 #[derive(Debug, Args)]
@@ -59,7 +60,7 @@ pub(super) struct UseArgs {
 
 impl CreateArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
-        let (client, session) = caller.signed_in()?;
+        let (_client, session) = caller.signed_in()?;
         let NewPlace { name, title, parent } = NewPlace::of(caller, &self.target)?;
         let owners = caller.accounts(&self.owners)?;
         let (wallet_name, wallet) = self.signer.open(caller)?;
@@ -69,34 +70,13 @@ impl CreateArgs {
         );
         let request = NewCoreRequest {
             name: name.clone(),
-            title: self.name.clone(),
+            title: self.name,
             owners,
             threshold: self.threshold,
             child: parent.is_some(),
         };
-        let from = match &parent {
-            Some(parent) => CorePlace::of_names([format!("@{parent}").as_str()]),
-            None => CorePlace::given(&session.path),
-        };
-        let made = client.create_core(&from, &request)?;
-        let id: CoreId = made.core.parse().context("the node gave no id")?;
-        if let (false, Some(id)) = (made.named, parent) {
-            let value = serde_json::json!({ "core": { "/": made.core } });
-            let wish = Wish::Put { path: format!("{CORES}/{}", request.name), value };
-            super::request::ask(caller, &Shared { client, place: from, id }, Asked::Act(wish))?;
-        }
-        let mut cores = if parent.is_some() { session.cores } else { Vec::new() };
-        cores.push(StoredCore { name: Some(title.clone()), core: made.core.clone() });
-        sign_in(caller, &wallet_name, &wallet, cores)?;
-        let genesis = genesis(&made.genesis, &id)?;
-        let begun = genesis.root().m() == 1;
-        if begun {
-            // A shared core is dead until its root has signed something itself.
-            let title = self.name.unwrap_or_else(|| name.clone());
-            let wish = Wish::Put { path: "profile/name".to_owned(), value: title.into() };
-            let (client, _session) = caller.signed_in()?;
-            Shared { client, place: CorePlace::given(&made.path), id }.act(caller, &wallet, wish)?;
-        }
+        let Made { made, genesis, begun, .. } =
+            make(caller, (&wallet_name, &wallet), &title, parent, request)?;
         let view = serde_json::json!({ "name": name, "core": made.core, "path": made.path, "begun": begun });
         caller.out.result(&view, || {
             let mut text = format!("created @{title}\ncore {}\nat {}{}", made.core, caller.node, made.path);
@@ -112,6 +92,50 @@ impl CreateArgs {
         })?;
         Ok(())
     }
+}
+
+/// A core that was made.
+pub(super) struct Made {
+    made: CoreMade,
+    pub(super) id: CoreId,
+    pub(super) genesis: Genesis,
+    /// Whether its root has signed something; others must, too, where it is several.
+    begun: bool,
+}
+
+/// Makes a core, signs in to it, too, and begins it where the wallet alone can. `title` is what it is called here.
+pub(super) fn make(
+    caller: &Caller,
+    (wallet_name, wallet): (&WalletName, &Wallet),
+    title: &str,
+    parent: Option<CoreId>,
+    request: NewCoreRequest,
+) -> Result<Made> {
+    let (client, session) = caller.signed_in()?;
+    let from = match &parent {
+        Some(parent) => CorePlace::of_names([format!("@{parent}").as_str()]),
+        None => CorePlace::given(&session.path),
+    };
+    let made = client.create_core(&from, &request)?;
+    let id: CoreId = made.core.parse().context("the node gave no id")?;
+    if let (false, Some(id)) = (made.named, parent) {
+        let value = serde_json::json!({ "core": { "/": made.core } });
+        let wish = Wish::Put { path: format!("{CORES}/{}", request.name), value };
+        super::request::ask(caller, &Shared { client, place: from, id }, Asked::Act(wish))?;
+    }
+    let mut cores = if parent.is_some() { session.cores } else { Vec::new() };
+    cores.push(StoredCore { name: Some(title.to_owned()), core: made.core.clone() });
+    sign_in(caller, wallet_name, wallet, cores)?;
+    let genesis = genesis(&made.genesis, &id)?;
+    let begun = genesis.root().m() == 1;
+    if begun {
+        // A shared core is dead until its root has signed something itself.
+        let value = request.title.unwrap_or(request.name).into();
+        let wish = Wish::Put { path: "profile/name".to_owned(), value };
+        let (client, _session) = caller.signed_in()?;
+        Shared { client, place: CorePlace::given(&made.path), id }.act(caller, wallet, wish)?;
+    }
+    Ok(Made { made, id, genesis, begun })
 }
 
 /// Where a core is made.

@@ -67,7 +67,8 @@ impl Shared {
         ensure!(target.path.is_empty(), "`{target}` has a path; name the core alone");
         let (client, session) = caller.signed_in()?;
         let id = caller.core_id(target)?;
-        let covered = session.cores.iter().any(|core| core.core == id.to_string());
+        let is_home = session.within.is_some() && session.core == id.to_string();
+        let covered = is_home || session.cores.iter().any(|core| core.core == id.to_string());
         ensure!(covered, "this session does not cover {target}; sign in to it with `kubelt use {target}`");
         Ok(Self { client, place: CorePlace::of_names([format!("@{id}").as_str()]), id })
     }

@@ -28,7 +28,7 @@ fn three_people_share_a_core_on_two_nodes() {
     let core = text(&made, "core");
     assert_eq!((&made["begun"], text(&made, "path")), (&true.into(), format!("/@{core}")));
     assert!(ann.run(&["core", "ls"]).contains("@acme  root  in use"));
-    assert!(ann.fails(&signing(&["core", "create", "@me/acme"])).contains("choose another name"));
+    assert!(ann.fails(&signing(&["core", "create", "@me/acme"])).contains("choose another one"));
     ann.write("plan.txt", "for members");
     ann.run(&["put", "@acme/site/plan.txt", "plan.txt", "--members"]);
 

@@ -82,3 +82,62 @@ fn a_tree_travels_to_a_second_node_and_keeps_its_doors() {
     ann.run(&["remote", "sync", &ids[0]]);
     assert_eq!((away.fetch(&page).0, home.fetch(&page).0), (404, 404));
 }
+
+#[test]
+fn a_user_signs_in_through_a_core_and_grants_what_it_asks_for() {
+    let node = Node::start();
+    let ann = Person::signed_in(&node.url);
+    let acme = text(&ann.json(&signing(&["core", "create", "@me/acme"])), "core");
+    let bob = Person::signed_in(&node.url);
+    let within = format!("@{acme}");
+    let enter = ["login", "--wallet", "main", "--passphrase-file", "right", "--in", &within];
+    assert!(bob.fails(&enter).contains("no core here that you can sign in through"));
+    ann.run(&["config", "@acme", "template", r#"{"user": {"asks": ["read content/shared/**"]}}"#]);
+    let begun = bob.json(&enter);
+    assert_eq!((&begun["created"], &begun["granted"]), (&true.into(), &false.into()));
+    bob.write("note.txt", "for you");
+    bob.run(&["put", "@me/shared/note.txt", "note.txt", "--members"]);
+    let user = text(&begun, "core");
+    let note = format!("@{user}/shared/note.txt");
+    ann.run(&signing(&["use", "@acme", &format!("@{user}")]));
+    assert!(ann.fails(&["get", &note]).contains("nothing here"));
+    let agreed = bob.json(&[&enter[..], &["--agree"]].concat());
+    assert_eq!((&agreed["created"], &agreed["granted"]), (&false.into(), &true.into()), "{agreed}");
+    assert_eq!(ann.run(&["get", &note]), "for you");
+    assert!(bob.run(&["member", "ls", "@me"]).contains("parent: read"));
+    assert!(bob.fails(&["invite", "ls"]).contains("this session may not do that"));
+}
+
+#[test]
+fn a_tree_in_a_file_is_shown_made_and_then_as_it_is() {
+    let node = Node::start();
+    let (ann, bob) = (Person::signed_in(&node.url), Person::signed_in(&node.url));
+    ann.json(&signing(&["core", "create", "@me/acme"]));
+    let file = |visibility: &str| {
+        let bob = bob.json(&["whoami"])["account"].as_str().expect("it has one").to_owned();
+        ann.write(
+            "acme.toml",
+            format!(
+                "core = '@acme'\n[config]\nexposure = {{ ipfs = false }}\n[cores.widget]\ntitle = 'Widgets'\n\
+                 {visibility}[cores.widget.members.{bob}]\nrole = 'designer'\n[cores.widget.cores.part]\n"
+            ),
+        );
+    };
+    file("");
+    let dry = ann.json(&["apply", "acme.toml", "--dry-run"]);
+    assert_eq!((dry["changes"].as_array().map(Vec::len), &dry["applied"]), (Some(4), &false.into()), "{dry}");
+    assert!(ann.fails(&["apply", "acme.toml"]).contains("--yes"));
+    assert!(!ann.run(&["core", "tree"]).contains("@widget"), "nothing was made");
+    let made = ann.json(&signing(&["apply", "acme.toml", "--yes"]));
+    assert_eq!(made["applied"], true, "{made}");
+    assert!(ann.run(&["core", "tree"]).contains("      @part"));
+    assert!(ann.run(&["member", "ls", "@acme/@widget"]).contains("designer"));
+    assert!(ann.run(&["apply", "acme.toml", "--dry-run"]).contains("nothing to do"));
+    file("visibility = 'members'\n");
+    let changed = ann.run(&["apply", "acme.toml", "--dry-run"]);
+    assert_eq!(changed, "~ @acme/@widget is passed to by: members\n");
+    ann.run(&signing(&["apply", "acme.toml", "--yes"]));
+    assert!(ann.run(&["apply", "acme.toml", "--dry-run"]).contains("nothing to do"));
+    ann.write("bad.toml", "core = '@acme'\n\n[cores.'a b']\n");
+    assert!(ann.fails(&["apply", "bad.toml", "--yes"]).contains("line 3"));
+}

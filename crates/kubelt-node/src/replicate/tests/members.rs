@@ -440,7 +440,8 @@ async fn sessions_of_other_nodes_are_listed_and_ended_where_the_core_is() {
 
     // By the wallet alone, a session of which this node has never heard: its id is enough.
     let origin = "localhost";
-    let made = a.node.sessions.end_challenge(origin, key.account(), late.session.id()).expect("a challenge");
+    let made =
+        a.node.sessions.end_challenge(origin, key.account(), late.session.id(), None).expect("a challenge");
     let ended = a.node.sessions.end_signed(origin, &made.nonce, &key.sign(made.message.as_bytes())).await;
     assert!(ended.expect("is ended").more.is_empty());
     fleet.at("b").sign_in(&key).await.pull(&link, false).await.expect("is exchanged");
@@ -448,7 +449,7 @@ async fn sessions_of_other_nodes_are_listed_and_ended_where_the_core_is() {
     assert!(gone.iter().all(|info| info.id != late.session.id()));
     // Who never signed in here has nothing to end here.
     let stranger = wallet(9);
-    let made = a.node.sessions.end_challenge(origin, stranger.account(), unknown).expect("a challenge");
+    let made = a.node.sessions.end_challenge(origin, stranger.account(), unknown, None).expect("a challenge");
     let refused =
         a.node.sessions.end_signed(origin, &made.nonce, &stranger.sign(made.message.as_bytes())).await;
     assert!(matches!(refused, Err(crate::EndError::NotFound)), "{refused:?}");
