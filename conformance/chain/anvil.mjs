@@ -66,11 +66,11 @@ export async function startChain (program) {
   return { url, id: 31337, chain, accounts, client, test, wallet, send, deploy, settle, stop }
 }
 
-/** The contracts of `wallets.sol`, by name. */
-export function compile () {
+/** The contracts of a file, by name. */
+export function compile (file = 'wallets.sol') {
   const input = {
     language: 'Solidity',
-    sources: { 'wallets.sol': { content: readFileSync(new URL('wallets.sol', FOLDER), 'utf8') } },
+    sources: { [file]: { content: readFileSync(new URL(file, FOLDER), 'utf8') } },
     settings: { evmVersion: 'cancun', optimizer: { enabled: true }, outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } } }
   }
   const find = path => ({ contents: readFileSync(new URL(`node_modules/${path}`, FOLDER), 'utf8') })
@@ -79,6 +79,6 @@ export function compile () {
   if (faults.length > 0) {
     throw new Error(faults.map(({ formattedMessage }) => formattedMessage).join('\n'))
   }
-  const found = Object.entries(output.contracts['wallets.sol'])
+  const found = Object.entries(output.contracts[file])
   return Object.fromEntries(found.map(([name, { abi, evm }]) => [name, { abi, bytecode: `0x${evm.bytecode.object}` }]))
 }

@@ -9,6 +9,7 @@ import { Checks } from '../checks.mjs'
 import { must, startNode } from '../node.mjs'
 import { anvilProgram, compile, startChain } from './anvil.mjs'
 import { names } from './ens.mjs'
+import { gates } from './gates.mjs'
 import { put } from './operations.mjs'
 import { replicas } from './replicas.mjs'
 import { deploySafes, makeSafe } from './safe.mjs'
@@ -44,6 +45,7 @@ async function run () {
     const safe = await safeFace({ chain, checks, node, post, until, signIn, owners })
     await replicas({ chain, checks, settings, signIn, post, until, safe })
     await names({ chain, checks, contracts, settings, signIn, until })
+    await gates({ chain, checks, node, settings, signIn, until })
     await upstreams(chain, contracts)
   } catch (error) {
     await checks.check('the checks ran to their end', () => { throw error })

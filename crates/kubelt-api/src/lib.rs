@@ -8,6 +8,7 @@
 
 pub mod content;
 pub mod core;
+pub mod gates;
 pub mod heirs;
 pub mod log;
 pub mod members;
@@ -30,6 +31,7 @@ pub use content::{
 pub use core::{
     ContentUsage, CoreUsage, CoreView, EnsView, Heads, NameView, StateEntry, StatePage, UsageView,
 };
+pub use gates::{GateBlock, GateList, GateTest, GateTrial, GateView};
 pub use heirs::{HeirList, HeirView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{

@@ -13,10 +13,13 @@
 //!
 //! It is not: the rules of signatures (`kubelt_core::signature`), or where they are applied (`kubelt_node`).
 //!
+//! What conditions on tokens ask (`calls.rs`) is agreed on in the same way, at whatever block the condition names.
+//!
 //! Start at [`Upstreams`]; `wallet.rs` puts one question to one upstream, `program.rs` is what runs there. [`Ens`] finds where
 //! names lead.
 #![warn(missing_docs)]
 
+mod calls;
 mod ens;
 mod limits;
 mod program;

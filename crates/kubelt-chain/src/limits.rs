@@ -44,3 +44,10 @@ pub(crate) const DEPLOY_CALL_BYTES_MAX: usize = 8 * 1_024;
 pub(crate) const CALL_RETURNED_BYTES_MAX: usize = 8 * 1_024;
 /// Longest text record of a name that is read, in bytes.
 pub(crate) const ENS_TEXT_BYTES_MAX: usize = 4 * 1_024;
+
+/// Calls of contracts that are made at once.
+pub(crate) const CALLS_MAX: usize = 16;
+/// Gas of each.
+pub(crate) const CALL_GAS: u64 = 500_000;
+/// Gas that must be left when the first begins, or the upstream has given less: more than all of them together.
+pub(crate) const CALLS_GAS_MIN: u64 = 12_500_000;

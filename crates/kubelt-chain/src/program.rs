@@ -20,6 +20,7 @@ use kubelt_core::abi::{self, Argument};
 use crate::limits::{ASK_GAS, CHECK_GAS_MIN, DEPLOY_GAS};
 
 pub(crate) mod call;
+pub(crate) mod calls;
 
 /// What every answer begins with, so that nothing else is taken for one. (A contract may not begin with `0xef`.)
 const MARK: [u8; 31] = *b"kubelt signature check, answer ";

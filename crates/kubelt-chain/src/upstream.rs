@@ -212,7 +212,8 @@ impl Upstream {
         Ok(block)
     }
 
-    fn block(&self, at: &Value, until: Instant) -> Result<Option<Block>, CallError> {
+    /// A block by its number, or by what it is called.
+    pub(crate) fn block(&self, at: &Value, until: Instant) -> Result<Option<Block>, CallError> {
         const METHOD: &str = "eth_getBlockByNumber";
         let answer = self.call(METHOD, &json!([at, false]), until)?;
         if answer.is_null() {

@@ -6,8 +6,8 @@ use std::{
     time::Instant,
 };
 
-use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict};
-use kubelt_node::{Asking, ChainFault, ChainPort};
+use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict, schema::BlockTag};
+use kubelt_node::{Asking, ChainFault, ChainPort, ContractAnswers, ContractCall};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -75,9 +75,9 @@ pub struct Upstreams {
 
 #[derive(Debug)]
 pub(crate) struct Chain {
-    id: u64,
+    pub(crate) id: u64,
     upstreams: Vec<Upstream>,
-    agree: usize,
+    pub(crate) agree: usize,
     confirmations: Option<u64>,
     /// Verdicts at final blocks, which never change.
     verdicts: Mutex<HashMap<ContractQuestion, ContractVerdict>>,
@@ -159,6 +159,18 @@ impl ChainPort for Upstreams {
         })
     }
 
+    fn call<'a>(
+        &'a self,
+        chain: u64,
+        at: BlockTag,
+        calls: &'a [ContractCall],
+    ) -> Asking<'a, Option<ContractAnswers>> {
+        Box::pin(async move {
+            let calls = calls.to_vec();
+            self.on(chain, move |chain, until| chain.call(at, &calls, until)).await
+        })
+    }
+
     fn read<'a>(
         &'a self,
         chain: u64,
@@ -212,7 +224,7 @@ impl Chain {
     }
 
     /// The upstreams in the order in which they are asked: those that failed a moment ago come last.
-    fn order(&self) -> impl Iterator<Item = &Upstream> {
+    pub(crate) fn order(&self) -> impl Iterator<Item = &Upstream> {
         let (rested, tired): (Vec<_>, Vec<_>) = self.upstreams.iter().partition(|upstream| !upstream.rests());
         rested.into_iter().chain(tired)
     }

@@ -16,7 +16,7 @@ const NOT_YET_DEPLOYED: [u8; 2] = [0x64, 0x92];
 
 /// Who asks: an address of which nobody has the key, and not zero, which some contracts take for a simulation in which
 /// they need not look so closely.
-const ASKER: &str = "0x6b7562656c74207369676e617475726520636865";
+pub(crate) const ASKER: &str = "0x6b7562656c74207369676e617475726520636865";
 
 /// A signature, and the deployment that comes with it where it is wrapped for a wallet that may not be there yet.
 #[derive(Debug, PartialEq, Eq)]

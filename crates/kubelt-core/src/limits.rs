@@ -129,6 +129,20 @@ pub const COPIES_MAX: u16 = 64;
 pub const HOST_RECORDS_READ_MAX: usize = 64;
 /// Hosts that they can name.
 pub const HOST_RECORDS_MAX: usize = 16;
+/// Patterns of paths that one gate opens.
+pub const GATE_OPENS_MAX: usize = 16;
+/// Tests of one gate: each is a call of a contract.
+pub const GATE_TESTS_MAX: usize = 16;
+/// Levels that its condition nests.
+pub const GATE_DEPTH_MAX: usize = 4;
+/// Longest call of a test, in bytes.
+pub const GATE_CALL_BYTES_MAX: usize = 1_024;
+/// The last word of an answer that a test can compare.
+pub const GATE_WORD_MAX: usize = 31;
+/// How long what a gate found holds, unless it says otherwise, in seconds.
+pub const GATE_KEEP_S_DEFAULT: u64 = 15;
+/// The longest that it can say.
+pub const GATE_KEEP_S_MAX: u64 = 3_600;
 /// Addresses of one host in a core's map.
 pub const HOST_ADDRESSES_MAX: usize = 16;
 /// Longest of them, in bytes.

@@ -17,7 +17,8 @@
 //! | `databases/<name>` | a map; `snapshot`, where there is one, is a link |
 //! | `requests/<account>/<proposal>` | [`Request`] |
 //! | `keys/<device>` | a map; new ones are a [`DeviceKey`] |
-//! | `names/<label>`, `channels/<name>`, `streams/<name>`, `docs/<name>`, `gates/<name>` | a map |
+//! | `gates/<name>` | a map; new ones are a [`Gate`] |
+//! | `names/<label>`, `channels/<name>`, `streams/<name>`, `docs/<name>` | a map |
 //!
 //! "Anything" and "a map" are still held to [`VALUE_BYTES_MAX`] and [`VALUE_DEPTH_MAX`]. Null clears a path
 //! and is always taken. Other first segments are refused. A schema is part of the format: what one version
@@ -39,6 +40,7 @@ mod device_key;
 mod encryption;
 mod exposure;
 mod fields;
+pub mod gate;
 mod host;
 mod request;
 mod settings;
@@ -52,6 +54,7 @@ pub use device_key::{DeviceKey, KEYS};
 pub use encryption::{Encryption, SealedForm, SealedTo, WRAP_BYTES};
 pub use exposure::{EXPOSURE, Exit, Exposure, ExposureRule};
 use fields::Fields;
+pub use gate::{BlockTag, GATES, Gate};
 pub use host::{HOSTS, Host};
 pub use request::{REQUESTS, Request};
 pub use settings::check_new;

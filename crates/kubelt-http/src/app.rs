@@ -158,6 +158,7 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates) -> CoreRoutes {
         finder: node.finder.clone(),
         mirrors: node.mirrors.clone(),
         receipts: node.receipts.clone(),
+        gates: node.gates.clone(),
         wallets: node.wallets.clone(),
         cores: node.cores.clone(),
         members: node.members.clone(),

@@ -15,7 +15,7 @@ use axum::{
 use kubelt_api::Code;
 use kubelt_core::{CoreId, EnsName};
 use kubelt_node::{
-    Content, Cores, Exchange, HostFinder, Identity, Ipns, Members, Mirrors, Pins, Reader, Receipts,
+    Content, Cores, Exchange, Gates, HostFinder, Identity, Ipns, Members, Mirrors, Pins, Reader, Receipts,
     RemotePins, Remotes, Requests, Sessions, Wallets,
 };
 
@@ -23,6 +23,7 @@ use crate::{
     app::client,
     auth, content_routes,
     ens_routes::Accounts,
+    gate_routes,
     kept::MayBeKept,
     log_routes, member_routes, mirror_routes,
     path::{Address, Tail, encode_segment},
@@ -48,6 +49,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) finder: HostFinder,
     pub(crate) mirrors: Mirrors,
     pub(crate) receipts: Receipts,
+    pub(crate) gates: Gates,
     pub(crate) wallets: Wallets,
     pub(crate) cores: Cores,
     pub(crate) members: Members,
@@ -138,6 +140,7 @@ async fn route(
                 "sealed" => sealed_routes::serve(routes, request, body).await,
                 "keys" => sealed_routes::keys(routes, request),
                 "usage" => usage_routes::serve(routes, request).await,
+                "gates" => gate_routes::serve(routes, request).await,
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "mirrors" => mirror_routes::serve(routes, request, body).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,

@@ -14,6 +14,7 @@ mod core_routes;
 mod delegated;
 mod ens_routes;
 mod file_response;
+mod gate_routes;
 mod gateway;
 mod hosts;
 mod json;

@@ -7,11 +7,11 @@
 
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
-    DraftList, DraftRequest, Heads, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest,
-    MirrorView, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject,
-    PinResults, PinState, Possession, PossessionRequest, Problem, Receipt, RemoteList, RemotePinList,
-    RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, SealedView,
-    StatePage, VoteRequest,
+    DraftList, DraftRequest, GateList, GateTrial, Heads, HeirList, InviteList, Listing, MemberList,
+    MirrorList, MirrorRequest, MirrorView, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts,
+    OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, Receipt,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
+    RequestRequest, SealedView, StatePage, VoteRequest,
 };
 use utoipa::{
     Modify, OpenApi,
@@ -37,7 +37,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         read_sealed, put_sealed, device_keys,
-        member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, ipfs, ipns,
+        member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, list_gates, check_gate, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -272,6 +272,19 @@ fn put_sealed() {}
 #[utoipa::path(get, path = "/@{core}/-/keys", tag = "sealed", params(("core" = String, Path)),
     responses((status = 200, body = DeviceKeySet), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn device_keys() {}
+
+/// Lists the gates of a core: all of them to its members, to others those that are shown. They are set in the map, as
+/// `gates/{name}`.
+#[utoipa::path(get, path = "/@{core}/-/gates", tag = "content", security((), ("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = GateList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_gates() {}
+
+/// Tells whether an account passes a gate, and why not: members ask about anybody, others about themselves.
+#[utoipa::path(get, path = "/@{core}/-/gates/{name}/check", tag = "content", security(("bearer" = [])),
+    params(("core" = String, Path), ("name" = String, Path),
+        ("account" = Option<String>, Query, description = "the account; your own when absent")),
+    responses((status = 200, body = GateTrial), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn check_gate() {}
 
 /// Lists the cores that the core names, with what you are in each: to strangers the children that publish something.
 #[utoipa::path(get, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),

@@ -11,6 +11,7 @@ use crate::{
     StoreError,
     cores::{Cores, LoadError},
     doors::{Door, Doors, Way},
+    gates::Trials,
     ipns::OWN_ROOT,
     session::Session,
 };
@@ -40,11 +41,12 @@ impl Reader {
 pub(crate) struct Access {
     cores: Cores,
     doors: Doors,
+    gates: Trials,
 }
 
 impl Access {
-    pub(crate) fn new(cores: Cores, doors: Doors) -> Self {
-        Self { cores, doors }
+    pub(crate) fn new(cores: Cores, doors: Doors, gates: Trials) -> Self {
+        Self { cores, doors, gates }
     }
 
     /// An exit of a core for strangers, as its settings and those of the cores above have it now.
@@ -67,12 +69,15 @@ impl Access {
     /// the path that names the child, is past that parent and all above: its own people need no leave from there.
     async fn passes(&self, reader: &Reader, core: &CoreId, exit: Exit) -> Result<bool, LoadError> {
         for step in self.doors.kin.above(core)?.iter() {
+            let mut is_gated = false;
             for (path, visibility) in &step.names {
                 if self.sees_within(reader, &step.parent, path, *visibility).await?.is_some() {
                     return Ok(true);
                 }
+                is_gated |= *visibility != Visibility::Private
+                    && self.gates.lets_in(reader, &step.parent, path).await?;
             }
-            if !self.doors.passes(step, exit)? {
+            if !is_gated && !self.doors.passes(step, exit)? {
                 return Ok(false);
             }
         }
@@ -121,7 +126,18 @@ impl Access {
                 return Ok(Some(if is_for_all { Visibility::Public } else { Visibility::Members }));
             }
         }
-        self.sees_within(reader, core, path, visibility).await
+        if let Some(visibility) = self.sees_within(reader, core, path, visibility).await? {
+            return Ok(Some(visibility));
+        }
+        let is_gated = visibility == Visibility::Members
+            && self.gates.lets_in(reader, core, path).await?
+            && self.door_for(reader, core, exit).await?.is_open(path);
+        Ok(is_gated.then_some(Visibility::Members))
+    }
+
+    /// Whether what chains say lets `reader` in somewhere in the core.
+    pub(crate) async fn is_gated_in(&self, reader: &Reader, core: &CoreId) -> Result<bool, StoreError> {
+        self.gates.lets_in_anywhere(reader, core).await
     }
 
     /// By which visibility `reader` may see, as one of the core's own people, what lies at `path` with this visibility.

@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use kubelt_core::{Account, BlockRef, ContractQuestion, ContractSignatures, ContractVerdict, Scheme, Signed};
+use kubelt_core::{
+    Account, BlockRef, ContractQuestion, ContractSignatures, ContractVerdict, Scheme, Signed,
+    schema::BlockTag,
+};
 use parking_lot::{Mutex, RwLock};
 use serde_json::Value;
 use tokio::{task::JoinSet, time::Instant};
@@ -32,6 +35,14 @@ pub trait ChainPort: Send + Sync + fmt::Debug {
     fn final_block(&self, chain: u64) -> Asking<'_, Option<BlockRef>>;
     /// What a contract answers. [`ContractVerdict::Pending`] where nobody answers, and while the block is not final.
     fn judge<'a>(&'a self, question: &'a ContractQuestion) -> Asking<'a, ContractVerdict>;
+    /// Calls contracts, all at one block, and gives what as many upstreams say alike as must agree; none where they do
+    /// not. So many calls at most: [`GATE_TESTS_MAX`](kubelt_core::limits::GATE_TESTS_MAX).
+    fn call<'a>(
+        &'a self,
+        chain: u64,
+        at: BlockTag,
+        calls: &'a [ContractCall],
+    ) -> Asking<'a, Option<ContractAnswers>>;
     /// Passes a call of JSON-RPC on, and what is answered back. The caller sees to it that it is one that may be passed on.
     fn read<'a>(
         &'a self,
@@ -39,6 +50,27 @@ pub trait ChainPort: Send + Sync + fmt::Debug {
         method: &'a str,
         params: &'a Value,
     ) -> Asking<'a, Result<Value, ChainFault>>;
+}
+
+/// A call of a contract, and the word of its answer that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContractCall {
+    /// The contract.
+    pub to: [u8; 20],
+    /// The call's data (contract ABI).
+    pub data: Vec<u8>,
+    /// The word's number, from 0.
+    pub word: usize,
+}
+
+/// What contracts answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractAnswers {
+    /// The block at which they were asked.
+    pub block: BlockRef,
+    /// The words, in the order of the calls; none of a contract that reverted, burnt its gas, is not there or
+    /// answered less.
+    pub words: Vec<Option<[u8; 32]>>,
 }
 
 /// Why a call was not answered.
@@ -117,6 +149,16 @@ impl Chains {
     /// The chains that somebody is asked about.
     pub(crate) fn known(&self) -> Vec<u64> {
         self.port().map(|port| port.known()).unwrap_or_default()
+    }
+
+    /// Calls contracts, all at one block.
+    pub(crate) async fn call(
+        &self,
+        chain: u64,
+        at: BlockTag,
+        calls: &[ContractCall],
+    ) -> Option<ContractAnswers> {
+        self.port()?.call(chain, at, calls).await
     }
 
     /// Passes a call on to the upstreams of a chain.

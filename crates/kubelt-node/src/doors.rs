@@ -17,6 +17,7 @@ use kubelt_store::Store;
 use crate::{
     StoreError,
     exposures::Exposures,
+    gates::GateTable,
     kin::{Kin, Step},
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Doors {
     store: Store,
     exposures: Exposures,
     pub(crate) kin: Kin,
+    pub(crate) gates: GateTable,
 }
 
 /// Who comes as far as a core's door.
@@ -76,7 +78,8 @@ impl Door {
 
 impl Doors {
     pub(crate) fn new(store: Store) -> Self {
-        Self { exposures: Exposures::new(store.clone()), kin: Kin::new(store.clone()), store }
+        let (kin, gates) = (Kin::new(store.clone()), GateTable::new(store.clone()));
+        Self { exposures: Exposures::new(store.clone()), kin, gates, store }
     }
 
     /// The door to a core for strangers.
@@ -137,13 +140,14 @@ impl Doors {
 
     /// Whether a change at `path` changes what a core's exits are, or those of the cores below it.
     pub(crate) fn concern(path: &MapPath) -> bool {
-        Exposures::concerns(path) || Kin::concerns(path)
+        Exposures::concerns(path) || Kin::concerns(path) || GateTable::concerns(path)
     }
 
     /// Forgets what was read of a core. To be called once its change is durable, before that is told.
     pub(crate) fn changed(&self, core: &CoreId) {
         self.exposures.changed(core);
         self.kin.changed(core);
+        self.gates.changed(core);
     }
 
     /// Grows with every change that was forgotten, before that is told.

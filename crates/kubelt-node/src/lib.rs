@@ -26,6 +26,7 @@ mod ens;
 pub mod exchange;
 mod exposures;
 mod fetch;
+mod gates;
 mod identity;
 mod ipns;
 mod kin;
@@ -57,7 +58,7 @@ mod write;
 pub use access::Reader;
 pub use announced::{Announced, AnnouncedPage, What};
 pub use blocks::{BlockError, ReachedBlocks, Within};
-pub use chains::{Asking, ChainFault, ChainPort, Chains};
+pub use chains::{Asking, ChainFault, ChainPort, Chains, ContractAnswers, ContractCall};
 pub use clock::{Clock, SystemClock};
 pub use collect::{Leaks, SweepError};
 pub use content::{
@@ -76,6 +77,7 @@ pub use fetch::{
     Asker, Away, Coming, FetchFigures, FetchFor, FetchProgress, FetchRules, FetchWay, Fetched, Fetcher,
     FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, Retrieval, RetrievalError,
 };
+pub use gates::{GateError, Gates, NamedGate, Tested, Trial, Unasked};
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use members::{

@@ -61,6 +61,18 @@ pub(crate) const CACHED_OPS_MAX: usize = 2_000_000;
 pub(crate) const KIN_CACHED_MAX: usize = 100_000;
 /// Names of one child in its parent's map that are looked at.
 pub(crate) const NAMES_PER_CHILD_MAX: usize = 16;
+/// Cores whose gates are kept in memory.
+pub(crate) const GATES_CACHED_MAX: usize = 10_000;
+/// Gates of one core that count, in the order of their names.
+pub(crate) const GATES_PER_CORE_MAX: usize = 64;
+/// What was found at gates that is remembered, for all accounts.
+pub(crate) const GATE_TRIALS_KEPT_MAX: usize = 100_000;
+/// Accounts about which chains are asked in one minute, once for each gate.
+pub(crate) const GATE_TRIALS_PER_MINUTE_MAX: usize = 6_000;
+/// The same for one account.
+pub(crate) const GATE_TRIALS_PER_ACCOUNT_MAX: usize = 120;
+/// How long it holds that nobody knows, in milliseconds: a chain may answer again in a moment.
+pub(crate) const GATE_UNKNOWN_KEPT_MS: u64 = 2_000;
 /// Cores whose exposure is kept in memory.
 pub(crate) const EXPOSURES_CACHED_MAX: usize = 100_000;
 /// Logs kept in memory.

@@ -19,6 +19,7 @@ use crate::{
     ens::EnsNames,
     exchange::Exchange,
     fetch::Fetcher,
+    gates::{Gates, Trials},
     identity::Identity,
     ipns::{Ipns, Stale},
     members::Members,
@@ -81,6 +82,8 @@ pub struct Node {
     pub receipts: Receipts,
     /// Cores of several people: who has which part in them.
     pub members: Members,
+    /// What chains open to whom.
+    pub gates: Gates,
     /// What waits for others to agree.
     pub requests: Requests,
     /// IPNS records and the names of cores.
@@ -107,11 +110,12 @@ impl Node {
         let doors = Doors::new(store.clone());
         let stale = Arc::new(Stale::default());
         let cores = Cores::new(store.clone(), clock.clone(), table.clone(), doors.clone(), stale.clone());
-        let access = Arc::new(Access::new(cores.clone(), doors.clone()));
+        let chains = Chains::default();
+        let trials = Trials::new(doors.gates.clone(), chains.clone(), Arc::clone(&clock));
+        let access = Arc::new(Access::new(cores.clone(), doors.clone(), trials.clone()));
         let stamps = Stamps::new(Arc::clone(&clock));
         let content =
             Content::new(store.clone(), cores.clone(), access.clone(), Denylists::default(), stamps.clone());
-        let chains = Chains::default();
         let exchange =
             Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access), chains.clone());
         let (providers, peers) = (Providers::default(), Peers::default());
@@ -132,6 +136,7 @@ impl Node {
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
         let members = Members::new(&store, &cores, &chains, &clock, &remotes);
+        let gates = Gates::new(Arc::clone(&access), trials);
         let requests = Requests::new(store.clone(), cores.clone(), Arc::clone(&clock), table.clone());
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
@@ -162,6 +167,7 @@ impl Node {
             mirrors,
             receipts,
             members,
+            gates,
             requests,
             rpc,
             workers,

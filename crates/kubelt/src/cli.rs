@@ -7,6 +7,7 @@ mod config;
 mod content;
 mod core_car;
 mod doctor;
+mod gate;
 mod get;
 mod grant;
 mod heir;
@@ -114,6 +115,9 @@ enum Command {
     /// List the ready-made roles
     #[command(subcommand)]
     Role(member::RoleCommand),
+    /// Open parts of a core to holders of tokens
+    #[command(subcommand)]
+    Gate(gate::GateCommand),
     /// Name who gets your core when you are gone, and claim what you are heir to
     #[command(subcommand)]
     Heir(heir::HeirCommand),
@@ -219,6 +223,7 @@ impl Command {
             Self::Member(command) => command.run(caller),
             Self::Invite(command) => command.run(caller),
             Self::Role(command) => command.run(caller),
+            Self::Gate(command) => command.run(caller),
             Self::Heir(command) => command.run(caller),
             Self::Request(command) => command.run(caller),
             Self::Session(command) => command.run(caller),

@@ -5,8 +5,8 @@ use std::{
     thread,
 };
 
-use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict};
-use kubelt_node::{ChainFault, ChainPort as _};
+use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict, schema::BlockTag};
+use kubelt_node::{ChainFault, ChainPort as _, ContractAnswers, ContractCall};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -286,4 +286,43 @@ async fn what_a_contract_says_is_not_asked_of_another() {
         ChainFault::Refused { code: 3, message: "execution reverted".to_owned(), data: Some(data) };
     assert_eq!(answer, Err(expected));
     assert!(other.calls.lock().is_empty());
+}
+
+/// An upstream whose newest block is `newest`, and whose contracts answer `found`, if they do.
+fn caller(newest: u64, found: Option<u64>) -> Fake {
+    start(move |method, params| match (method, params[0].as_str()) {
+        ("eth_getBlockByNumber", Some("latest")) => Some(block(newest)),
+        ("eth_call", _) => {
+            let number = |number: u64| format!("{number:064x}");
+            let told = [number(15_000_000), number(u64::from(found.is_some())), number(found.unwrap_or(9))];
+            Some(json!(format!("0x{}{}", hex::encode("kubelt calls of contracts answer"), told.concat())))
+        }
+        _ => Some(honest(method, params, 1)),
+    })
+}
+
+#[tokio::test]
+async fn calls_are_what_enough_upstreams_say_of_one_block() {
+    let call = [ContractCall { to: [1; 20], data: vec![2; 36], word: 0 }];
+    let ask = async |fakes: &[&Fake]| over(fakes).call(CHAIN, BlockTag::Latest, &call).await;
+    let word = |number: u64| {
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&number.to_be_bytes());
+        word
+    };
+    let answers = |number, words| {
+        let block = BlockRef { chain: CHAIN, number, hash: hash_of(number) };
+        Some(ContractAnswers { block, words })
+    };
+    let (one, behind) = (caller(132, Some(5)), caller(131, Some(5)));
+    assert_eq!(ask(&[&one]).await, answers(132, vec![Some(word(5))]));
+    assert_eq!(ask(&[&caller(132, None)]).await, answers(132, vec![None]));
+    assert_eq!(ask(&[&one, &behind]).await, answers(131, vec![Some(word(5))]), "both have that one");
+    let (other, old) = (caller(132, Some(6)), caller(1, Some(5)));
+    assert_eq!(ask(&[&one, &other]).await, None, "they contradict each other");
+    assert_eq!(ask(&[&one, &other, &behind]).await, answers(132, vec![Some(word(5))]));
+    assert_eq!(ask(&[&old, &one, &caller(132, Some(5))]).await, answers(132, vec![Some(word(5))]));
+    let silent = start(|method, params| (method != "eth_call").then(|| honest(method, params, 1)));
+    assert_eq!(ask(&[&silent]).await, None);
+    assert_eq!(over(&[&one]).call(1, BlockTag::Latest, &call).await, None, "another chain");
 }

@@ -7,7 +7,7 @@
 use ipld_core::ipld::Ipld;
 
 use super::{
-    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, KEYS, SchemaError, TEMPLATE, Template, Visibility,
+    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, GATES, Gate, KEYS, SchemaError, TEMPLATE, Template, Visibility,
     check,
     fields::{Fields, text},
 };
@@ -22,6 +22,7 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | `config/template` | [`Template`] |
 /// | `content/<path>` | an `encryption`, where there is one, is an [`Encryption`] |
 /// | `keys/<device>` | a [`DeviceKey`], under a name that its path can have ([`DeviceKey::path`]) |
+/// | `gates/<name>` | a [`Gate`], under a name of letters, digits, `-` and `_` ([`Gate::path`]) |
 /// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
 ///
 /// # Errors
@@ -46,6 +47,15 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
     }
     if let Some(name) = path.below(KEYS) {
         return DeviceKey::read(name, value).map(drop);
+    }
+    if let Some(name) = path.below(GATES) {
+        return match Gate::path(name) {
+            Some(_) => Gate::from_ipld(value).map(drop),
+            None => Err(SchemaError::Depth {
+                path: path.to_string(),
+                expected: "gates/<1 to 64 letters, digits, `-` or `_`>",
+            }),
+        };
     }
     match path.as_str() {
         "config/versions" => {

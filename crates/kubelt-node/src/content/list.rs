@@ -316,9 +316,8 @@ impl Content {
         after: Option<&MapPath>,
     ) -> Result<Vec<MapPath>, ContentError> {
         let stand_in = mirrored(&self.store, core)?;
-        let is_part = stand_in.is_none()
-            && reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
-        if is_part {
+        let is_part = reader.session().is_some_and(|session| session.login.abilities.contains_key(core));
+        if stand_in.is_none() && (is_part || self.access.is_gated_in(reader, core).await?) {
             let rows = self.store.state_scan(core, Some(base), after, SCAN_PAGE)?;
             return Ok(rows.into_iter().map(|(path, _)| path).collect());
         }

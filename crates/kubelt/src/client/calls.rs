@@ -5,13 +5,13 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
     ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
-    DraftList, DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, Health, HeirList,
-    InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView, NameView, NamedCoreList,
-    NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList, PeerConnect,
-    PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList, RemotePinList,
-    RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest, RequestView,
-    SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
-    VoteRequest, WayView, Wish,
+    DraftList, DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, GateList, GateTrial,
+    Health, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView, NameView,
+    NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList,
+    PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList,
+    RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest,
+    RequestView, SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry,
+    StatePage, Visibility, VoteRequest, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use kubelt_core::EnsName;
@@ -325,6 +325,23 @@ impl Client {
     pub(crate) fn clear_state(&self, core: &CorePlace, path: &str) -> Result<OpReceipt, ClientError> {
         let response = self.send(self.request(Method::DELETE, &core.state(path)), SendBody::none())?;
         self.read_json(response)
+    }
+
+    /// The gates of a core, as far as whoever asks may know them.
+    pub(crate) fn gates(&self, core: &CorePlace) -> Result<GateList, ClientError> {
+        self.get_json(&core.api("gates"))
+    }
+
+    /// How an account fares at a gate; one's own, where none is named.
+    pub(crate) fn check_gate(
+        &self,
+        core: &CorePlace,
+        name: &str,
+        account: Option<&str>,
+    ) -> Result<GateTrial, ClientError> {
+        let (name, account) = (encode_query(name), account.map(encode_query));
+        let query = account.map(|account| format!("?account={account}")).unwrap_or_default();
+        self.get_json(&core.api(&format!("gates/{name}/check{query}")))
     }
 
     /// Whether strangers can fetch what stands at a path.
