@@ -7,8 +7,8 @@
 use ipld_core::ipld::Ipld;
 
 use super::{
-    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, GATES, Gate, KEYS, SchemaError, TEMPLATE, Template, Visibility,
-    check,
+    CORES, ChildCore, ContentEntry, DeviceKey, Encryption, GATES, Gate, KEYS, SchemaError, TEMPLATE,
+    Template, Visibility, check,
     fields::{Fields, text},
 };
 use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
