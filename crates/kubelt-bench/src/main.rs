@@ -11,6 +11,7 @@ mod access;
 mod args;
 mod bitswap;
 mod collect;
+mod compose;
 mod cores;
 mod floor;
 mod gateway;
@@ -84,6 +85,11 @@ const BENCHES: &[Bench] = &[
         name: "access",
         about: "authority checks with 1,000 members and 10,000 grants",
         run: access::run,
+    },
+    Bench {
+        name: "compose",
+        about: "content sealed and opened, against the cipher alone",
+        run: compose::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },
 ];

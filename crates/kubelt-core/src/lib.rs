@@ -10,7 +10,7 @@
 //!
 //! Start at [`op`] (what is signed), then [`log`] (which operations count), then [`map`] (what they add
 //! up to). [`replica`] puts them together in memory, [`sync`] makes two replicas equal, [`peer`] is what nodes say around it, [`verify`] checks a
-//! core that somebody handed over. [`words`] says what an operation does, and [`typed_data`] how a wallet is asked to sign it.
+//! core that somebody handed over, [`provenance`] where a single piece of content came from. [`words`] says what an operation does, and [`typed_data`] how a wallet is asked to sign it.
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing))]
 
@@ -33,6 +33,7 @@ pub mod map;
 pub mod op;
 pub mod path;
 pub mod peer;
+pub mod provenance;
 pub mod recap;
 pub mod replica;
 mod rfc3339;

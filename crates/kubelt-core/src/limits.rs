@@ -161,6 +161,10 @@ pub const TEMPLATE_CONFIG_MAX: usize = 32;
 pub const INVITE_NODES_MAX: usize = 4;
 /// Longest link to an invite, in bytes.
 pub const INVITE_LINK_BYTES_MAX: usize = 4 * 1_024;
+/// Operations that a proof of provenance rests on, beside its own.
+pub const PROVENANCE_OPS_MAX: usize = 256;
+/// Largest such proof, in bytes.
+pub const PROVENANCE_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// Largest checkpoint block, in bytes.
 pub const CHECKPOINT_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 

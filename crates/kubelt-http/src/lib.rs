@@ -36,6 +36,7 @@ mod peer_routes;
 mod pin_routes;
 mod pinning_routes;
 mod problem;
+mod proof_routes;
 mod published;
 mod query;
 mod range;

@@ -36,7 +36,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
         remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
-        read_sealed, put_sealed, device_keys,
+        read_sealed, put_sealed, device_keys, proof,
         member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, list_gates, check_gate, ipfs, ipns,
         wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
@@ -252,6 +252,13 @@ fn remove_mirror() {}
     params(("core" = String, Path), ("path" = String, Path)),
     responses((status = 200, body = Receipt), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn receipt() {}
+
+/// Proves where the content at a path came from: which core, which signer, by which authority. A dag-cbor block, to be checked
+/// without the node (`kubelt verify`).
+#[utoipa::path(get, path = "/@{core}/-/proofs/{path}", tag = "content", security((), ("bearer" = [])),
+    params(("core" = String, Path), ("path" = String, Path)),
+    responses((status = 200, content_type = "application/vnd.ipld.dag-cbor"), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn proof() {}
 
 /// Says who can open the sealed content at a path, and in which form it is.
 #[utoipa::path(get, path = "/@{core}/-/sealed/{path}", tag = "sealed", security((), ("bearer" = [])),

@@ -12,6 +12,7 @@ mod keys;
 mod manifest;
 mod on_chain;
 mod ops;
+mod provenance;
 mod read;
 mod set;
 mod verify;

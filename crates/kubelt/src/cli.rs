@@ -26,6 +26,7 @@ mod remote_pin;
 mod request;
 mod seal;
 mod sealing;
+mod send;
 mod session;
 mod shared;
 mod shell;
@@ -147,6 +148,8 @@ enum Command {
     Seal(seal::SealArgs),
     /// Decrypt what is sealed to a key of this device
     Open(seal::OpenArgs),
+    /// Hand content of one core to another, with the proof of where it came from
+    Send(send::SendArgs),
     /// List and change who can open what is sealed
     #[command(subcommand)]
     Grant(grant::GrantCommand),
@@ -185,7 +188,7 @@ enum Command {
     Core(core_car::CoreCommand),
     /// Make a tree of cores what a file says: settings, members, children
     Apply(apply::ApplyArgs),
-    /// Check an exported core, without asking any node
+    /// Check an exported core, or where content came from, without believing any node
     Verify(verify::VerifyArgs),
     /// Look after the store, the node, the session and the wallets of this machine
     Doctor(doctor::DoctorArgs),
@@ -236,6 +239,7 @@ impl Command {
             Self::Get(args) => args.run(caller),
             Self::Seal(args) => args.run(caller),
             Self::Open(args) => args.run(caller),
+            Self::Send(args) => args.run(caller),
             Self::Grant(command) => command.run(caller),
             Self::Key(command) => command.run(caller),
             Self::Ls(args) => args.run(caller),

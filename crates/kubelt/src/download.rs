@@ -99,6 +99,18 @@ pub(crate) fn save(
     Ok((bytes, verdict))
 }
 
+/// Whether what can be read is the file of a CID.
+pub(crate) fn check_file(mut from: impl Read, cid: &str) -> io::Result<Verdict> {
+    let mut check = CidCheck::new(Some(cid));
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(check.finish()),
+            count => check.update(&buffer[..count]),
+        }
+    }
+}
+
 /// Fetches everything below a path of a core into a directory.
 #[derive(Debug)]
 pub(crate) struct Directory<'a> {

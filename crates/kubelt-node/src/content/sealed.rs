@@ -1,7 +1,7 @@
 //! Sealed content: the entry says who can open it, and nothing here can.
 
 use kubelt_core::{
-    CoreId, OpId,
+    CoreId, MapPath, OpId,
     schema::{ContentEntry, Encryption},
 };
 
@@ -20,6 +20,20 @@ pub struct SealedEntry {
 }
 
 impl Content {
+    /// The operation that put what stands at exactly `path`, where the reader may see it.
+    pub(crate) async fn entry_op(
+        &self,
+        reader: &Reader,
+        core: &CoreId,
+        path: &MapPath,
+    ) -> Result<Option<OpId>, ContentError> {
+        let found = self.entry(reader, core, path).await?;
+        if let Some(found) = &found {
+            self.permit(&found.value.cid, &[])?;
+        }
+        Ok(found.map(|found| found.op))
+    }
+
     /// The sealed content at exactly these segments, for whoever may read them.
     ///
     /// # Errors

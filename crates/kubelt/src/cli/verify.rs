@@ -1,67 +1,108 @@
-//! `kubelt verify`: a check of an exported core that asks no node, and chains only where it is told to.
+//! `kubelt verify`: checks that ask no node: of an exported core, of a proof of provenance. Of a path in a core, a node is asked
+//! for the proof, and not believed.
 
-use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use kubelt_chain::{ChainConfig, Upstreams};
-use kubelt_core::{ContractQuestion, Genesis};
-use kubelt_node::ChainPort as _;
-use kubelt_node::exchange::{Ask, ChainAnswers, OnChain, VerifyReport, WalletSigned, verify_on_chain};
-use tokio::runtime::{self, Runtime};
+use kubelt_core::Genesis;
+use kubelt_core::limits::PROVENANCE_BYTES_MAX;
+use kubelt_core::provenance::{Proof, Provenance};
+use kubelt_node::exchange::{VerifyReport, verify};
 
 use super::caller::Caller;
+use super::send::PROOF_SUFFIX;
+use super::target::CoreTarget;
+use crate::client::{Client, ClientError, CorePlace};
+use crate::download::{Verdict, check_file};
 use crate::output::{bytes_text, count_text};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The CAR; `-` reads stdin
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Ask this chain about contract wallets: its EIP-155 id, and where its JSON-RPC is answered. May stand several times;
-    /// of several for one chain two must agree
-    #[arg(long, value_name = "ID=URL")]
-    rpc: Vec<Rpc>,
-}
-
-/// Where a chain's JSON-RPC is answered.
-#[derive(Debug, Clone)]
-struct Rpc {
-    chain: u64,
-    url: String,
-}
-
-impl FromStr for Rpc {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (chain, url) = text.split_once('=').ok_or("write `1=https://rpc.example`")?;
-        let chain =
-            chain.parse().map_err(|_cause| "a chain is its EIP-155 id; write `1=https://rpc.example`")?;
-        Ok(Self { chain, url: url.to_owned() })
-    }
+    /// An exported core (a CAR), a proof of provenance, or a path in a core; `-` reads a CAR from stdin
+    #[arg(value_name = "FILE_OR_PATH")]
+    what: PathBuf,
+    /// With a proof: the file that it is about
+    #[arg(long, value_name = "FILE")]
+    content: Option<PathBuf>,
+    /// With a path in a core: keep the proof in this file
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
 }
 
 impl VerifyArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
-        let name = self.file.display();
-        let (source, bytes): (Box<dyn Read>, _) = if self.file == Path::new("-") {
+        let text = self.what.to_string_lossy();
+        if text.starts_with('@') || text.starts_with("/@") {
+            return self.at_path(caller, &text.parse()?);
+        }
+        if let Some(proof) = proof_in(&self.what)? {
+            return self.of_proof(caller, &proof);
+        }
+        ensure!(self.content.is_none(), "`{}` is no proof; `--content` goes with one", self.what.display());
+        self.of_core(caller)
+    }
+
+    /// What stands at a path: who put it there, and, where it was sent, who put it where it came from.
+    fn at_path(&self, caller: &Caller, target: &CoreTarget) -> Result<()> {
+        let (client, core) = caller.reach(target)?;
+        let path = target.path.trim_end_matches('/');
+        let bytes = client.proof(&core, path).with_context(|| format!("there is no proof for {target}"))?;
+        let here = checked(&bytes)?;
+        let origin = origin_of(&client, &core, path)?;
+        if let Some(origin) = &origin {
+            let (found, said) = (&here.entry.cid, &origin.entry.cid);
+            ensure!(found == said, "the proof beside it is about {said}, and what stands there is {found}");
+        }
+        if let Some(file) = &self.save {
+            fs::write(file, &bytes).with_context(|| format!("cannot write `{}`", file.display()))?;
+        }
+        let value = serde_json::json!({
+            "here": provenance_view(&here), "from": origin.as_ref().map(provenance_view),
+        });
+        caller.out.result(&value, || {
+            let mut text = provenance_words(&here);
+            if let Some(origin) = &origin {
+                text.push_str("\nit was sent there from elsewhere:\n");
+                text.push_str(&provenance_words(origin));
+            }
+            text
+        })?;
+        Ok(())
+    }
+
+    fn of_proof(&self, caller: &Caller, bytes: &[u8]) -> Result<()> {
+        let shown = checked(bytes)?;
+        if let Some(file) = &self.content {
+            let name = file.display();
+            let opened = File::open(file).with_context(|| format!("cannot read `{name}`"))?;
+            match check_file(opened, &shown.entry.cid.to_string())? {
+                Verdict::Verified => {}
+                Verdict::Mismatch => bail!("`{name}` is not the content that the proof is about"),
+                Verdict::Unverified => bail!(
+                    "whether `{name}` is that content cannot be told here: its CID {} was made in another way",
+                    shown.entry.cid
+                ),
+            }
+        }
+        caller.out.result(&provenance_view(&shown), || provenance_words(&shown))?;
+        Ok(())
+    }
+
+    fn of_core(self, caller: &Caller) -> Result<()> {
+        let name = self.what.display();
+        let (source, bytes): (Box<dyn Read>, _) = if self.what == Path::new("-") {
             (Box::new(io::stdin().lock()), None)
         } else {
-            let opened = File::open(&self.file).and_then(|file| Ok((file.metadata()?.len(), file)));
+            let opened = File::open(&self.what).and_then(|file| Ok((file.metadata()?.len(), file)));
             let (bytes, file) = opened.with_context(|| format!("cannot read `{name}`"))?;
             (Box::new(file), Some(bytes))
         };
         let progress = caller.out.progress("verifying", bytes);
-        let chains = (!self.rpc.is_empty()).then(|| chains(&self.rpc)).transpose()?;
-        let ask = |questions| chains.as_ref().map(|chains| chains.ask(questions)).unwrap_or_default();
-        let ask = chains.is_some().then_some(&ask as Ask<'_>);
-        let result = verify_on_chain(progress.reading(source), now_ms(), ask);
+        let result = verify(progress.reading(source), now_ms());
         progress.finish();
         let report = result.with_context(|| format!("`{name}` does not pass"))?;
         let incomplete: Vec<String> = report.incomplete.iter().map(ToString::to_string).collect();
@@ -78,8 +119,6 @@ impl VerifyArgs {
             "blocks": report.blocks,
             "bytes": report.bytes,
             "incomplete": incomplete,
-            "on_chain": report.on_chain.iter().map(on_chain).collect::<Vec<_>>(),
-            "chains_asked": report.is_asked,
         });
         caller.out.result(&value, || in_words(&report))?;
         for path in &incomplete {
@@ -92,18 +131,99 @@ impl VerifyArgs {
     }
 }
 
+/// The bytes of a proof, where a file is one.
+fn proof_in(path: &Path) -> Result<Option<Vec<u8>>> {
+    if path == Path::new("-") {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    file.take(PROVENANCE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    Ok(Proof::decode(&bytes).is_ok().then_some(bytes))
+}
+
+/// The proof that came with what was sent to a path, checked; none where nothing was.
+fn origin_of(client: &Client, core: &CorePlace, path: &str) -> Result<Option<Provenance>> {
+    let beside = format!("{path}{PROOF_SUFFIX}");
+    let download = match client.content(core, &beside, None) {
+        Err(ClientError::Problem { .. }) => return Ok(None),
+        download => download?,
+    };
+    let mut bytes = Vec::new();
+    download.body.take(PROVENANCE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    checked(&bytes).map(Some).with_context(|| format!("the proof at {beside} does not pass"))
+}
+
+fn checked(bytes: &[u8]) -> Result<Provenance> {
+    Ok(Proof::decode(bytes)?.check()?)
+}
+
+/// What a proof shows, for programs.
+pub(super) fn provenance_view(shown: &Provenance) -> serde_json::Value {
+    let chain: Vec<_> = shown
+        .chain
+        .iter()
+        .map(|link| serde_json::json!({ "op": link.id.to_string(), "by": link.by.to_string(), "role": link.role }))
+        .collect();
+    serde_json::json!({
+        "core": shown.core.to_string(),
+        "owner": owner(&shown.genesis),
+        "op": shown.op.to_string(),
+        "by": shown.by.to_string(),
+        "at": shown.at,
+        "path": shown.path.to_string(),
+        "cid": shown.entry.cid.to_string(),
+        "sealed": shown.entry.encryption.is_some(),
+        "signed_in_at": shown.session.as_ref().map(|session| session.domain.clone()),
+        "session_held_by_node": shown.session.as_ref().map(|session| session.held_by_node),
+        "chain": chain,
+        "voters": shown.voters.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "unchecked": shown.unchecked.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// The same, for people.
+pub(super) fn provenance_words(shown: &Provenance) -> String {
+    let how = match &shown.session {
+        None => "signed by the account itself".to_owned(),
+        Some(session) if session.held_by_node => {
+            format!("by a session at {}, whose key the node there holds", session.domain)
+        }
+        Some(session) => format!("by a session at {}", session.domain),
+    };
+    let mut text = format!(
+        "{}\nput at {} of core {}, which is that of {}\nby {}, {how}\nat {}, operation {}",
+        shown.entry.cid,
+        shown.path,
+        shown.core,
+        owner(&shown.genesis),
+        shown.by,
+        shown.at,
+        shown.op,
+    );
+    for link in &shown.chain {
+        let role = link.role.as_deref().unwrap_or("an authority");
+        text.push_str(&format!("\nallowed as {role} by {}, operation {}", link.by, link.id));
+    }
+    if !shown.voters.is_empty() {
+        let voters: Vec<String> = shown.voters.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("\nagreed to by {}", voters.join(", ")));
+    }
+    for account in &shown.unchecked {
+        text.push_str(&format!(
+            "\nNOT checked: the signature of {account}, for which only its chain can answer"
+        ));
+    }
+    text.push_str(
+        "\nevery other signature was checked; whether something came later, only the whole log tells",
+    );
+    text
+}
 fn in_words(report: &VerifyReport) -> String {
     let (ops, paths) = (count_text(report.ops, "operation"), count_text(report.paths, "path"));
     let (blocks, bytes) = (count_text(report.blocks, "block"), bytes_text(report.bytes));
-    let rests = !report.on_chain.is_empty() && !report.is_asked;
-    let sound = match rests {
-        false => "sound: every hash, signature and rule was checked",
-        true => {
-            "sound, if contract wallets signed what they are said to have; every other hash, signature and rule was checked"
-        }
-    };
     let mut text = format!(
-        "{sound}\ncore {} of {}\n{ops}, {} of them count; {paths}\n{blocks} of content, {bytes} in all",
+        "sound: every hash, signature and rule was checked\ncore {} of {}\n{ops}, {} of them count; {paths}\n{blocks} of content, {bytes} in all",
         report.core,
         owner(&report.genesis),
         report.ops_effective,
@@ -114,72 +234,7 @@ fn in_words(report: &VerifyReport) -> String {
             "\nan export of what is public: {withheld} bodies are withheld, {detached} operations cannot be judged without them"
         ));
     }
-    if !report.on_chain.is_empty() {
-        let (count, word) = (report.on_chain.len(), if rests { "not asked" } else { "asked, and said yes" });
-        text.push_str(&format!(
-            "\n{} of contract wallets; their chains were {word}",
-            count_text(count as u64, "signature")
-        ));
-        for OnChain { what, account, block } in report.on_chain.iter().take(LISTED_MAX) {
-            text.push_str(&format!("\n  {}, {account} at block {block}", name(what)));
-        }
-        if count > LISTED_MAX {
-            text.push_str("\n  and more; `--json` lists them all");
-        }
-        if rests {
-            text.push_str("\nask them with `--rpc ID=URL`");
-        }
-    }
     text
-}
-
-/// Signatures of contract wallets that are listed one by one.
-const LISTED_MAX: usize = 16;
-
-fn name(what: &WalletSigned) -> String {
-    match what {
-        WalletSigned::Op(id) => format!("operation {id}"),
-        WalletSigned::Login(id) => format!("sign-in {id}"),
-    }
-}
-
-fn on_chain(found: &OnChain) -> serde_json::Value {
-    let (kind, id) = match found.what {
-        WalletSigned::Op(id) => ("operation", id.to_string()),
-        WalletSigned::Login(id) => ("sign-in", id.to_string()),
-    };
-    serde_json::json!({ "kind": kind, "id": id, "account": found.account.to_string(), "block": found.block })
-}
-
-/// Chains that can be asked.
-struct Chains {
-    upstreams: Upstreams,
-    runtime: Runtime,
-}
-
-fn chains(named: &[Rpc]) -> Result<Chains> {
-    let mut urls: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for Rpc { chain, url } in named {
-        urls.entry(*chain).or_default().push(url.clone());
-    }
-    let config = |(chain, urls)| ChainConfig { chain, urls, agree: None, confirmations: None };
-    let upstreams = Upstreams::new(urls.into_iter().map(config).collect())?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    Ok(Chains { upstreams, runtime: runtime.context("the async runtime did not start")? })
-}
-
-impl Chains {
-    /// What the chains say; those that give no answer leave the question open.
-    fn ask(&self, questions: Vec<ContractQuestion>) -> ChainAnswers {
-        self.runtime.block_on(async {
-            let mut answers = ChainAnswers::new();
-            for question in questions {
-                let verdict = self.upstreams.judge(&question).await;
-                answers.insert(question, verdict);
-            }
-            answers
-        })
-    }
 }
 
 fn owner(genesis: &Genesis) -> String {

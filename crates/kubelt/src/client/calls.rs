@@ -286,6 +286,17 @@ impl Client {
         self.get_json(&core.api("keys"))
     }
 
+    /// The proof of where the content at a path came from.
+    pub(crate) fn proof(&self, core: &CorePlace, path: &str) -> Result<Vec<u8>, ClientError> {
+        let response = self.send(self.request(Method::GET, &core.proof(path)), SendBody::none())?;
+        self.read_bytes(response, kubelt_core::limits::PROVENANCE_BYTES_MAX as u64)
+    }
+
+    /// All blocks of what is published at a path, as a CAR.
+    pub(crate) fn published_car(&self, core: &CorePlace, path: &str) -> Result<Download, ClientError> {
+        self.download(self.request(Method::GET, &format!("{}?format=car", core.published(path))))
+    }
+
     /// Clears a path.
     pub(crate) fn remove(&self, core: &CorePlace, path: &str) -> Result<ContentRemoved, ClientError> {
         self.read_json(self.send(self.request(Method::DELETE, &core.content(path)), SendBody::none())?)

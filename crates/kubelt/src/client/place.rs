@@ -65,6 +65,11 @@ impl CorePlace {
         self.api(&format!("sealed/{}", encode(path)))
     }
 
+    /// The route of proofs.
+    pub(super) fn proof(&self, path: &str) -> String {
+        self.api(&format!("proofs/{}", encode(path)))
+    }
+
     /// The route of receipts.
     pub(super) fn receipts(&self, path: &str) -> String {
         self.api(&format!("receipts/{}", encode(path)))

@@ -206,6 +206,53 @@ fn what_is_wrong_is_said_and_nothing_is_sealed() {
     assert!(ann.fails(&["ls", "@me"]).contains("nothing here"), "nothing was put there");
 }
 
+#[test]
+fn what_is_handed_on_says_where_it_came_from() {
+    let node = Node::start();
+    let (ann, bob) = (with_device(&node, "laptop"), with_device(&node, "phone"));
+    let bobs = account(&bob);
+    ann.write("note.txt", "a note");
+    ann.run(&["put", "@me/out/note.txt", "note.txt", "--public"]);
+    ann.run(&["seal", "note.txt", "--to", &bobs, "--as", "@me/out/sealed", "--public"]);
+    let anns = account(&ann);
+    for name in ["note.txt", "sealed"] {
+        let source = format!("@{anns}/out/{name}");
+        let sent = bob.json(&["send", &source, "--to", "@me/inbox/"]);
+        assert_eq!((text(&sent, "path"), text(&sent["from"], "by")), (format!("inbox/{name}"), anns.clone()));
+        let place = format!("@me/inbox/{name}");
+        let proof = format!("{name}.proof");
+        let verified = bob.json(&["verify", &place, "--save", &proof]);
+        assert_eq!(
+            (text(&verified["here"], "by"), text(&verified["from"], "by")),
+            (bobs.clone(), anns.clone())
+        );
+        assert_eq!(text(&verified["from"], "path"), format!("content/out/{name}"));
+        assert_eq!(verified["from"]["session_held_by_node"], true);
+    }
+    assert_eq!(bob.run(&["get", "@me/inbox/note.txt"]), "a note");
+    assert_eq!(bob.output(&with_key(&["open", "@me/inbox/sealed"])).stdout, b"a note");
+    assert_eq!(
+        ann.output(&with_key(&["open", &format!("@{bobs}/inbox/sealed")])).status.code(),
+        Some(1),
+        "private there"
+    );
+
+    // Offline, and of the very bytes.
+    bob.run(&["get", "@me/inbox/note.txt.proof", "-o", "from.proof"]);
+    let nowhere = bob.moved_to("http://127.0.0.1:1");
+    let shown = nowhere.json(&["verify", "from.proof"]);
+    assert_eq!((text(&shown, "by"), text(&shown, "cid")), (anns, text(&shown, "cid")));
+    nowhere.write("note.txt", "a note");
+    nowhere.run(&["verify", "from.proof", "--content", "note.txt"]);
+    nowhere.write("note.txt", "another");
+    assert!(nowhere.fails(&["verify", "from.proof", "--content", "note.txt"]).contains("not the content"));
+    let mut forged = nowhere.read("from.proof");
+    let middle = forged.len() / 2;
+    forged[middle] ^= 1;
+    nowhere.write("forged.proof", forged);
+    assert_eq!(nowhere.output(&["verify", "forged.proof"]).status.code(), Some(1));
+}
+
 fn hex(text: &str) -> [u8; 32] {
     let byte = |at: usize| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("hex");
     std::array::from_fn(byte)
