@@ -14,6 +14,7 @@ import { put } from './operations.mjs'
 import { replicas } from './replicas.mjs'
 import { deploySafes, makeSafe } from './safe.mjs'
 import { safeFace } from './safe-face.mjs'
+import { sockets } from './sockets.mjs'
 import { solana } from './solana.mjs'
 import { found, never, startUpstream } from './upstreams.mjs'
 import { walletFace } from './wallet-face.mjs'
@@ -100,7 +101,7 @@ async function plainKeys (node, counted) {
 async function deployContracts (chain) {
   const contracts = compile()
   const at = {}
-  for (const name of ['WalletFactory', 'SaysYes', 'SaysYesTheOldWay', 'Burns', 'Reverts', 'SaysTooLittle', 'SaysTooMuch']) {
+  for (const name of ['WalletFactory', 'SaysYes', 'SaysYesTheOldWay', 'Burns', 'Reverts', 'SaysTooLittle', 'SaysTooMuch', 'Speaks']) {
     at[name] = await chain.deploy(contracts[name])
   }
   await chain.settle()
@@ -287,10 +288,12 @@ async function keysWithCode (chain, node, { at }) {
 }
 
 /** A plain key's core as the provider of programs made for wallets. */
-async function providers (chain, node, { SaysYes, at }) {
+async function providers (chain, node, { SaysYes, Speaks, at }) {
   const key = chain.accounts[5]
   const { body } = await signIn(node, key.address, message => key.signMessage({ message }))
-  await walletFace({ chain, checks, node, post, until, at, abi: SaysYes.abi }, { key, token: body.token, path: body.path })
+  const [tools, person] = [{ chain, checks, node, post, until }, { key, token: body.token, id: body.id, path: body.path }]
+  await walletFace({ ...tools, at, abi: SaysYes.abi }, person)
+  await sockets({ ...tools, speaks: { abi: Speaks.abi, address: at.Speaks } }, person)
 }
 
 async function oddContracts (chain, node, { at }) {

@@ -118,3 +118,12 @@ contract AwayResolver {
         revert OffchainLookup(address(this), urls, data, this.supportsInterface.selector, "");
     }
 }
+
+/// Tells of what it is told.
+contract Speaks {
+    event Said(uint256 indexed n);
+
+    function say(uint256 n) external {
+        emit Said(n);
+    }
+}

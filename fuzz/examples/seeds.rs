@@ -27,6 +27,7 @@ use kubelt_sealed::jwe::Jwe;
 use kubelt_sealed::{ContentKey, DeviceSecret, Entropy, jwk};
 
 /// Typed data with every kind of type.
+const TRANSFERS: &str = r#"{"address":["0xcd2a3d9f938e13cd947ec05abc7fe734df8dd826"],"topics":["0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",null,["0x0000000000000000000000000000000000000000000000000000000000000001"]]}"#;
 const MAIL: &str = r#"{"types":{"Person":[{"name":"name","type":"string"},{"name":"wallets","type":"address[]"}],"Mail":[{"name":"from","type":"Person"},{"name":"to","type":"Person[1]"},{"name":"amount","type":"int128"},{"name":"data","type":"bytes"},{"name":"tag","type":"bytes4"},{"name":"urgent","type":"bool"}]},"primaryType":"Mail","domain":{"name":"Mail","chainId":1},"message":{"from":{"name":"Ada","wallets":["0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"]},"to":[{"name":"Bob","wallets":[]}],"amount":"-5","data":"0x1234","tag":"0xdeadbeef","urgent":true}}"#;
 
 fn main() {
@@ -53,6 +54,7 @@ fn main() {
     write("eip712", "mail", MAIL.as_bytes());
     let owners = [abi::number(32), abi::number(2), abi::address(&[1; 20]), abi::address(&[2; 20])];
     write("abi", "owners", &owners.concat());
+    write("log_filter", "transfers", TRANSFERS.as_bytes());
     write("cid_text", "v1", root.cid().to_string().as_bytes());
     write("cid_text", "bytes", &root.cid().to_bytes());
 

@@ -9,15 +9,19 @@ use serde_json::Value;
 use crate::process;
 use crate::workspace::Workspace;
 
-const OPENAPI: &str = "spec/openapi.json";
+/// Each file, and the command of the binary that prints it.
+const FILES: [(&str, &str); 2] = [("spec/openapi.json", "openapi"), ("spec/openrpc.json", "openrpc")];
 
 /// Writes the generated files, or with `--check` fails where they differ from the code.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     match args {
         [] => {
-            let path = workspace.root().join(OPENAPI);
-            fs::write(&path, openapi(workspace)?).with_context(|| format!("cannot write `{OPENAPI}`"))?;
-            println!("wrote {OPENAPI}");
+            for (file, command) in FILES {
+                let path = workspace.root().join(file);
+                fs::write(&path, print(workspace, command)?)
+                    .with_context(|| format!("cannot write `{file}`"))?;
+                println!("wrote {file}");
+            }
             // Tests check the vectors; told to, they write them.
             let vectors = ["--quiet", "--package", "kubelt-core", "--test", "it", "written_vectors"];
             process::run(workspace.cargo("test").args(vectors).env("KUBELT_WRITE_VECTORS", "1"))
@@ -28,18 +32,20 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 }
 
 fn check(workspace: &Workspace) -> Result<()> {
-    let written =
-        fs::read(workspace.root().join(OPENAPI)).with_context(|| format!("cannot read `{OPENAPI}`"))?;
-    if written != openapi(workspace)? {
-        bail!("`{OPENAPI}` differs from what the code says; run `cargo xtask codegen`");
+    for (file, command) in FILES {
+        let written =
+            fs::read(workspace.root().join(file)).with_context(|| format!("cannot read `{file}`"))?;
+        if written != print(workspace, command)? {
+            bail!("`{file}` differs from what the code says; run `cargo xtask codegen`");
+        }
+        println!("{file} is what the code says");
     }
-    println!("{OPENAPI} is what the code says");
     Ok(())
 }
 
-fn openapi(workspace: &Workspace) -> Result<Vec<u8>> {
+fn print(workspace: &Workspace, command: &str) -> Result<Vec<u8>> {
     let made =
-        process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", "openapi"]))?;
+        process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", command]))?;
     check_operations(&serde_json::from_slice(&made).context("the description is no JSON")?)?;
     Ok(made)
 }

@@ -101,7 +101,7 @@ pub struct StateEntry {
     /// The path.
     pub path: String,
     /// The value, as dag-json.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub value: serde_json::Value,
     /// The operation that decides it: its header, body and sign-in prove it.
     pub op: String,

@@ -51,16 +51,14 @@ pub use receipts::{Receipt, ReceiptOf, WayView};
 pub use remotes::{CopiesView, RemoteList, RemoteRequest, RemoteView};
 pub use requests::{
     Asked, DecidedView, RequestDetail, RequestList, RequestRequest, RequestStanding, RequestView,
-    VoteDraftView, VoteRequest, VoteView,
+    VoteDraftView, VoteRequest, VoteView, Waiting,
 };
 pub use sealed::{DeviceJwk, DeviceKeySet, KeyProof, SealedView};
 pub use session::{
     AsksView, Challenge, ChallengeRequest, CoreAbilities, EndChallengeRequest, EndRequest, PasskeyResponse,
     SessionCreated, SessionEnded, SessionList, SessionRequest, SessionView,
 };
-pub use wallet::{
-    SafeExecution, SafeStandingView, WalletRequestAnswer, WalletRequestList, WalletRequestView,
-};
+pub use wallet::{SafeExecution, SafeStandingView, WalletRequestView};
 
 /// Media type of problem documents (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -204,7 +204,7 @@ pub enum Wish {
         /// A path of the map.
         path: String,
         /// The value, as dag-json.
-        #[schema(value_type = Object)]
+        #[schema(value_type = Value)]
         value: serde_json::Value,
     },
     /// Give somebody a part: a ready-made role by its name, or abilities of one's own.

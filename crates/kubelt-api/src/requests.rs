@@ -1,9 +1,9 @@
-//! What waits for others to agree.
+//! What waits for somebody: for others to agree, or for a signer.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{DraftView, OpPostEntry, PrincipalView, Visibility, Wish};
+use crate::{DraftView, OpPostEntry, PrincipalView, Visibility, WalletRequestView, Wish};
 
 /// Asks others to agree to something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -101,11 +101,39 @@ pub struct RequestView {
     pub body: String,
 }
 
+/// Something that waits; `kind` says for what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Waiting {
+    /// For others to agree. It is approved and rejected by votes.
+    Vote(RequestView),
+    /// For a signature that a program asked the core's wallet for. It is approved by that signature.
+    Sign(WalletRequestView),
+}
+
+impl Waiting {
+    /// Its id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Vote(request) => &request.id,
+            Self::Sign(request) => &request.id,
+        }
+    }
+
+    /// Until when it waits (RFC 3339).
+    pub fn expires(&self) -> &str {
+        match self {
+            Self::Vote(request) => &request.expires,
+            Self::Sign(request) => &request.expires,
+        }
+    }
+}
+
 /// The requests that wait.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RequestList {
     /// Those that expire first come first.
-    pub requests: Vec<RequestView>,
+    pub requests: Vec<Waiting>,
 }
 
 /// A vote that waits for a wallet. Check that it says what you want before you sign.
@@ -133,8 +161,8 @@ pub struct VoteDraftView {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RequestDetail {
     /// The request.
-    pub request: RequestView,
-    /// A yes; none where it is not for this account to vote.
+    pub request: Waiting,
+    /// A yes to sign; none where it is not for this account to vote, or nothing to vote on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approve: Option<VoteDraftView>,
     /// A no.
@@ -142,13 +170,16 @@ pub struct RequestDetail {
     pub reject: Option<VoteDraftView>,
 }
 
-/// Votes on a request.
+/// Approves or rejects a request.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoteRequest {
     /// The vote that the account signed itself; without it the session votes, on what sessions may do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vote: Option<OpPostEntry>,
+    /// What a program asked for, to approve that: the signature, or the hash of the transaction that was sent; hex with `0x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
 }
 
 /// What became of a vote, or of a request that its proposer finished.

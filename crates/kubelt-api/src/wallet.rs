@@ -1,4 +1,4 @@
-//! What waits to be signed, at the wallet face of a core.
+//! What programs ask a core's wallet to sign.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -50,21 +50,4 @@ pub struct SafeExecution {
     pub to: String,
     /// The call, hex with `0x`.
     pub data: String,
-}
-
-/// What waits for the signers of a core.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct WalletRequestList {
-    /// The oldest first.
-    pub requests: Vec<WalletRequestView>,
-}
-
-/// A signer's answer: one of the two.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum WalletRequestAnswer {
-    /// The signature, or the hash of the transaction that was sent; hex with `0x`.
-    Result(String),
-    /// Why not.
-    Reject(String),
 }

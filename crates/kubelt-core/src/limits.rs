@@ -56,6 +56,12 @@ pub const BLOCK_DISTANCE_MS_MAX: u64 = DAY_MS;
 pub const TYPED_DATA_DEPTH_MAX: usize = 16;
 /// Members of all types of typed data together.
 pub const TYPED_DATA_MEMBERS_MAX: usize = 512;
+/// Contracts that one filter of events names.
+pub const LOG_ADDRESSES_MAX: usize = 100;
+/// Places of topics that an event has.
+pub const LOG_TOPICS_MAX: usize = 4;
+/// Topics that one filter takes at one place.
+pub const LOG_TOPIC_CHOICES_MAX: usize = 100;
 /// Deepest chain of grants.
 pub const GRANT_DEPTH_MAX: usize = 32;
 /// Shortest wait of an heir's grant in a private core, in milliseconds: 7 days.

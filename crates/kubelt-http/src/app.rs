@@ -39,6 +39,7 @@ use crate::{
     problem::ApiError,
     rate::{RateLimits, Rates},
     request_id,
+    rpc::{inside::Inside, socket::Sockets},
     session_routes::{self, SessionRoutes},
 };
 
@@ -64,18 +65,24 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Edge(Arc<Inner>);
 
+/// What an edge is made of.
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     routes: Router,
     content: Content,
     kept: Kept,
     rates: Rates,
     metrics: Metrics,
+    sockets: Sockets,
     last_sweep: Mutex<Instant>,
 }
 
 /// The edge of a node.
 pub fn router(node: &Node, config: HttpConfig) -> Edge {
+    Edge(Arc::new_cyclic(|edge| make(node, config, Inside(edge.clone()))))
+}
+
+fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     let rates = Rates::new(config.rates);
     let metrics = Metrics::new(node);
     let sessions = SessionRoutes {
@@ -107,7 +114,8 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         rates: rates.clone(),
     };
     let accounts = Accounts { ens: node.ens.clone(), rates: rates.clone() };
-    let cores = core_state(node, accounts.clone(), rates.clone());
+    let sockets = Sockets::default();
+    let cores = core_state(node, accounts.clone(), rates.clone(), inside, sockets.clone());
     let members =
         MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
     let about = NodeRoutes {
@@ -134,18 +142,19 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback_service(core_routes::routes(cores))
         .layer(middleware::from_fn_with_state(naming, naming::at_its_site));
-    Edge(Arc::new(Inner {
+    Inner {
         routes,
         content: node.content.clone(),
         kept: Kept::default(),
         rates,
         metrics,
+        sockets,
         last_sweep: Mutex::new(Instant::now()),
-    }))
+    }
 }
 
 /// What the routes of cores use.
-fn core_state(node: &Node, accounts: Accounts, rates: Rates) -> CoreRoutes {
+fn core_state(node: &Node, accounts: Accounts, rates: Rates, inside: Inside, sockets: Sockets) -> CoreRoutes {
     CoreRoutes {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -165,6 +174,8 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates) -> CoreRoutes {
         requests: node.requests.clone(),
         accounts,
         rates,
+        inside,
+        sockets,
     }
 }
 
@@ -173,6 +184,15 @@ async fn method_not_allowed() -> Response {
 }
 
 impl Edge {
+    pub(crate) const fn of(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    /// Closes the sockets, which have no connection to end with.
+    pub(crate) async fn close_sockets(&self) {
+        self.0.sockets.stop().await;
+    }
+
     /// Answers a request that came from `peer`; `body` makes of its body what routes take.
     pub(crate) async fn answer<B>(
         &self,

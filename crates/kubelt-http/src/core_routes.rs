@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
-    http::{HeaderMap, Method},
+    extract::{FromRequestParts as _, Request, State, ws::WebSocketUpgrade},
+    http::{HeaderMap, Method, Uri},
     response::{IntoResponse, Response},
 };
 use kubelt_api::Code;
@@ -32,7 +32,12 @@ use crate::{
     proof_routes, published,
     query::Query,
     rate::Rates,
-    receipt_routes, remote_routes, request_routes, sealed_routes, state_routes, usage_routes, wallet_routes,
+    receipt_routes, remote_routes, request_routes, rpc,
+    rpc::{
+        inside::Inside,
+        socket::{self, Sockets},
+    },
+    sealed_routes, state_routes, usage_routes,
 };
 
 /// What these routes use.
@@ -56,6 +61,9 @@ pub(crate) struct CoreRoutes {
     pub(crate) requests: Requests,
     pub(crate) accounts: Accounts,
     pub(crate) rates: Rates,
+    /// All routes, for those that answer by others.
+    pub(crate) inside: Inside,
+    pub(crate) sockets: Sockets,
 }
 
 /// A request to one core.
@@ -68,6 +76,7 @@ pub(crate) struct CoreRequest {
     /// The address that it came from.
     pub(crate) client: IpAddr,
     pub(crate) method: Method,
+    pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     /// Segments after the route's own name.
@@ -81,7 +90,7 @@ pub(crate) fn routes(state: CoreRoutes) -> Router {
 }
 
 async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Some(address) = Address::parse(parts.uri.path()) else {
         return ApiError::not_found().into_response();
     };
@@ -89,6 +98,16 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
         matches!(&address, Ok(Address { tail: Tail::Api { name, .. }, .. }) if name == pin_routes::NAME);
     let result = async {
         let address = address?;
+        let mut upgrade = None;
+        if matches!(&address.tail, Tail::Api { name, .. } if name == "rpc")
+            && socket::is_wanted(&parts.headers)
+        {
+            let bad = |error: axum::extract::ws::rejection::WebSocketUpgradeRejection| {
+                ApiError::new(Code::BadRequest, error.body_text())
+            };
+            upgrade = Some(WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(bad)?);
+            socket::take_token(&mut parts);
+        }
         let reader = auth::reader(&routes.sessions, &parts.headers)?;
         let client = client(&parts.extensions);
         let written = address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect();
@@ -101,11 +120,12 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
             client,
             method: parts.method,
+            uri: parts.uri,
             headers: parts.headers,
             path: Vec::new(),
             slash: false,
         };
-        let mut response = route(&routes, address.tail, request, body).await?;
+        let mut response = route(&routes, address.tail, request, upgrade, body).await?;
         if is_named {
             // Where a name leads changes without any change here.
             response.extensions_mut().remove::<MayBeKept>();
@@ -122,6 +142,7 @@ async fn route(
     routes: &CoreRoutes,
     tail: Tail,
     request: CoreRequest,
+    upgrade: Option<WebSocketUpgrade>,
     body: Body,
 ) -> Result<Response, ApiError> {
     match tail {
@@ -145,7 +166,8 @@ async fn route(
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "mirrors" => mirror_routes::serve(routes, request, body).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,
-                "rpc" => wallet_routes::serve(routes, request, body).await,
+                // Large, and seldom.
+                "rpc" => Box::pin(rpc::serve(routes, request, upgrade, body)).await,
                 "cores" => member_routes::cores(routes, request, body).await,
                 "members" => member_routes::members(routes, request).await,
                 "invites" => member_routes::invites(routes, request).await,

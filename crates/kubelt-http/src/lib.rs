@@ -3,7 +3,8 @@
 //! It translates: requests into calls of `kubelt-node`, results into answers, errors into problem documents
 //! (RFC 9457). It holds no rules: who may see or do what is decided in `kubelt-node` and `kubelt-core`.
 //!
-//! Start at [`router`] (all routes), then `core_routes.rs` (`/@core/…`), then `problem.rs` (every error).
+//! Start at [`router`] (all routes), then `core_routes.rs` (`/@core/…`), then `problem.rs` (every error). `rpc.rs` is the same API by
+//! JSON-RPC, and the wallet face.
 
 mod app;
 mod auth;
@@ -28,6 +29,7 @@ mod mirror_routes;
 mod naming;
 mod node_routes;
 mod openapi;
+mod openrpc;
 mod origin;
 mod page;
 mod passkey;
@@ -45,6 +47,7 @@ mod receipt_routes;
 mod remote_routes;
 mod request_id;
 mod request_routes;
+mod rpc;
 mod sealed_routes;
 mod server;
 mod session_routes;
@@ -52,11 +55,11 @@ mod sniff;
 mod state_routes;
 mod time;
 mod usage_routes;
-mod wallet_routes;
 
 pub use app::{Edge, HttpConfig, router};
 pub use hosts::{Forwarded, GatewayHosts};
 pub use openapi::openapi_json;
+pub use openrpc::openrpc_json;
 pub use origin::Hosts;
 pub use rate::RateLimits;
 pub use server::serve;

@@ -36,8 +36,24 @@ pub(crate) const POSSESSION_CIDS_MAX: usize = 10_000;
 pub(crate) const OPS_PER_POST_MAX: usize = 1_000;
 /// Largest call, or batch of calls, to a wallet face, in bytes of JSON.
 pub(crate) const RPC_BODY_BYTES_MAX: usize = 1_024 * 1_024;
+/// Largest answer of a route to a call, in bytes of JSON.
+pub(crate) const RPC_ANSWER_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Calls in one batch.
 pub(crate) const RPC_BATCH_MAX: usize = 100;
+/// Sockets open at once.
+pub(crate) const SOCKETS_MAX: usize = 1_024;
+/// Those of one account.
+pub(crate) const SOCKETS_OF_ACCOUNT_MAX: usize = 32;
+/// Messages of one socket that are answered at once; it is not read while there are as many.
+pub(crate) const SOCKET_CALLS_MAX: usize = 32;
+/// Subscriptions of one socket.
+pub(crate) const SOCKET_SUBSCRIPTIONS_MAX: usize = 64;
+/// How often a client is asked whether it is still there.
+pub(crate) const SOCKET_PING_EVERY: Duration = Duration::from_secs(20);
+/// How long nothing at all may be heard of it.
+pub(crate) const SOCKET_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long it may take to read one message.
+pub(crate) const SOCKET_WRITE_TIME_MAX: Duration = Duration::from_secs(20);
 /// Entries in one page of a list, at most.
 pub(crate) const PAGE_MAX: usize = 1_000;
 /// Entries in one page of a list, unless asked for otherwise.

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "functions under `/@core` carry descriptions and are never called")]
 
+use std::sync::LazyLock;
+
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
     DraftList, DraftRequest, GateList, GateTrial, Heads, HeirList, InviteList, Listing, MemberList,
@@ -13,6 +15,7 @@ use kubelt_api::{
     RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
     RequestRequest, SealedView, StatePage, VoteRequest,
 };
+use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -38,7 +41,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         read_sealed, put_sealed, device_keys, proof,
         member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, list_gates, check_gate, ipfs, ipns,
-        wallet_rpc, list_wallet_requests, answer_wallet_request, get_record, put_record, naming::resolve, ens_routes::resolve,
+        wallet_rpc, wallet_socket, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
     modifiers(&Bearer),
@@ -74,6 +77,13 @@ impl Modify for Bearer {
 /// The description as JSON.
 pub fn openapi_json() -> String {
     Api::openapi().to_pretty_json().expect("the description is plain JSON")
+}
+
+/// The description.
+pub(crate) fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> =
+        LazyLock::new(|| serde_json::to_value(Api::openapi()).expect("the description is plain JSON"));
+    &DOCUMENT
 }
 
 #[utoipa::path(get, path = "/@{core}", tag = "cores", params(("core" = String, Path)),
@@ -161,14 +171,12 @@ fn clear_state() {}
     responses((status = 200, description = "what is answered, errors included"), (status = 404, body = Problem, content_type = "application/problem+json")))]
 fn wallet_rpc() {}
 
-#[utoipa::path(get, path = "/@{core}/-/rpc/requests", tag = "wallet", security(("bearer" = [])), params(("core" = String, Path)),
-    responses((status = 200, body = kubelt_api::WalletRequestList), (status = 404, body = Problem, content_type = "application/problem+json")))]
-fn list_wallet_requests() {}
-
-#[utoipa::path(post, path = "/@{core}/-/rpc/requests/{id}", tag = "wallet", security(("bearer" = [])),
-    params(("core" = String, Path), ("id" = String, Path)), request_body = kubelt_api::WalletRequestAnswer,
-    responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
-fn answer_wallet_request() {}
+/// Opens a WebSocket for the same calls, and for subscriptions.
+#[utoipa::path(get, path = "/@{core}/-/rpc", tag = "wallet", security(("bearer" = [])),
+    params(("core" = String, Path), ("chain" = Option<u64>, Query, description = "the chain that is meant (EIP-155 id)"),
+        ("token" = Option<String>, Query, description = "the bearer token, for clients whose sockets can send no `Authorization`")),
+    responses((status = 101, description = "each message is a call, a batch of calls, or what is answered to one"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn wallet_socket() {}
 
 #[utoipa::path(get, path = "/@{core}/-/pins", tag = "pins", security(("bearer" = [])),
     params(("core" = String, Path),
@@ -326,7 +334,7 @@ fn list_heirs() {}
     responses((status = 200, body = DraftList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn draft_ops() {}
 
-/// Lists what waits for others to agree, of what you have a part in.
+/// Lists what waits: for others to agree, of what you have a part in; for a signer, of what programs asked the core's wallet for.
 #[utoipa::path(get, path = "/@{core}/-/requests", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),
     responses((status = 200, body = RequestList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn list_requests() {}
@@ -349,7 +357,8 @@ fn read_request() {}
     responses((status = 204), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn withdraw_request() {}
 
-/// Agrees to a request: with a vote that your account signed, or, on content, by the session.
+/// Approves a request: with a vote that your account signed, or, on content, by the session; with the signature that a program
+/// asked for.
 #[utoipa::path(post, path = "/@{core}/-/requests/{id}/approve", tag = "members", security(("bearer" = [])),
     params(("core" = String, Path), ("id" = String, Path)), request_body = VoteRequest,
     responses((status = 200, body = DecidedView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]

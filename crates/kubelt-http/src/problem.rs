@@ -111,6 +111,8 @@ impl IntoResponse for ApiError {
         let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
         let status = StatusCode::from_u16(problem.status).expect("codes carry valid statuses");
         let mut response = (status, body).into_response();
+        // For whoever answers by this route, in another form.
+        response.extensions_mut().insert(problem);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,4 +1,7 @@
-//! What waits for others to agree: `/@core/-/requests`.
+//! What waits for somebody: `/@core/-/requests`. For others to agree, where several share an authority; for a signer, where a
+//! program asked the core's wallet for a signature.
+
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -9,11 +12,13 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kubelt_api::{
     Asked, Code, DecidedView, RequestDetail, RequestList, RequestRequest, RequestStanding, RequestView,
-    Visibility as WireVisibility, VoteDraftView, VoteRequest, VoteView,
+    SafeExecution, SafeStandingView, Visibility as WireVisibility, VoteDraftView, VoteRequest, VoteView,
+    Waiting, WalletRequestView,
 };
 use kubelt_core::{Account, Act, BodyId, Signed, schema::Visibility, typed_data};
 use kubelt_node::{
-    Decided, Finish, NewRequest, Pending, RequestsError, Session, Standing, Target, VoteDraft,
+    Decided, Finish, NewRequest, Pending, RequestsError, SafeReady, SafeStanding, Session, Standing, Target,
+    VoteDraft, WalletAnswer, WalletRequest,
 };
 
 use crate::{
@@ -38,19 +43,30 @@ pub(crate) async fn serve(
     let read = matches!(request.method, Method::GET | Method::HEAD);
     let words: Vec<&str> = request.path.iter().map(String::as_str).collect();
     match (words.as_slice(), &request.method) {
-        ([], _) if read => {
-            let found = routes.requests.list(&session, &request.core).await?;
-            Ok(Json(RequestList { requests: found.iter().map(view).collect() }).into_response())
-        }
+        ([], _) if read => Ok(Json(list(routes, request, &session).await?).into_response()),
         ([], &Method::POST) => file(routes, request, &session, body).await,
-        ([id], _) if read => detail(routes, request, &session, &read_id(id)?).await,
+        ([id], _) if read => match id.parse() {
+            Ok(id) => detail(routes, request, &session, &id).await,
+            Err(_not_of_votes) => {
+                let found =
+                    to_sign(routes, request, &session).await?.into_iter().find(|found| found.id == *id);
+                let request = found.map(sign_view).ok_or(RequestsError::NotFound)?;
+                Ok(Json(RequestDetail { request, approve: None, reject: None }).into_response())
+            }
+        },
         ([id], &Method::DELETE) => {
             routes.rates.write(session.account())?;
             routes.requests.withdraw(&session, &request.core, &read_id(id)?).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         ([id, word @ ("approve" | "reject")], &Method::POST) => {
-            let decided = vote(routes, request, &read_id(id)?, *word == "approve", body).await?;
+            routes.rates.write(session.account())?;
+            let approve = *word == "approve";
+            let said: VoteRequest = json::read(body, VALUE_JSON_BYTES_MAX).await?;
+            let decided = match id.parse() {
+                Ok(id) => vote(routes, request, &session, &id, approve, said).await?,
+                Err(_not_of_votes) => sign(routes, request, &session, id, approve, said).await?,
+            };
             Ok(Json(decided).into_response())
         }
         ([id, "finish"], &Method::POST) => {
@@ -63,10 +79,98 @@ pub(crate) async fn serve(
     }
 }
 
+/// What waits for others to agree, and what waits for a signer, in one list.
+async fn list(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &Session,
+) -> Result<RequestList, ApiError> {
+    let signs = match to_sign(routes, request, session).await {
+        Err(error) if error.is_not_found() => None,
+        signs => Some(signs?),
+    };
+    let votes = match routes.requests.list(session, &request.core).await {
+        // A session that is no whole one in this core may sign all the same.
+        Err(RequestsError::NotFound) if signs.is_some() => Vec::new(),
+        votes => votes?,
+    };
+    let signs = signs.unwrap_or_default();
+    let mut all: Vec<(u64, Waiting)> =
+        votes.iter().map(|vote| (vote.request.expires_ms, Waiting::Vote(view(vote)))).collect();
+    all.extend(signs.into_iter().map(|sign| (sign.expires_ms, sign_view(sign))));
+    all.sort_by_key(|(expires_ms, _)| *expires_ms);
+    Ok(RequestList { requests: all.into_iter().map(|(_, waiting)| waiting).collect() })
+}
+
+/// What programs have asked the core's wallet to sign, for those who may answer.
+async fn to_sign(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &Session,
+) -> Result<Vec<WalletRequest>, ApiError> {
+    let face = routes.wallets.face(session, &request.core, None).await?;
+    Ok(routes.wallets.requests(&face.ok_or(RequestsError::NotFound)?))
+}
+
+/// Hands a program what it asked to be signed, or says no.
+async fn sign(
+    routes: &CoreRoutes,
+    request: &CoreRequest,
+    session: &Session,
+    id: &str,
+    approve: bool,
+    said: VoteRequest,
+) -> Result<DecidedView, ApiError> {
+    let face = routes.wallets.face(session, &request.core, None).await?.ok_or(RequestsError::NotFound)?;
+    let (answer, next) = match (approve, said.result) {
+        (false, _) => (WalletAnswer::Reject, "the program was told that a signer says no"),
+        (true, Some(result)) => (WalletAnswer::Result(result), "the program has what it asked for"),
+        (true, None) => {
+            let message =
+                "send what the program asked for as `result`: the signature, or the hash of the transaction";
+            return Err(ApiError::new(Code::BadRequest, message));
+        }
+    };
+    routes.wallets.answer(&face, id, answer).await?;
+    // A Safe has several owners, whose signatures come one by one.
+    let waits = routes.wallets.requests(&face).iter().any(|request| request.id == *id);
+    let next = if waits { "your signature is kept; it waits for more" } else { next };
+    Ok(DecidedView { request: None, done: None, sign: None, next: next.to_owned() })
+}
+
+fn sign_view(request: WalletRequest) -> Waiting {
+    let WalletRequest { id, account, method, params, expires_ms, safe } = request;
+    Waiting::Sign(WalletRequestView {
+        id,
+        account: account.to_string(),
+        method,
+        params,
+        expires: rfc3339(expires_ms),
+        safe: safe.map(standing),
+    })
+}
+
+fn standing(safe: SafeStanding) -> SafeStandingView {
+    let SafeStanding { words, typed_data, threshold, owners, signed, execute } = safe;
+    let texts = |accounts: Vec<Account>| accounts.iter().filter_map(Account::checksummed).collect();
+    SafeStandingView {
+        words,
+        typed_data,
+        threshold,
+        owners: texts(owners),
+        signed: texts(signed),
+        execute: execute.map(|SafeReady { chain, to, data }| SafeExecution {
+            chain,
+            to: Account::Eoa(to).checksummed().unwrap_or_default(),
+            data: format!("0x{}", hex::encode(data)),
+        }),
+    }
+}
+
 async fn file(
     routes: &CoreRoutes,
     request: &CoreRequest,
-    session: &std::sync::Arc<Session>,
+    session: &Arc<Session>,
     body: Body,
 ) -> Result<Response, ApiError> {
     routes.rates.write(session.account())?;
@@ -75,7 +179,7 @@ async fn file(
     let mut filed = Vec::new();
     for act in acts(routes, request, session, act).await? {
         let new = NewRequest { act, title: title.clone(), life_ms };
-        filed.push(view(&routes.requests.file(session, &request.core, new).await?));
+        filed.push(Waiting::Vote(view(&routes.requests.file(session, &request.core, new).await?)));
     }
     Ok((StatusCode::CREATED, Json(RequestList { requests: filed })).into_response())
 }
@@ -131,36 +235,23 @@ async fn detail(
         };
     }
     let [approve, reject] = drafts;
-    Ok(Json(RequestDetail { request: view(&pending), approve, reject }).into_response())
+    Ok(Json(RequestDetail { request: Waiting::Vote(view(&pending)), approve, reject }).into_response())
 }
 
 async fn vote(
     routes: &CoreRoutes,
     request: &CoreRequest,
+    session: &Arc<Session>,
     id: &BodyId,
     approve: bool,
-    body: Body,
+    said: VoteRequest,
 ) -> Result<DecidedView, ApiError> {
-    let session = request.session()?;
-    routes.rates.write(session.account())?;
-    let VoteRequest { vote } = json::read(body, VALUE_JSON_BYTES_MAX).await?;
-    let Some(vote) = vote else {
-        let decided = routes.requests.vote(&session, &request.core, id, approve).await?;
-        return Ok(decided_view(decided));
+    let (requests, core) = (&routes.requests, &request.core);
+    let decided = match said.vote {
+        None => requests.vote(session, core, id, approve).await?,
+        Some(vote) => requests.take_vote(session, core, id, approve, log_routes::posted(&vote)?).await?,
     };
-    // A vote on something else, or the other way round, would be taken in all the same.
-    let posted = log_routes::posted(&vote)?;
-    let cast = kubelt_core::Body::decode(&posted.body).ok().map(|body| body.act);
-    let fits =
-        matches!(&cast, Some(Act::Vote { proposal, approve: yes, .. }) if proposal == id && *yes == approve);
-    if !fits {
-        return Err(ApiError::new(Code::BadOperation, "what was signed is no such vote on this request"));
-    }
-    routes.requests.get(&session, &request.core, id).await?;
-    for result in routes.exchange.post(&request.reader, &request.core, &[posted]).await {
-        result?;
-    }
-    Ok(decided_view(routes.requests.settle(&session, &request.core, id).await?))
+    Ok(decided_view(decided))
 }
 
 fn decided_view(decided: Decided) -> DecidedView {
@@ -175,6 +266,10 @@ fn decided_view(decided: Decided) -> DecidedView {
 
 fn next(pending: &Pending) -> String {
     match pending.standing {
+        Standing::Ready if pending.request.body.act.verb().session_may() => format!(
+            "enough agree; it is done once a node has this where `{}` is signed in, or with `kubelt request finish {}`",
+            pending.by, pending.id
+        ),
         Standing::Ready => format!(
             "enough agree; `{}` has to finish it: with `kubelt request finish {}`, or by any other client",
             pending.by, pending.id
@@ -247,7 +342,7 @@ fn draft_view(draft: &VoteDraft) -> VoteDraftView {
 }
 
 fn read_id(text: &str) -> Result<BodyId, ApiError> {
-    text.parse().map_err(|_cause| ApiError::not_found())
+    text.parse().map_err(|_cause| RequestsError::NotFound.into())
 }
 
 impl From<RequestsError> for ApiError {
@@ -264,6 +359,8 @@ impl From<RequestsError> for ApiError {
             RequestsError::Life | RequestsError::Value(_) | RequestsError::Words(_) => {
                 Self::new(Code::BadRequest, text)
             }
+            RequestsError::OtherVote => Self::new(Code::BadOperation, text),
+            RequestsError::Posted(error) => error.into(),
             RequestsError::Write(error) => error.into(),
             RequestsError::Load(error) => error.into(),
             RequestsError::Store(error) => error.into(),

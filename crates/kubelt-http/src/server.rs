@@ -67,7 +67,7 @@ pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output =
     }
     drop(listener);
     tokio::select! {
-        () = graceful.shutdown() => {}
+        _closed = async { tokio::join!(graceful.shutdown(), edge.close_sockets()) } => {}
         () = tokio::time::sleep(SHUTDOWN_GRACE) => tracing::warn!("open requests were cut off"),
     }
     Ok(())

@@ -31,7 +31,7 @@ use crate::{
     doors::Doors,
     ipns::Stale,
     limits::{BATCH_BYTES_MAX, BATCH_OPS_MAX, CACHED_LOGS_MAX, CACHED_OPS_MAX},
-    replicate::Changes,
+    replicate::{Changes, CoreWatch},
     session_table::SessionTable,
     worker::WorkError,
     write::{Batch, EFFECTS_OWED, Finished, Write, WriteError, Written},
@@ -126,6 +126,11 @@ impl Cores {
     /// Something may have become public.
     pub(crate) fn note_opening(&self) {
         self.openings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hears of every change of a core from now on.
+    pub fn watch(&self, core: &CoreId) -> CoreWatch {
+        CoreWatch::of(self.changes.watch(core))
     }
 
     /// Who is told of changes.
@@ -315,7 +320,8 @@ impl Cores {
 
     /// Commits a batch and tells who must know. Gives what it owes.
     async fn carry_out(&self, cell: &Cell, finished: Finished) -> Result<BTreeMap<OpId, bool>, WriteError> {
-        let Finished { tx, ended, doors_changed, root_changed, hosts_changed, owed } = finished;
+        let Finished { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, owed } =
+            finished;
         tx.commit().await.map_err(WriteError::Commit)?;
         ended.iter().for_each(|login| self.sessions.evict(login));
         if doors_changed {
@@ -328,6 +334,9 @@ impl Cores {
         self.changes.mark_ops(&cell.core);
         if hosts_changed {
             self.changes.mark_hosts(cell.core);
+        }
+        if requests_changed {
+            self.sessions.due.mark(cell.core);
         }
         Ok(owed)
     }

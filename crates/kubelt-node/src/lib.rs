@@ -26,6 +26,7 @@ mod ens;
 pub mod exchange;
 mod exposures;
 mod fetch;
+mod follow;
 mod gates;
 mod identity;
 mod ipns;
@@ -77,6 +78,7 @@ pub use fetch::{
     Asker, Away, Coming, FetchFigures, FetchFor, FetchProgress, FetchRules, FetchWay, Fetched, Fetcher,
     FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, Retrieval, RetrievalError,
 };
+pub use follow::{Inlet, Lost, Notice, Outlet, outlet};
 pub use gates::{GateError, Gates, NamedGate, Tested, Trial, Unasked};
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
@@ -101,7 +103,9 @@ pub use remotes::{
     AddressError, CopiesHeld, DialError, Dialer, Dialling, Holding, HostFinder, NodeAddress, PeerStream,
     Place, Remote, RemoteNodeError, Remotes, RemotesOfCore,
 };
-pub use replicate::{ChannelError, Exchanged, Link, LinkError, Mirrored, PeerFault, Replication, Side};
+pub use replicate::{
+    ChannelError, CoreWatch, Exchanged, Link, LinkError, Mirrored, PeerFault, Replication, Side,
+};
 pub use requests::{
     CastVote, Decided, Finish, NewRequest, Pending, Requests, RequestsError, Standing, VoteDraft,
 };
@@ -119,7 +123,8 @@ pub use sessions::{
 };
 pub use users::Asks;
 pub use wallet::{
-    AnswerError, SafeReady, SafeStanding, WalletAnswer, WalletFace, WalletFault, WalletRequest, Wallets,
+    AnswerError, MethodKind, Param, SafeReady, SafeStanding, Shape, Subscription, WalletAnswer, WalletFace,
+    WalletFault, WalletMethod, WalletRequest, Wallets,
 };
 pub use write::{SignedOp, Write, WriteError, Written};
 

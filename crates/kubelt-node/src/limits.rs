@@ -22,6 +22,20 @@ pub(crate) const WALLET_CALLS_MAX: usize = 16;
 pub(crate) const WALLET_BUNDLES_KEPT_MAX: usize = 1_024;
 /// Largest of them, in bytes of JSON.
 pub(crate) const WALLET_REQUEST_BYTES_MAX: usize = 256 * 1_024;
+/// Subscriptions to chains that a node has.
+pub(crate) const FOLLOWERS_MAX: usize = 4_096;
+/// How often a chain that somebody follows is asked for its newest block.
+pub(crate) const FOLLOW_EVERY: Duration = Duration::from_secs(2);
+/// The longest that is waited where nobody answers for it.
+pub(crate) const FOLLOW_RETRY_MAX: Duration = Duration::from_secs(30);
+/// Blocks between two rounds that are read one by one, and told of.
+pub(crate) const FOLLOW_CATCH_UP_MAX: usize = 128;
+/// Blocks that are remembered to tell that they are gone: the longest reorganisation that is followed.
+pub(crate) const FOLLOWED_BLOCKS_MAX: usize = 256;
+/// Bytes of their events, about; the oldest blocks give way.
+pub(crate) const FOLLOWED_LOG_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// Notices that wait for one client to read them.
+pub(crate) const NOTICES_WAITING_MAX: usize = 1_024;
 /// Challenges that wait for an answer; the oldest give way.
 pub(crate) const CHALLENGES_MAX: usize = 100_000;
 /// Sign-ins at other nodes that a list of sessions shows.
@@ -34,6 +48,10 @@ pub(crate) const HEIR_WAIT_MS_MAX: u64 = 36_525 * 24 * 60 * 60 * 1_000;
 pub(crate) const REQUESTS_PER_ACCOUNT_MAX: usize = 32;
 /// Requests of one core that are looked at together.
 pub(crate) const REQUESTS_READ_MAX: usize = 4_096;
+/// Cores whose requests are looked at in one step.
+pub(crate) const REQUESTS_LOOKS_MAX: usize = 64;
+/// The longest that passes until it is looked whether a request is over.
+pub(crate) const REQUESTS_LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long a request may be voted on, unless its maker says otherwise.
 pub(crate) const REQUEST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Shortest life of a request.

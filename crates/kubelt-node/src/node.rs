@@ -114,10 +114,7 @@ impl Node {
         let trials = Trials::new(doors.gates.clone(), chains.clone(), Arc::clone(&clock));
         let access = Arc::new(Access::new(cores.clone(), doors.clone(), trials.clone()));
         let stamps = Stamps::new(Arc::clone(&clock));
-        let content =
-            Content::new(store.clone(), cores.clone(), access.clone(), Denylists::default(), stamps.clone());
-        let exchange =
-            Exchange::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&access), chains.clone());
+        let (content, exchange) = contents(&store, &cores, &access, &chains, &stamps);
         let (providers, peers) = (Providers::default(), Peers::default());
         let fetcher = Fetcher::new(store.clone(), content.clone(), providers.clone(), peers.clone());
         let (pins, remote_pins) = pinning(&store, &cores, &content, &access, &clock, &fetcher);
@@ -128,8 +125,7 @@ impl Node {
         let announced = Announced::new(store.clone(), cores.clone(), doors.clone(), denylists.clone());
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), doors, stale);
         let receipts = Receipts::new(&content, &access, &ipns, &peers, &remotes, &remote_pins);
-        let dnslinks = DnsLinks::new(Arc::clone(&clock));
-        let ens = EnsNames::new(Arc::clone(&clock));
+        let (dnslinks, ens) = (DnsLinks::new(Arc::clone(&clock)), EnsNames::new(Arc::clone(&clock)));
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), ens.clone(), providers.clone());
         let mirrors = mirroring(&exchange, &access, &clock, &identity, &remotes, &finder);
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
@@ -137,7 +133,7 @@ impl Node {
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
         let members = Members::new(&store, &cores, &chains, &clock, &remotes);
         let gates = Gates::new(Arc::clone(&access), trials);
-        let requests = Requests::new(store.clone(), cores.clone(), Arc::clone(&clock), table.clone());
+        let requests = Requests::new(&store, &cores, &clock, &table, &exchange);
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
         let workers = Workers::new([
             ipns.worker(),
@@ -146,6 +142,7 @@ impl Node {
             pins.worker(),
             remotes.worker(),
             mirrors.worker(),
+            requests.worker(),
             collecting(&store, &cores, &content, stamps),
         ]);
         let status = Status::new(store, workers.clone());
@@ -180,6 +177,21 @@ impl Node {
             peers,
         }
     }
+}
+
+/// Content, and logs in and out.
+fn contents(
+    store: &Store,
+    cores: &Cores,
+    access: &Arc<Access>,
+    chains: &Chains,
+    stamps: &Stamps,
+) -> (Content, Exchange) {
+    let (here, access) = (store.clone(), Arc::clone(access));
+    let content =
+        Content::new(here, cores.clone(), Arc::clone(&access), Denylists::default(), stamps.clone());
+    let exchange = Exchange::new(store.clone(), cores.clone(), content.clone(), access, chains.clone());
+    (content, exchange)
 }
 
 /// What frees the space of what nothing needs.

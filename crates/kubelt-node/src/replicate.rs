@@ -66,6 +66,7 @@ use effort::Efforts;
 use room::Room;
 
 pub(crate) use changes::Changes;
+pub use changes::CoreWatch;
 pub(crate) use fetch::Wanted;
 pub(crate) use peek::Peeked;
 

@@ -3,10 +3,11 @@
 //! A request stands in the core's map ([`kubelt_core::schema::Request`]), so that every node of the core has it, and gives
 //! nobody anything. Votes are operations like any other. A proposal binds its proposer: once enough agree, the proposer's
 //! account makes the operation, which cites the votes. What a session may do (content), the proposer's session does,
-//! by itself where it is open on the node that takes the last vote; everything else waits for the proposer's wallet.
+//! by itself where it is open on a node that has the votes ([`settler`]); everything else waits for the proposer's wallet.
 
 mod decide;
 mod list;
+mod settler;
 
 use std::sync::Arc;
 
@@ -16,14 +17,17 @@ use kubelt_core::{
     words::{self, WordsError},
 };
 use kubelt_store::Store;
+use tokio::sync::Mutex as AsyncMutex;
 
 pub use decide::{Decided, Finish, VoteDraft};
 pub use list::{CastVote, Pending, Standing};
+pub(crate) use settler::Due;
 
 use crate::{
     StoreError,
     clock::{Clock, random},
     cores::{Cores, LoadError},
+    exchange::{Exchange, OpsError},
     limits::{REQUEST_LIFE, REQUEST_LIFE_MAX, REQUEST_LIFE_MIN, REQUESTS_PER_ACCOUNT_MAX},
     session::Session,
     session_table::SessionTable,
@@ -37,6 +41,9 @@ pub struct Requests {
     cores: Cores,
     clock: Arc<dyn Clock>,
     sessions: SessionTable,
+    exchange: Exchange,
+    /// Held while requests are decided, or nobody could tell who did what enough agreed to.
+    finishing: Arc<AsyncMutex<()>>,
 }
 
 /// Why something about requests was not done.
@@ -69,6 +76,12 @@ pub enum RequestsError {
     /// Whoever asks agrees.
     #[error("it is your own request, and counts as your vote; `finish` it once enough others agree")]
     Own,
+    /// A vote on something else, or the other way round, would be taken in all the same.
+    #[error("what was signed is no such vote on this request; sign the one that it gives")]
+    OtherVote,
+    /// The vote was refused.
+    #[error(transparent)]
+    Posted(#[from] OpsError),
     /// A session decides content only.
     #[error("this is for your wallet itself to decide: sign the vote, and send its signature")]
     WalletOnly,
@@ -109,8 +122,21 @@ pub struct NewRequest {
 }
 
 impl Requests {
-    pub(crate) fn new(store: Store, cores: Cores, clock: Arc<dyn Clock>, sessions: SessionTable) -> Self {
-        Self { store, cores, clock, sessions }
+    pub(crate) fn new(
+        store: &Store,
+        cores: &Cores,
+        clock: &Arc<dyn Clock>,
+        sessions: &SessionTable,
+        exchange: &Exchange,
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            cores: cores.clone(),
+            clock: Arc::clone(clock),
+            sessions: sessions.clone(),
+            exchange: exchange.clone(),
+            finishing: Arc::default(),
+        }
     }
 
     /// Files a request. Requests of the account that have expired or been rejected are cleared on the way.

@@ -11,10 +11,12 @@ use kubelt_core::{Ability, Account, CheckedLogin, CoreId, Login, LoginId, Unchec
 use kubelt_store::{Store, Tx, TxError};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio::sync::broadcast;
 
 use crate::{
     StoreError,
     limits::SESSIONS_CACHED_MAX,
+    requests::Due,
     session::{Session, SessionRecord, Token},
 };
 
@@ -27,11 +29,23 @@ const RECORD_BYTES_MAX: usize = 4_096;
 pub(crate) struct SessionTable {
     store: Store,
     cache: Arc<Mutex<HashMap<[u8; 32], Arc<Session>>>>,
+    /// Told of sign-ins that end.
+    ended: broadcast::Sender<LoginId>,
+    /// Told of cores in which a session may have to do something.
+    pub(crate) due: Due,
 }
+
+/// Ends of sessions that somebody who listens may have missed before it looks itself.
+const ENDS_WAITING: usize = 256;
 
 impl SessionTable {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, cache: Arc::default() }
+        Self {
+            store,
+            cache: Arc::default(),
+            ended: broadcast::Sender::new(ENDS_WAITING),
+            due: Due::default(),
+        }
     }
 
     /// Writes a new session.
@@ -73,6 +87,11 @@ impl SessionTable {
             cache.clear();
         }
         cache.insert(hash, Arc::clone(session));
+        if session.key.is_some() {
+            // Nobody shares the authority over a private core.
+            let shared = session.login.abilities.keys().filter(|core| **core != session.core);
+            shared.for_each(|core| self.due.mark(*core));
+        }
     }
 
     fn record(&self, hash: &[u8]) -> Result<Option<SessionRecord>, StoreError> {
@@ -124,9 +143,28 @@ impl SessionTable {
         Ok(())
     }
 
-    /// Drops the decoded session of a sign-in.
+    /// Drops the decoded session of a sign-in, and tells whoever waits for its end.
     pub(crate) fn evict(&self, login: &LoginId) {
         self.cache.lock().retain(|_, session| session.id() != *login);
+        // Where nobody listens nobody is told.
+        let _listeners = self.ended.send(*login);
+    }
+
+    /// Resolves when the session is ended.
+    pub(crate) async fn ended(&self, session: &Session) {
+        use broadcast::error::RecvError;
+        let mut ended = self.ended.subscribe();
+        // It may have ended before anybody listened; and where this listens too slowly, meanwhile.
+        let stands = || matches!(self.store.meta(BY_TOKEN, &session.token_hash), Ok(Some(_)));
+        let mut is_sure = false;
+        while is_sure || stands() {
+            match ended.recv().await {
+                Ok(login) if login == session.id() => return,
+                Ok(_other) => is_sure = true,
+                Err(RecvError::Lagged(_)) => is_sure = false,
+                Err(RecvError::Closed) => return,
+            }
+        }
     }
 }
 

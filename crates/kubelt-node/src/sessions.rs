@@ -9,6 +9,7 @@ mod end;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use kubelt_core::{
@@ -21,7 +22,7 @@ use kubelt_core::{
 };
 use kubelt_store::{CommitError, Store, TxError};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use crate::{
     StoreError,
@@ -454,6 +455,12 @@ impl Sessions {
         let Some(token) = Token::parse(token) else { return Ok(None) };
         let session = self.table.get(&token)?;
         Ok(session.filter(|session| session.login.valid_at(self.clock.now_ms())))
+    }
+
+    /// Resolves when the session has ended, or its time is over.
+    pub async fn over(&self, session: &Session) {
+        let left_ms = session.expires_ms().saturating_sub(self.clock.now_ms());
+        let _over = timeout(Duration::from_millis(left_ms), self.table.ended(session)).await;
     }
 }
 

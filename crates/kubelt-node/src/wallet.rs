@@ -9,19 +9,24 @@ mod links;
 mod methods;
 mod requests;
 mod safe;
+mod subscribe;
 
 use std::sync::Arc;
 
 use kubelt_core::{Account, CoreId, Genesis, Verb};
 use serde_json::{Value, json};
 
-pub use self::requests::{AnswerError, WalletAnswer, WalletRequest};
-pub use self::safe::{SafeReady, SafeStanding};
 use self::{calls::Bundles, links::Links, methods::METHODS, requests::Requests};
+pub use self::{
+    requests::{AnswerError, WalletAnswer, WalletRequest},
+    safe::{SafeReady, SafeStanding},
+    subscribe::Subscription,
+};
 use crate::{
     chains::{ChainFault, Chains},
     clock::Clock,
     cores::{Cores, LoadError},
+    follow::Followers,
     session::Session,
 };
 
@@ -34,6 +39,7 @@ pub struct Wallets {
     requests: Requests,
     bundles: Bundles,
     links: Links,
+    followers: Followers,
 }
 
 /// One core's wallet face, as one session sees it.
@@ -47,26 +53,92 @@ pub struct WalletFace {
 
 /// A method that the face has.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Method {
+pub struct WalletMethod {
     /// Its name.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What it is for, in a few words.
-    pub(crate) summary: &'static str,
-    /// The names of its parameters, in order.
-    pub(crate) params: &'static [&'static str],
+    pub summary: &'static str,
+    /// Its parameters, in order.
+    pub params: &'static [Param],
+    /// What it answers.
+    pub result: Shape,
     /// How it is answered.
-    pub(crate) kind: MethodKind,
+    pub kind: MethodKind,
+}
+
+/// A parameter of a method.
+#[derive(Debug, Clone, Copy)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// What is written there.
+    pub shape: Shape,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// What is written for a parameter or a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shape {
+    /// An address of an account.
+    Address,
+    /// Anything; chains differ.
+    Any,
+    /// A block's number or tag.
+    Block,
+    /// A block's number, tag or hash.
+    BlockRef,
+    /// The id of several calls (EIP-5792).
+    Bundle,
+    /// Bytes.
+    Bytes,
+    /// Several calls (EIP-5792).
+    Calls,
+    /// What a wallet can do, by chain (EIP-5792).
+    Capabilities,
+    /// A chain, as EIP-3326 names it.
+    ChainName,
+    /// A number, in either spelling.
+    Count,
+    /// Which events are asked for.
+    Filter,
+    /// Yes or no.
+    Flag,
+    /// An object, or null where there is none.
+    Found,
+    /// A hash.
+    Hash,
+    /// A list of texts.
+    List,
+    /// A message, as hex or as text.
+    Message,
+    /// Null.
+    Nothing,
+    /// An object.
+    Object,
+    /// A number.
+    Quantity,
+    /// Text.
+    Text,
+    /// A transaction.
+    Transaction,
+    /// Typed data (EIP-712), as an object or as its JSON.
+    TypedData,
+    /// What a subscription is to.
+    Wanted,
 }
 
 /// How a method is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MethodKind {
+pub enum MethodKind {
     /// Here.
     Own,
     /// By an upstream of the chain.
     Read,
     /// By the signers.
     Sign,
+    /// By telling things, where the client can be told.
+    Socket,
 }
 
 /// An error of JSON-RPC: a number of EIP-1193 or EIP-1474, and words.
@@ -118,6 +190,7 @@ impl From<ChainFault> for WalletFault {
 impl Wallets {
     pub(crate) fn new(cores: Cores, chains: Chains, clock: Arc<dyn Clock>) -> Self {
         Self {
+            followers: Followers::new(chains.clone()),
             cores,
             chains,
             clock,
@@ -125,6 +198,11 @@ impl Wallets {
             bundles: Bundles::default(),
             links: Links::default(),
         }
+    }
+
+    /// The methods that [`Wallets::call`] answers, and those of subscriptions.
+    pub const fn methods() -> &'static [WalletMethod] {
+        METHODS
     }
 
     /// The wallet face of a core, for somebody who has a part in it; none for others, and where there is no such core.
@@ -187,6 +265,10 @@ impl Wallets {
             MethodKind::Own if method == "wallet_getCapabilities" => self.capabilities(face).await,
             MethodKind::Own if method == "wallet_getCallsStatus" => self.calls_status(face, params).await,
             MethodKind::Own => self.own(face, method, params),
+            MethodKind::Socket => {
+                let message = "nobody can be told anything over HTTP: open a WebSocket at this address";
+                Err(WalletFault::new(WalletFault::NO_METHOD, message))
+            }
         }
     }
 
@@ -206,8 +288,7 @@ impl Wallets {
                 let message = format!("this address is of another chain; go on at `…/-/rpc?chain={wanted}`");
                 Err(WalletFault::new(WalletFault::UNKNOWN_CHAIN, message))
             }
-            "rpc.discover" => Ok(discover()),
-            "kb_core" => Ok(json!({
+            "kb_wallet" => Ok(json!({
                 "core": face.core.to_string(),
                 "accounts": face.accounts.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "chains": self.chains.known(),
@@ -241,24 +322,6 @@ impl WalletFace {
 /// A number as JSON-RPC of Ethereum writes it.
 fn read_quantity(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
-}
-
-/// The description of the methods (OpenRPC 1.3).
-fn discover() -> Value {
-    let method = |method: &Method| {
-        let param = |name: &&str| json!({"name": name, "schema": {}});
-        json!({
-            "name": method.name,
-            "summary": method.summary,
-            "params": method.params.iter().map(param).collect::<Vec<_>>(),
-            "result": {"name": "result", "schema": {}},
-        })
-    };
-    json!({
-        "openrpc": "1.3.2",
-        "info": {"title": "The wallet face of a Kubelt core", "version": env!("CARGO_PKG_VERSION")},
-        "methods": METHODS.iter().map(method).collect::<Vec<_>>(),
-    })
 }
 
 #[cfg(test)]

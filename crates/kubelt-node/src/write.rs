@@ -220,6 +220,8 @@ pub(crate) struct Batch<'a> {
     root_changed: bool,
     versions_changed: bool,
     hosts_changed: bool,
+    /// Whether requests may stand otherwise than they did.
+    requests_changed: bool,
     changed: bool,
 }
 
@@ -235,6 +237,8 @@ pub(crate) struct Finished {
     pub(crate) root_changed: bool,
     /// Whether it changes which nodes host the core.
     pub(crate) hosts_changed: bool,
+    /// Whether it brings votes, or requests for them.
+    pub(crate) requests_changed: bool,
     /// Effects that this transaction had no room for. They are marked as owed with it ([`EFFECTS_OWED`]).
     pub(crate) owed: BTreeMap<OpId, bool>,
 }
@@ -259,6 +263,7 @@ impl<'a> Batch<'a> {
             root_changed: false,
             versions_changed: false,
             hosts_changed: false,
+            requests_changed: false,
             changed: false,
         }
     }
@@ -339,6 +344,7 @@ impl<'a> Batch<'a> {
     fn record(&mut self, signed: &Signed, entry: &Entry, inserted: &Inserted) -> Result<(), WriteError> {
         let header = &signed.header;
         let put = Log::put_of(entry);
+        self.requests_changed |= header.verb == Verb::Vote;
         if !is_relief(header.verb) {
             self.tx.enforce_quota(&self.core);
         }
@@ -436,6 +442,7 @@ impl<'a> Batch<'a> {
         self.root_changed |= ipns::concerns(path);
         self.versions_changed |= path.as_str() == VERSIONS;
         self.hosts_changed |= Changes::concerns_hosts(path);
+        self.requests_changed |= path.prefix() == schema::REQUESTS;
     }
 
     /// Opens whatever has become whole at these paths since its operation was taken in.
@@ -478,8 +485,9 @@ impl<'a> Batch<'a> {
             }
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
-        let Self { tx, ended, doors_changed, root_changed, hosts_changed, effects: owed, .. } = self;
-        Ok(Finished { tx, ended, doors_changed, root_changed, hosts_changed, owed })
+        let Self { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, .. } = self;
+        let owed = self.effects;
+        Ok(Finished { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, owed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.

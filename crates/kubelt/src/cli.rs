@@ -32,6 +32,7 @@ mod shared;
 mod shell;
 mod signing;
 mod target;
+mod to_sign;
 mod token;
 mod tree;
 mod usage;
@@ -197,6 +198,9 @@ enum Command {
     /// Print the description of the API (OpenAPI 3.1)
     #[command(hide = true)]
     Openapi,
+    /// Print the description of JSON-RPC (OpenRPC 1.3)
+    #[command(hide = true)]
+    Openrpc,
 }
 
 /// Runs the command of this process's arguments.
@@ -259,6 +263,7 @@ impl Command {
             Self::Doctor(args) => args.run(caller),
             Self::Completions(args) => args.run(caller),
             Self::Openapi => Ok(caller.out.raw(kubelt_http::openapi_json().as_bytes())?),
+            Self::Openrpc => Ok(caller.out.raw(kubelt_http::openrpc_json().as_bytes())?),
         }
     }
 }

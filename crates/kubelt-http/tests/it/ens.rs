@@ -85,7 +85,7 @@ async fn a_name_opens_nothing() {
         // What it takes to check what is public, and nothing else.
         ("-/ops", true),
         ("-/heads", false),
-        ("-/rpc/requests", false),
+        ("-/requests", false),
     ] {
         for token in [None, Some(bob.as_str())] {
             let named = node.get(&format!("/@site.eth/{path}"), token).await;

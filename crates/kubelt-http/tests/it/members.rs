@@ -47,15 +47,15 @@ impl TestNode {
 }
 
 /// A shared core with people in it.
-struct Team {
-    node: TestNode,
-    core: String,
-    root: Person,
-    token: String,
+pub(crate) struct Team {
+    pub(crate) node: TestNode,
+    pub(crate) core: String,
+    pub(crate) root: Person,
+    pub(crate) token: String,
 }
 
 impl Team {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (node, root) = (TestNode::new(), Person::new(1));
         let own = node.sign_in(&root).await.token;
         let ask = json!({ "name": "acme", "title": "Acme Corp" });
@@ -74,7 +74,7 @@ impl Team {
         receipts.ops[0].id.clone()
     }
 
-    async fn member(&self, person: &Person, role: &str) -> String {
+    pub(crate) async fn member(&self, person: &Person, role: &str) -> String {
         self.invite(person, role).await;
         let own = self.node.sign_in(person).await.token;
         self.node.sign_in_to(person, Some(&own), &[&self.core]).await.token

@@ -134,7 +134,7 @@ async fn a_passkey_is_one_of_two_and_its_vote_says_no_words() {
     let act = json!({ "act": { "act": { "put": { "path": "profile/name", "value": "secret plans" } } } });
     let asked = node.post(&format!("/@{core}/-/requests"), Some(&token), &act).await;
     let asked: RequestList = asked.expect(201).json();
-    let place = format!("/@{core}/-/requests/{}", asked.requests[0].id);
+    let place = format!("/@{core}/-/requests/{}", asked.requests[0].id());
     let detail: RequestDetail = node.get(&place, Some(&session.token)).await.expect(200).json();
     let draft = detail.approve.expect("it may vote");
     assert!(draft.text.is_none() && draft.typed_data.is_none(), "the words stay here");

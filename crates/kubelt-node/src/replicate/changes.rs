@@ -14,6 +14,23 @@ use tokio::sync::watch;
 
 use crate::worker::Waker;
 
+/// Hears of changes of one core.
+#[derive(Debug)]
+pub struct CoreWatch(watch::Receiver<(u64, u64)>);
+
+impl CoreWatch {
+    pub(crate) const fn of(changes: watch::Receiver<(u64, u64)>) -> Self {
+        Self(changes)
+    }
+
+    /// Resolves when the core has changed since this was last asked. Nothing is missed where it is dropped before.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
 /// Told after every commit that changes a core; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes(Arc<Inner>);

@@ -9,7 +9,7 @@ use kubelt_core::{
 };
 
 use super::{Pending, Requests, RequestsError, Standing, covers};
-use crate::{clock::random, session::Session, write::WriteError};
+use crate::{access::Reader, clock::random, exchange::PostedOp, session::Session, write::WriteError};
 
 /// A vote for the account's wallet to sign.
 #[derive(Debug, Clone)]
@@ -85,36 +85,48 @@ impl Requests {
             return Err(RequestsError::WalletOnly);
         }
         let act = vote(&pending, approve, false);
+        let _one_at_a_time = self.finishing.lock().await;
         self.write(session, core, pending.request.auth, Vec::new(), act).await?;
         self.settle(session, core, id).await
     }
 
-    /// Finishes a request on which enough agree now, where its proposer's session is open on this node and may do it.
+    /// Takes a vote that the account signed itself.
     ///
     /// # Errors
-    /// Only when the core cannot be read: what the proposer's session cannot do waits for the proposer.
-    pub async fn settle(
+    /// [`RequestsError::OtherVote`] where it is none, the other way round, or on something else.
+    pub async fn take_vote(
         &self,
-        session: &Session,
+        session: &Arc<Session>,
         core: &CoreId,
         id: &BodyId,
+        approve: bool,
+        posted: PostedOp,
     ) -> Result<Decided, RequestsError> {
+        let cast = Body::decode(&posted.body).map(|body| body.act);
+        let fits = matches!(&cast, Ok(Act::Vote { proposal, approve: yes, .. }) if proposal == id && *yes == approve);
+        if !fits {
+            return Err(RequestsError::OtherVote);
+        }
+        self.get(session, core, id).await?;
+        let _one_at_a_time = self.finishing.lock().await;
+        for result in self.exchange.post(&Reader::Session(Arc::clone(session)), core, &[posted]).await {
+            result?;
+        }
+        self.settle(session, core, id).await
+    }
+
+    /// How a request stands after a vote; where enough agree, it is done if that can be done here.
+    async fn settle(&self, session: &Session, core: &CoreId, id: &BodyId) -> Result<Decided, RequestsError> {
         let pending = match self.get(session, core, id).await {
             Ok(pending) => pending,
             Err(RequestsError::NotFound) => return Ok(Decided { pending: None, done: None }),
             Err(error) => return Err(error),
         };
-        if pending.standing == Standing::Ready {
-            let now_ms = self.clock.now_ms();
-            let act = &pending.request.body.act;
-            let may = |open: &Session| open.login.valid_at(now_ms) && covers(open, core, act);
-            if let Some(open) = self.sessions.open_of(&pending.by, may)
-                && let Ok(op) = self.do_it(&open, core, &pending).await
-            {
-                return Ok(Decided { pending: None, done: Some(op) });
-            }
-        }
-        Ok(Decided { pending: Some(pending), done: None })
+        let done = match pending.standing {
+            Standing::Ready => self.finish_here(core, &pending).await,
+            _ => None,
+        };
+        Ok(Decided { pending: Some(pending).filter(|_| done.is_none()), done })
     }
 
     /// Does what enough agree to, by the proposer's session, or drafts it for the proposer's wallet.
@@ -127,6 +139,7 @@ impl Requests {
         core: &CoreId,
         id: &BodyId,
     ) -> Result<Finish, RequestsError> {
+        let _one_at_a_time = self.finishing.lock().await;
         let pending = self.get(session, core, id).await?;
         if pending.by != *session.account() {
             return Err(RequestsError::NotProposer(pending.by));
@@ -149,7 +162,7 @@ impl Requests {
         Ok(Finish::Sign { header: Box::new(header), body: Box::new(body) })
     }
 
-    async fn do_it(
+    pub(super) async fn do_it(
         &self,
         session: &Arc<Session>,
         core: &CoreId,

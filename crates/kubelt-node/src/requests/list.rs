@@ -103,7 +103,11 @@ impl Requests {
         self.read(core, Some(account)).await
     }
 
-    async fn read(&self, core: &CoreId, account: Option<&Account>) -> Result<Vec<Pending>, RequestsError> {
+    pub(super) async fn read(
+        &self,
+        core: &CoreId,
+        account: Option<&Account>,
+    ) -> Result<Vec<Pending>, RequestsError> {
         let base = account.map_or_else(|| REQUESTS.to_owned(), |account| format!("{REQUESTS}/{account}"));
         let base = MapPath::new(base).expect("an account is a segment");
         let mut requests = Vec::new();

@@ -9,14 +9,15 @@ use std::{
 };
 
 use kubelt_content::Ipld;
-use kubelt_core::{Ability, Act, BodyId, CoreId, EoaKey, Verb, words};
+use kubelt_core::{Ability, Act, BodyId, CoreId, EoaKey, MapPath, Verb, words};
 use kubelt_store::{Options, Store};
 
 use super::{Finish, NewRequest, Pending, RequestsError, Standing};
 use crate::{
-    Ask, Clock, NewCore, Node, Reader, Session,
+    Ask, Clock, NewCore, Node, OpenedSession, Reader, Session,
     exchange::PostedOp,
     limits::{REQUEST_LIFE_MAX, REQUEST_LIFE_MIN, REQUESTS_PER_ACCOUNT_MAX},
+    worker::Step,
 };
 
 /// A clock that is set by hand.
@@ -35,6 +36,7 @@ struct World {
     clock: Arc<Hand>,
     core: CoreId,
     people: Vec<Arc<Session>>,
+    tokens: Vec<String>,
 }
 
 const START_MS: u64 = 1_800_000_000_000;
@@ -44,12 +46,16 @@ fn wallet(secret: u8) -> EoaKey {
 }
 
 async fn sign_in(node: &Node, key: &EoaKey, core: Option<CoreId>) -> Arc<Session> {
+    open(node, key, core).await.session
+}
+
+async fn open(node: &Node, key: &EoaKey, core: Option<CoreId>) -> OpenedSession {
     let all = || Verb::ALL.into_iter().filter(|verb| verb.session_may()).map(Ability::everywhere).collect();
     let cores: BTreeMap<CoreId, Vec<Ability>> = core.into_iter().map(|core| (core, all())).collect();
     let made = node.sessions.challenge("localhost", Ask { cores, ..Ask::of(key.account()) });
     let message = made.expect("a challenge").message;
     let opened = node.sessions.open("localhost", &message, &key.sign(message.as_bytes())).await;
-    opened.expect("a session").session
+    opened.expect("a session")
 }
 
 impl World {
@@ -60,11 +66,13 @@ impl World {
         let owners = vec![wallet(2).account(), wallet(3).account()];
         let new = NewCore { owners, threshold: Some(2), ..NewCore::named("acme") };
         let core = node.members.create(&maker, &maker.core, new).await.expect("is made").core;
-        let mut people = Vec::new();
+        let (mut people, mut tokens) = (Vec::new(), Vec::new());
         for secret in 1..=3 {
-            people.push(sign_in(&node, &wallet(secret), Some(core)).await);
+            let opened = open(&node, &wallet(secret), Some(core)).await;
+            people.push(opened.session);
+            tokens.push(opened.token);
         }
-        Self { node, clock, core, people }
+        Self { node, clock, core, people, tokens }
     }
 
     async fn file(&self, who: usize, act: Act, life_ms: Option<u64>) -> Result<Pending, RequestsError> {
@@ -126,9 +134,9 @@ async fn what_changes_authority_takes_wallets() {
     let by_session = requests.vote(&world.people[1], &world.core, &pending.id, true).await;
     assert!(matches!(by_session, Err(RequestsError::WalletOnly)), "{by_session:?}");
     world.sign_vote(2, &pending.id, true).await;
-    let decided = requests.settle(&world.people[2], &world.core, &pending.id).await.expect("is read");
-    assert_eq!(decided.pending.map(|pending| pending.standing), Some(Standing::Ready));
-    assert!(decided.done.is_none());
+    let worker = world.node.workers.get("requests").expect("is there");
+    while worker.step().await.expect("is read") == Step::More {}
+    assert_eq!(world.list(2).await[0].standing, Standing::Ready, "no session may do it");
     let finish = requests.finish(&world.people[0], &world.core, &pending.id).await.expect("enough agree");
     let Finish::Sign { header, body } = finish else { panic!("no session may grant") };
     assert_eq!(*body, pending.request.body);
@@ -166,6 +174,55 @@ async fn rejected_and_expired_requests_are_over_and_make_room() {
     assert!(world.file(1, name("Acme"), None).await.is_ok(), "each account for itself");
     let cleared = world.node.requests.of_account(&world.core, &wallet(1).account()).await.expect("is read");
     assert_eq!(cleared.len(), REQUESTS_PER_ACCOUNT_MAX, "what was over is cleared");
+}
+
+#[tokio::test]
+async fn a_vote_that_comes_by_another_way_does_it_and_what_is_over_is_cleared() {
+    let world = World::new().await;
+    let worker = world.node.workers.get("requests").expect("is there");
+    let work = async || while worker.step().await.expect("is read") == Step::More {};
+    let done = world.file(0, name("Acme"), None).await.expect("is filed");
+    let least = u64::try_from(REQUEST_LIFE_MIN.as_millis()).expect("fits");
+    world.file(0, name("Late"), Some(least)).await.expect("is filed");
+    work().await;
+    // As it comes with the core from another node: nobody there looks what follows from it.
+    world.sign_vote(1, &done.id, true).await;
+    assert_eq!(world.list(0).await.len(), 2);
+    work().await;
+    assert_eq!(world.list(0).await.len(), 1, "what enough agree to is done");
+    let path: MapPath = "profile/name".parse().expect("a path");
+    let state = world.node.cores.store.state(&world.core, &path).expect("is read").expect("is set");
+    let value: Ipld = kubelt_core::codec::decode(&state.value, 1_024, "value").expect("a value");
+    assert_eq!(value, Ipld::String("Acme".to_owned()));
+    let own = async || {
+        world.node.requests.of_account(&world.core, &wallet(1).account()).await.expect("is read").len()
+    };
+    assert_eq!(own().await, 1);
+    world.clock.0.fetch_add(least, Ordering::Relaxed);
+    work().await;
+    assert_eq!(own().await, 0, "what is over is cleared");
+}
+
+#[tokio::test]
+async fn what_waited_for_its_maker_is_done_when_they_are_back() {
+    let world = World::new().await;
+    let done = world.file(0, name("Acme"), None).await.expect("is filed");
+    // The node starts anew: nobody's session has been used, so nobody can do it.
+    let node = Node::new(world.node.cores.store.clone(), world.clock.clone());
+    let vote =
+        node.requests.draft_vote(&world.people[1], &world.core, &done.id, true).await.expect("may vote");
+    let signed = wallet(2).sign_typed(vote.header, &vote.body).expect("is typed data");
+    let posted = PostedOp { signed: signed.encode().into(), body: vote.body.encode().into(), login: None };
+    let decided = node.requests.take_vote(&world.people[1], &world.core, &done.id, true, posted).await;
+    let standing = decided.expect("is taken").pending.map(|pending| pending.standing);
+    assert_eq!(standing, Some(Standing::Ready));
+    let worker = node.workers.get("requests").expect("is there");
+    let work = async || while worker.step().await.expect("is read") == Step::More {};
+    work().await;
+    assert_eq!(node.requests.list(&world.people[1], &world.core).await.expect("has a part").len(), 1);
+    assert!(node.sessions.authenticate(&world.tokens[0]).expect("is read").is_some());
+    work().await;
+    assert!(node.requests.list(&world.people[1], &world.core).await.expect("has a part").is_empty());
 }
 
 #[tokio::test]

@@ -2,9 +2,11 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kubelt_api::{ContentRemoved, ContentVersion, Fate, ListingEntry, ListingKind};
+use kubelt_api::{Asked, Code, ContentRemoved, ContentVersion, Fate, ListingEntry, ListingKind};
 
 use super::caller::Caller;
+use super::request::ask;
+use super::signing::Shared;
 use super::target::CoreTarget;
 use crate::output::{bytes_text, columns, count_text, short_time};
 
@@ -64,8 +66,17 @@ impl RmArgs {
         let mut cleared = Vec::new();
         for target in &self.targets {
             let (client, core) = caller.reach(target)?;
-            let removed = client.remove(&core, target.path.trim_end_matches('/'))?;
-            cleared.push((target.to_string(), removed));
+            let path = target.path.trim_end_matches('/');
+            match client.remove(&core, path) {
+                Err(error) if error.code() == Some(Code::VotesNeeded) => {
+                    let shared = Shared { client, place: core, id: caller.core_id(target)? };
+                    ask(caller, &shared, Asked::Unpublish { path: path.to_owned() })?;
+                }
+                removed => cleared.push((target.to_string(), removed?)),
+            }
+        }
+        if cleared.is_empty() {
+            return Ok(());
         }
         let words = || cleared.iter().map(|(target, removed)| told(target, removed)).collect::<String>();
         let targets: Vec<&String> = cleared.iter().map(|(target, _)| target).collect();

@@ -54,7 +54,7 @@ impl SignerArgs {
 #[error("the node drafted something else than what was asked for ({0}); nothing was signed")]
 struct ForeignDraft(&'static str);
 
-/// A shared core that the session covers, and where it is.
+/// A core that the session covers, and where it is.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) place: CorePlace,
@@ -62,13 +62,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The shared core of a target, for which the session must have been opened.
+    /// The core of a target, for which the session must have been opened.
     pub(super) fn of(caller: &Caller, target: &CoreTarget) -> Result<Self> {
         ensure!(target.path.is_empty(), "`{target}` has a path; name the core alone");
         let (client, session) = caller.signed_in()?;
         let id = caller.core_id(target)?;
-        let is_home = session.within.is_some() && session.core == id.to_string();
-        let covered = is_home || session.cores.iter().any(|core| core.core == id.to_string());
+        let covers = |core: &String| *core == id.to_string();
+        let covered = covers(&session.core) || session.cores.iter().any(|core| covers(&core.core));
         ensure!(covered, "this session does not cover {target}; sign in to it with `kubelt use {target}`");
         Ok(Self { client, place: CorePlace::of_names([format!("@{id}").as_str()]), id })
     }

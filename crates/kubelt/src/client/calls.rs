@@ -10,8 +10,8 @@ use kubelt_api::{
     NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList,
     PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList,
     RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest,
-    RequestView, SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry,
-    StatePage, Visibility, VoteRequest, WayView, Wish,
+    SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
+    VoteRequest, Waiting, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use kubelt_core::EnsName;
@@ -158,7 +158,7 @@ impl Client {
         self.post_json::<OpReceipts>(&core.api("ops"), &OpPost { ops }).map(|receipts| receipts.ops)
     }
 
-    /// What waits for others to agree.
+    /// What waits for others to agree, or for a signer.
     pub(crate) fn requests(&self, core: &CorePlace) -> Result<RequestList, ClientError> {
         self.get_json(&core.api("requests"))
     }
@@ -173,19 +173,19 @@ impl Client {
         &self,
         core: &CorePlace,
         request: &RequestRequest,
-    ) -> Result<Vec<RequestView>, ClientError> {
+    ) -> Result<Vec<Waiting>, ClientError> {
         self.post_json::<RequestList>(&core.api("requests"), request).map(|list| list.requests)
     }
 
-    /// Votes on a request, or finishes it: `approve`, `reject` or `finish`.
+    /// Decides a request, or finishes it: `approve`, `reject` or `finish`.
     pub(crate) fn decide(
         &self,
         core: &CorePlace,
         id: &str,
         word: &str,
-        vote: Option<OpPostEntry>,
+        said: &VoteRequest,
     ) -> Result<DecidedView, ClientError> {
-        self.post_json(&core.api(&format!("requests/{}/{word}", encode_query(id))), &VoteRequest { vote })
+        self.post_json(&core.api(&format!("requests/{}/{word}", encode_query(id))), said)
     }
 
     /// Withdraws a request.

@@ -61,6 +61,11 @@ impl Wallet {
         self.key.sign(message)
     }
 
+    /// Signs a digest that was made from what was shown.
+    pub(crate) fn sign_digest(&self, digest: &[u8; 32]) -> [u8; 65] {
+        self.key.sign_digest(digest)
+    }
+
     /// Signs the typed data of an operation (EIP-712).
     pub(crate) fn sign_typed(&self, header: Header, body: &Body) -> Result<Signed, TypedDataError> {
         self.key.sign_typed(header, body)

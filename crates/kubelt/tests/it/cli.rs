@@ -147,6 +147,20 @@ impl Person {
         self.json(&["login", "--wallet", "main", "--passphrase-file", "right"])
     }
 
+    /// Calls a method of JSON-RPC at the own core, as a program of this person would; gives what is answered.
+    pub(crate) fn rpc(&self, method: &str, params: &Value) -> Value {
+        let sessions: Value = serde_json::from_slice(&self.read("config/sessions.json")).expect("is JSON");
+        let session = &sessions["sessions"][&self.node];
+        let text = |name: &str| session[name].as_str().expect("is signed in").to_owned();
+        let call = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut response = ureq::post(format!("{}{}/-/rpc", self.node, text("path")))
+            .header("authorization", format!("Bearer {}", text("token")))
+            .send(call.to_string())
+            .expect("the node answers");
+        let body = response.body_mut().read_to_string().expect("it is text");
+        serde_json::from_str(&body).expect("is JSON")
+    }
+
     /// Where this person's commands run.
     pub(crate) fn dir(&self) -> &Path {
         self.home.path()

@@ -1,6 +1,6 @@
 //! Two of three, with three wallets on two nodes: a deployment, and a new member.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::{Node, Person};
 
@@ -69,15 +69,12 @@ fn two_of_three_deploy_on_two_nodes() {
 
     // The wallet signs typed data that says what it agrees to; ann's node has her session, cid's has not.
     let told = cid.run(&signing(&["request", "approve", "@acme", &id]));
-    assert!(told.contains("has to finish it"), "{told}");
+    assert!(told.contains("it is done once a node has this"), "{told}");
+    // When the vote comes to ann's node, that does it by itself.
     cid.run(&["remote", "sync", "@acme"]);
-    assert_eq!(waiting(&ann, "@acme")["standing"], "ready");
-    let told = ann.run(&["request", "finish", "@acme", &id]);
-    assert!(told.contains("it is done"), "{told}");
-    assert_eq!(home.fetch(&format!("/@{core}/site/index.html")), (200, "<p>new".to_owned()));
-    cid.run(&["remote", "sync", "@acme"]);
-    assert_eq!(away.fetch(&format!("/@{core}/site/index.html")), (200, "<p>new".to_owned()));
-    assert!(cid.run(&["request", "ls", "@acme"]).contains("nothing waits"));
+    until(|| home.fetch(&format!("/@{core}/site/index.html")) == (200, "<p>new".to_owned()));
+    until(|| away.fetch(&format!("/@{core}/site/index.html")) == (200, "<p>new".to_owned()));
+    until(|| cid.run(&["request", "ls", "@acme"]).contains("nothing waits"));
 
     // Bob is at ann's node: with his vote it is done by her open session.
     bob.run(&signing(&["invite", "accept", &core, "--as", "acme"]));
@@ -87,6 +84,56 @@ fn two_of_three_deploy_on_two_nodes() {
     let told = bob.run(&signing(&["request", "approve", "@acme", &id[id.len() - 8..]]));
     assert!(told.contains("it is done"), "{told}");
     assert_eq!(home.fetch(&format!("/@{core}/site/index.html")), (200, "<p>newer".to_owned()));
+
+    // Clearing it takes two, too.
+    let told = ann.run(&["rm", "@acme/site/index.html"]);
+    assert!(told.contains("Clear") && told.contains("nothing is done yet"), "{told}");
+    let id = text(&waiting(&bob, "@acme"), "id");
+    bob.run(&signing(&["request", "approve", "@acme", &id]));
+    assert_eq!(home.fetch(&format!("/@{core}/site/index.html")).0, 404);
+}
+
+/// Tries again until it is so; each try asks a node, which takes a while.
+fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if is_so() {
+            return;
+        }
+    }
+    panic!("it did not come to be so");
+}
+
+#[test]
+fn a_person_approves_what_a_program_asked_for_like_anything_else() {
+    let node = Node::start();
+    let ann = Person::signed_in(&node.url);
+    let ask = |message: &str| ann.rpc("personal_sign", &json!([message, account(&ann)]));
+    assert!(ann.run(&["request", "ls", "@me"]).contains("nothing waits"));
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask("hello there"));
+        until(|| !ann.run(&["request", "ls", "@me"]).contains("nothing waits"));
+        let request = waiting(&ann, "@me");
+        assert_eq!(
+            (text(&request, "kind"), text(&request, "method")),
+            ("sign".to_owned(), "personal_sign".to_owned())
+        );
+        let id = text(&request, "id");
+        let told = ann.run(&["request", "show", "@me", &id]);
+        assert!(told.contains("sign the message") && told.contains("hello there"), "{told}");
+        assert!(ann.fails(&["request", "withdraw", "@me", &id]).contains("a program asked for this"));
+        assert!(ann.fails(&["request", "approve", "@me", &id, "--result", "0x12"]).contains("signature"));
+        let told = ann.run(&signing(&["request", "approve", "@me", &id]));
+        assert!(told.contains("the program has what it asked for"), "{told}");
+        asking.join().expect("is answered")
+    });
+    assert_eq!(text(&answer, "result").len(), 132, "{answer}");
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask("not this"));
+        until(|| !ann.run(&["request", "ls", "@me"]).contains("nothing waits"));
+        ann.run(&signing(&["request", "reject", "@me", &text(&waiting(&ann, "@me"), "id")]));
+        asking.join().expect("is answered")
+    });
+    assert_eq!(answer["error"]["code"], 4_001);
 }
 
 #[test]
