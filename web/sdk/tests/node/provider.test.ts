@@ -25,13 +25,17 @@ afterAll(() => node.stop())
 /** The signer, who sees what is asked and signs it. */
 async function answerNext(reject = false): Promise<string> {
   for (;;) {
-    const { requests } = await session.client.call('get', '/@{core}/-/rpc/requests', { path: { core: session.core } })
-    const [request] = requests
+    const { requests } = await session.client.call('get', '/@{core}/-/requests', { path: { core: session.core } })
+    const request = requests.find((request) => request.kind === 'sign')
     if (!request) continue
-    const [raw] = request.params as [`0x${string}`]
-    const body = reject ? { reject: 'no' } : { result: await key.signMessage({ message: { raw } }) }
     const path = { core: session.core, id: request.id }
-    await session.client.call('post', '/@{core}/-/rpc/requests/{id}', { path, body })
+    if (reject) {
+      await session.client.call('post', '/@{core}/-/requests/{id}/reject', { path, body: {} })
+      return request.method
+    }
+    const [raw] = request.params as [`0x${string}`]
+    const result = await key.signMessage({ message: { raw } })
+    await session.client.call('post', '/@{core}/-/requests/{id}/approve', { path, body: { result } })
     return request.method
   }
 }
