@@ -29,7 +29,7 @@ const { Bitswap } = await import(new URL('node_modules/@helia/bitswap/dist/src/b
 export async function exchangeWithHelia (checks, node, sizes) {
   const helia = await startHelia()
   try {
-    await helia.libp2p.dial(multiaddr(node.peers[0]))
+    await meet(node, helia)
     await fetchedByHelia(checks, node, helia)
     await fetchedFromHelia(checks, node, helia, 500)
     await muchFetchedByHelia(checks, node, helia, sizes)
@@ -68,6 +68,11 @@ export async function startHelia () {
   return { libp2p, blockstore, bitswap }
 }
 
+/** Connects them, unless they are: while much is being published nobody says anything, and the node lets go. */
+async function meet (node, { libp2p }) {
+  await libp2p.dial(multiaddr(node.peers[0]))
+}
+
 async function fetchedByHelia (checks, node, { bitswap }) {
   const want = (cid, ms = WAIT_MS) => bitswap.want(CID.parse(cid), { signal: AbortSignal.timeout(ms) })
   const text = 'for Helia\n'
@@ -85,8 +90,10 @@ async function fetchedByHelia (checks, node, { bitswap }) {
 }
 
 /** Helia fetches a large file, and a DAG of many small blocks. */
-async function muchFetchedByHelia (checks, node, { bitswap }, { heliaBlocks, heliaBytes }) {
+async function muchFetchedByHelia (checks, node, helia, { heliaBlocks, heliaBytes }) {
+  const { bitswap } = helia
   const take = async (name, root, count) => checks.check(name, async () => {
+    await meet(node, helia)
     const began = Date.now()
     let blocks = 0
     for (let level = [root]; level.length > 0;) {
@@ -111,8 +118,10 @@ async function muchFetchedByHelia (checks, node, { bitswap }, { heliaBlocks, hel
 }
 
 /** The node fetches as much of Helia. */
-async function muchFetchedFromHelia (checks, node, { blockstore }, { heliaBlocks, heliaBytes }) {
+async function muchFetchedFromHelia (checks, node, helia, { heliaBlocks, heliaBytes }) {
+  const { blockstore } = helia
   const fetched = (name, root) => checks.check(name, async () => {
+    await meet(node, helia)
     const began = Date.now()
     await pinned(node, root.toString())
     console.log(`${name}: ${Date.now() - began} ms`)
