@@ -124,7 +124,7 @@ impl LoginArgs {
                 "signed in as {account} (wallet {wallet})\n{did} core {core}\nat {url}\nuntil {until}"
             );
             if let Some(asks) = &view.asks {
-                let did = if view.granted { "granted" } else { "asks you to let it, with `--agree`," };
+                let did = if view.granted { "is granted" } else { "asks for this, granted with `--agree`" };
                 text.push_str(&format!("\nit {did}: {}", asks.may.join("; ")));
             }
             if let Some(retrieved) = &view.retrieved {

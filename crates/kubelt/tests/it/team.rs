@@ -127,7 +127,7 @@ fn a_core_of_several_is_dead_until_enough_of_them_have_signed() {
     assert!(too_many.contains("does not fit 2 accounts"), "{too_many}");
     assert!(ann.fails(&signing(&["core", "create", "@me/a.b"])).contains("no name for a core"));
     assert!(
-        ann.fails(&signing(&["member", "invite", "@dao", "ann.eth", "reader"])).contains("give the address")
+        ann.fails(&signing(&["member", "invite", "@dao", "ann.eth", "reader"])).contains("write the address")
     );
     assert!(ann.fails(&["member", "ls", "@nothing"]).contains("names no core `nothing`"));
 }

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_wrong_says_its_line() {
         refused("core = '@acme'\n\n[cores.'a b']\n", 3, "no name for a core");
-        refused("core = '@acme'\n[cores.a]\nvisibility = 'everyone'\n", 3, "no visibility");
+        refused("core = '@acme'\n[cores.a]\nvisibility = 'everyone'\n", 3, "is not a visibility");
         refused("core = '@acme'\n[members.bob]\nrole = 'owner'\n", 2, "account");
         refused(&format!("core = '@acme'\n[members.{ANN}]\nrole = 'king'\n"), 2, "there is no role");
         refused("core = '@acme'\n[config]\nexposure = 'shut'\n", 3, "map");
