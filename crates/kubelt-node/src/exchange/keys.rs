@@ -24,7 +24,7 @@ pub struct PublishedKey {
 }
 
 impl Exchange {
-    /// The keys that a core has published, [`DEVICE_KEYS_MAX`] at most, for anybody whom the core lets in by HTTP. Whoever
+    /// The keys that a core has published, `DEVICE_KEYS_MAX` at most, for anybody whom the core lets in by HTTP. Whoever
     /// publishes a key wants to be found. Keys that a session put there are left out: a node could have done that.
     ///
     /// # Errors

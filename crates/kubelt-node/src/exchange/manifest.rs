@@ -28,7 +28,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ManifestPage {
-    /// At most [`MANIFEST_PAGE_OPS`].
+    /// At most `MANIFEST_PAGE_OPS`.
     pub ops: Vec<ManifestOp>,
 }
 
