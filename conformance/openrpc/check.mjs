@@ -56,7 +56,7 @@ async function run () {
   })
   for (const method of [
     'kb_core', 'kb_usage', 'kb_heads', 'kb_readOps', 'kb_listSessions', 'kb_listMembers', 'kb_listCores', 'kb_listRequests',
-    'kb_listPins', 'kb_listRemotePins', 'kb_listRemotes', 'kb_ownInvites', 'kb_roles', 'kb_listHeirs', 'kb_heirTo', 'kb_listMirrors', 'kb_listKeys', 'kb_listGates', 'kb_node', 'kb_listPeers', 'kb_wallet',
+    'kb_listPins', 'kb_listRemotePins', 'kb_listRemotes', 'kb_ownInvites', 'kb_roles', 'kb_listHeirs', 'kb_heirTo', 'kb_listMirrors', 'kb_listGates', 'kb_node', 'kb_listPeers', 'kb_wallet',
     'kb_exportCar', 'eth_accounts', 'web3_clientVersion'
   ]) await fits(method, [])
   await fits('kb_state', ['content'])
