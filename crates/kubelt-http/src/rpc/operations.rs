@@ -40,6 +40,7 @@ const METHODS: &[Named] = &[
     part("kb_contentVersions", "get /@{core}/-/content/{path}", CONTENT_VERSIONS),
     named("kb_possession", "post /@{core}/-/possession"),
     named("kb_receipt", "get /@{core}/-/receipts/{path}"),
+    named("kb_proof", "get /@{core}/-/proofs/{path}"),
     named("kb_uploadCar", "post /@{core}/-/car"),
     named("kb_exportCar", "get /@{core}/-/car"),
     named("kb_importCar", "post /-/car"),
