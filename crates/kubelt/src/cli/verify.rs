@@ -1,30 +1,33 @@
 //! `kubelt verify`: checks that ask no node: of an exported core, of a proof of provenance. Of a path in a core, a node is asked
 //! for the proof, and not believed.
 
+mod core;
+
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use kubelt_core::Genesis;
 use kubelt_core::limits::PROVENANCE_BYTES_MAX;
 use kubelt_core::provenance::{Proof, Provenance};
-use kubelt_node::exchange::{VerifyReport, verify};
 
 use super::caller::Caller;
 use super::send::PROOF_SUFFIX;
 use super::target::CoreTarget;
 use crate::client::{Client, ClientError, CorePlace};
 use crate::download::{Verdict, check_file};
-use crate::output::{bytes_text, count_text};
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
     /// An exported core (a CAR), a proof of provenance, or a path in a core; `-` reads a CAR from stdin
     #[arg(value_name = "FILE_OR_PATH")]
     what: PathBuf,
+    /// With a core: ask this chain about contract wallets: its EIP-155 id, and where its JSON-RPC is answered. May stand several
+    /// times; of several for one chain two must agree
+    #[arg(long, value_name = "ID=URL")]
+    rpc: Vec<core::Rpc>,
     /// With a proof: the file that it is about
     #[arg(long, value_name = "FILE")]
     content: Option<PathBuf>,
@@ -43,7 +46,7 @@ impl VerifyArgs {
             return self.of_proof(caller, &proof);
         }
         ensure!(self.content.is_none(), "`{}` is no proof; `--content` goes with one", self.what.display());
-        self.of_core(caller)
+        core::run(&self.what, &self.rpc, caller)
     }
 
     /// What stands at a path: who put it there, and, where it was sent, who put it where it came from.
@@ -89,44 +92,6 @@ impl VerifyArgs {
             }
         }
         caller.out.result(&provenance_view(&shown), || provenance_words(&shown))?;
-        Ok(())
-    }
-
-    fn of_core(self, caller: &Caller) -> Result<()> {
-        let name = self.what.display();
-        let (source, bytes): (Box<dyn Read>, _) = if self.what == Path::new("-") {
-            (Box::new(io::stdin().lock()), None)
-        } else {
-            let opened = File::open(&self.what).and_then(|file| Ok((file.metadata()?.len(), file)));
-            let (bytes, file) = opened.with_context(|| format!("cannot read `{name}`"))?;
-            (Box::new(file), Some(bytes))
-        };
-        let progress = caller.out.progress("verifying", bytes);
-        let result = verify(progress.reading(source), now_ms());
-        progress.finish();
-        let report = result.with_context(|| format!("`{name}` does not pass"))?;
-        let incomplete: Vec<String> = report.incomplete.iter().map(ToString::to_string).collect();
-        let value = serde_json::json!({
-            "core": report.core.to_string(),
-            "owner": owner(&report.genesis),
-            "heads": report.heads.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "ops": report.ops,
-            "ops_effective": report.ops_effective,
-            "withheld": report.withheld,
-            "detached": report.detached,
-            "partial": report.partial,
-            "paths": report.paths,
-            "blocks": report.blocks,
-            "bytes": report.bytes,
-            "incomplete": incomplete,
-        });
-        caller.out.result(&value, || in_words(&report))?;
-        for path in &incomplete {
-            caller.out.warn(&format!("the content at `{path}` is not whole in the file"));
-        }
-        if !incomplete.is_empty() && !report.partial {
-            bail!("every operation in `{name}` is sound, but content is missing; export the core again");
-        }
         Ok(())
     }
 }
@@ -219,24 +184,6 @@ pub(super) fn provenance_words(shown: &Provenance) -> String {
     );
     text
 }
-fn in_words(report: &VerifyReport) -> String {
-    let (ops, paths) = (count_text(report.ops, "operation"), count_text(report.paths, "path"));
-    let (blocks, bytes) = (count_text(report.blocks, "block"), bytes_text(report.bytes));
-    let mut text = format!(
-        "sound: every hash, signature and rule was checked\ncore {} of {}\n{ops}, {} of them count; {paths}\n{blocks} of content, {bytes} in all",
-        report.core,
-        owner(&report.genesis),
-        report.ops_effective,
-    );
-    if report.partial {
-        let (withheld, detached) = (report.withheld, report.detached);
-        text.push_str(&format!(
-            "\nan export of what is public: {withheld} bodies are withheld, {detached} operations cannot be judged without them"
-        ));
-    }
-    text
-}
-
 fn owner(genesis: &Genesis) -> String {
     match genesis {
         Genesis::Private { root } | Genesis::User { root, .. } => root.to_string(),
@@ -245,9 +192,4 @@ fn owner(genesis: &Genesis) -> String {
             format!("{} of {}", root.m(), accounts.join(", "))
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

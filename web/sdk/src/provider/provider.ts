@@ -90,7 +90,7 @@ export class CoreProvider {
     if (!Number.isSafeInteger(chainId) || chainId <= 0) {
       throw new ProviderRpcError(-32602, 'name a chain: `[{"chainId": "0x1"}]`')
     }
-    const known = (await this.call('kb_core', [], undefined)) as { chains?: number[] }
+    const known = (await this.call('kb_wallet', [], undefined)) as { chains?: number[] }
     if (!known.chains?.includes(chainId)) {
       throw new ProviderRpcError(4902, `The node asks nobody about chain ${chainId}; its operator names upstreams.`)
     }

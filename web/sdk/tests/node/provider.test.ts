@@ -26,16 +26,16 @@ afterAll(() => node.stop())
 async function answerNext(reject = false): Promise<string> {
   for (;;) {
     const { requests } = await session.client.call('get', '/@{core}/-/requests', { path: { core: session.core } })
-    const request = requests.find((request) => request.kind === 'sign')
-    if (!request) continue
+    const [request] = requests
+    if (request?.kind !== 'sign') continue
+    const [raw] = request.params as [`0x${string}`]
     const path = { core: session.core, id: request.id }
     if (reject) {
       await session.client.call('post', '/@{core}/-/requests/{id}/reject', { path, body: {} })
-      return request.method
+    } else {
+      const body = { result: await key.signMessage({ message: { raw } }) }
+      await session.client.call('post', '/@{core}/-/requests/{id}/approve', { path, body })
     }
-    const [raw] = request.params as [`0x${string}`]
-    const result = await key.signMessage({ message: { raw } })
-    await session.client.call('post', '/@{core}/-/requests/{id}/approve', { path, body: { result } })
     return request.method
   }
 }
