@@ -29,6 +29,8 @@ if (program) {
   checks.cannotRun('contract wallets', '`@foundry-rs/anvil` has no program for this machine')
 }
 checks.close()
+// Libraries of wallets leave timers behind that would keep the process for minutes.
+process.exit()
 
 async function run () {
   const chain = await startChain(program)
