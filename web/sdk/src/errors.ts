@@ -1,72 +1,74 @@
 /**
- * What can go wrong, each with a message that says what to do next. Nothing that was written is lost by any of them.
+ * What can go wrong: each says what happened, and what to do next. Nothing that was written is lost by any of them.
  *
  * @module
  */
 
-/** Every error of this package that a person may see. */
+/** Every error of this package that a person may see. Its message is {@link KubeltError.what} and {@link KubeltError.hint}. */
 export class KubeltError extends Error {
   override readonly name: string = 'KubeltError'
+
+  constructor(
+    /** Stable name of the kind of error, such as `votes-needed`. */
+    readonly code: string,
+    /** What happened, in one sentence. */
+    readonly what: string,
+    /** What to do next; empty where `what` says it. */
+    readonly hint: string = '',
+    options?: ErrorOptions,
+  ) {
+    super(hint === '' ? what : `${what} ${hint}`, options)
+  }
 }
 
-/** The node was not reached, or the connection was lost. */
+/** The node was not reached, or the connection was lost. Code `network`. */
 export class NetworkError extends KubeltError {
   override readonly name = 'NetworkError'
 
   constructor(url: string, options?: ErrorOptions) {
-    super(
-      `The node at ${url} cannot be reached. Check your connection and try again; what you have written is kept.`,
-      options,
-    )
+    const hint = 'Check your connection and try again; what you have written is kept.'
+    super('network', `The node at ${url} cannot be reached.`, hint, options)
   }
 }
 
-/** The node refused (RFC 9457). */
+/** The node refused (RFC 9457). Its code is the last part of the problem's `type`. */
 export class ProblemError extends KubeltError {
   override readonly name: string = 'ProblemError'
 
   constructor(
-    /** Stable name of the kind of error, such as `not-found`. */
-    readonly code: string,
+    code: string,
     /** The HTTP status. */
     readonly status: number,
     detail: string,
     /** The request's id, which the node's log carries too. */
     readonly instance?: string,
+    hint?: string,
   ) {
-    super(detail)
+    super(code, detail, hint)
   }
 }
 
-/** The session has ended: its time is over, or somebody ended it. */
+/** The session has ended: its time is over, or somebody ended it. Code `unauthorized`. */
 export class SessionExpiredError extends ProblemError {
   override readonly name = 'SessionExpiredError'
 
   constructor(instance?: string) {
-    super(
-      'unauthorized',
-      401,
-      'Your session has ended. Sign in again; what you have written since is kept and sent then.',
-      instance,
-    )
+    const hint = 'Sign in again; what you have written since is kept and sent then.'
+    super('unauthorized', 401, 'Your session has ended.', instance, hint)
   }
 }
 
-/** The core's quota, or the account's, is used up. */
+/** The core's quota, or the account's, is used up. Code `quota-exceeded`. */
 export class QuotaError extends ProblemError {
   override readonly name = 'QuotaError'
 
   constructor(detail: string, instance?: string) {
-    super(
-      'quota-exceeded',
-      507,
-      `There is no room left (${detail}). Remove something, or ask the operator of the node for more; nothing was lost.`,
-      instance,
-    )
+    const hint = 'Remove something, or ask the operator of the node for more; nothing was lost.'
+    super('quota-exceeded', 507, `There is no room left at the node (${detail}).`, instance, hint)
   }
 }
 
-/** Too much at once. */
+/** Too much at once. Code `rate-limited`. */
 export class RateLimitedError extends ProblemError {
   override readonly name = 'RateLimitedError'
 
@@ -76,11 +78,11 @@ export class RateLimitedError extends ProblemError {
     readonly retryAfterS: number,
     instance?: string,
   ) {
-    super('rate-limited', 429, `${detail}. Try again in ${retryAfterS} seconds.`, instance)
+    super('rate-limited', 429, `${detail}.`, instance, `Try again in ${retryAfterS} seconds.`)
   }
 }
 
-/** A core that was here can no longer be reached by this account. */
+/** A core that was here can no longer be reached by this account. Code `removed-from-core`. */
 export class RemovedFromCoreError extends KubeltError {
   override readonly name = 'RemovedFromCoreError'
 
@@ -91,21 +93,24 @@ export class RemovedFromCoreError extends KubeltError {
   ) {
     const kept = unsent === 0 ? '' : ` ${unsent} of your changes were not sent; they are kept on this device.`
     super(
-      `You can no longer reach this core: you were removed from it, or this node does not hold it any more. Ask one of its owners to invite you again.${kept}`,
+      'removed-from-core',
+      'You can no longer reach this core: you were removed from it, or this node does not hold it any more.',
+      `Ask one of its owners to invite you again.${kept}`,
     )
   }
 }
 
-/** The wallet's owner said no. */
+/** The wallet's owner said no. Code `signature-rejected`. */
 export class SignatureRejectedError extends KubeltError {
   override readonly name = 'SignatureRejectedError'
 
   constructor(options?: ErrorOptions) {
-    super('You declined the signature, so nothing was done. Try again whenever you like.', options)
+    const what = 'You declined the signature, so nothing was done.'
+    super('signature-rejected', what, 'Try again whenever you like.', options)
   }
 }
 
-/** The wallet is at another account than the one that is to sign. */
+/** The wallet is at another account than the one that is to sign. Code `account-switched`. */
 export class AccountSwitchedError extends KubeltError {
   override readonly name = 'AccountSwitchedError'
 
@@ -114,35 +119,37 @@ export class AccountSwitchedError extends KubeltError {
     readonly expected: string,
     /** Who the wallet is now; `undefined` where it does not say. */
     readonly found: string | undefined,
+    options?: ErrorOptions,
   ) {
     const now = found === undefined ? 'your wallet is at another account' : `your wallet is at ${found}`
-    super(
-      `This is for ${expected}, but ${now}. Switch back in the wallet and try again, or sign in with the other account.`,
-    )
+    const hint = 'Switch back in the wallet and try again, or sign in with the other account.'
+    super('account-switched', `This is for ${expected}, but ${now}.`, hint, options)
   }
 }
 
-/** A node asks to sign something else than what it was asked for. */
+/** A node asks to sign something else than what it was asked for. Code `foreign-message`. */
 export class ForeignMessageError extends KubeltError {
   override readonly name = 'ForeignMessageError'
 
   constructor(what: string) {
     super(
-      `The node asks to sign ${what}; nothing was signed. Use the address that the node is known by, or do not trust it.`,
+      'foreign-message',
+      `The node asks to sign ${what}; nothing was signed.`,
+      'Use the address that the node is known by, or do not trust it.',
     )
   }
 }
 
-/** What came is not what its hash says. */
+/** What came is not what its hash says. Code `integrity`. */
 export class IntegrityError extends KubeltError {
   override readonly name = 'IntegrityError'
 
   constructor(what: string) {
-    super(`${what} is not what its hash says, and was thrown away. Try again, or another node.`)
+    super('integrity', `${what} is not what its hash says, and was thrown away.`, 'Try again, or another node.')
   }
 }
 
-/** An upload broke off. */
+/** An upload broke off. Code `upload-interrupted`. */
 export class UploadInterruptedError extends KubeltError {
   override readonly name = 'UploadInterruptedError'
 
@@ -154,22 +161,40 @@ export class UploadInterruptedError extends KubeltError {
     options?: ErrorOptions,
   ) {
     super(
-      `The connection was lost when ${blocksSent} of ${blocks} blocks had arrived. Publish the same again: only what is missing is sent.`,
+      'upload-interrupted',
+      `The connection was lost when ${blocksSent} of ${blocks} blocks had arrived.`,
+      'Publish the same again: only what is missing is sent.',
       options,
     )
   }
 }
 
-/** The account may not do this in the core. */
+/** The account may not do this in the core. Code `not-allowed`. */
 export class NotAllowedError extends KubeltError {
   override readonly name = 'NotAllowedError'
+
+  constructor(why: string, options?: ErrorOptions) {
+    const hint = 'Nothing was changed; ask who may to do it, or to grant it to you.'
+    super('not-allowed', `This is not allowed here: ${why}.`, hint, options)
+  }
 }
 
-/** There is no room on the device. */
+/** Several share the authority to do this, and others must agree first. Code `votes-needed`. */
+export class VotesNeededError extends KubeltError {
+  override readonly name = 'VotesNeededError'
+
+  constructor(why: string, options?: ErrorOptions) {
+    const hint = 'Nothing was changed; ask the others to agree to it (`askOthers`).'
+    super('votes-needed', `You cannot do this alone: ${why}.`, hint, options)
+  }
+}
+
+/** There is no room on the device. Code `device-full`. */
 export class DeviceFullError extends KubeltError {
   override readonly name = 'DeviceFullError'
 
   constructor(options?: ErrorOptions) {
-    super('There is no room left on this device, so nothing was written. Free some space and try again.', options)
+    const what = 'There is no room left on this device, so nothing was written.'
+    super('device-full', what, 'Free some space and try again.', options)
   }
 }

@@ -27,13 +27,80 @@ export {
   SessionExpiredError,
   SignatureRejectedError,
   UploadInterruptedError,
+  VotesNeededError,
 } from './errors.js'
+export {
+  type Comparison,
+  type Condition,
+  type ContractAt,
+  checkGate,
+  type Gate,
+  type GateTrial,
+  type GateView,
+  gatesOf,
+  listGates,
+  removeGate,
+  setGate,
+} from './gates/gates.js'
 export { type ContentAt, CoreContent, type Published, type PublishOptions } from './local/content.js'
-export { Core, type LiveOptions, type OpenOptions } from './local/core.js'
-export { createCore, grantRole, type NewCore, nameCore, removeMember } from './local/members.js'
+export { type ActDetails, Core, type LiveOptions, type OpenOptions } from './local/core.js'
 export type { RefusedOp } from './local/replica.js'
 export { type Change, indexedDbStorage, memoryStorage, type Storage, type Stored } from './local/storage.js'
 export type { SyncReport } from './local/sync.js'
+export {
+  agreeToAsks,
+  type CoreTree,
+  coreTree,
+  createCore,
+  findCore,
+  listCores,
+  type MadeCore,
+  type NamedCore,
+  type NewCore,
+  nameCore,
+  setUserTemplate,
+  type UserTemplate,
+  unnameCore,
+} from './members/cores.js'
+export {
+  type AcceptedInvite,
+  acceptInvite,
+  type InviteLink,
+  listInvites,
+  ownInvites,
+  parseInvite,
+} from './members/invites.js'
+export {
+  grantRole,
+  handOver,
+  listRoles,
+  type Member,
+  type Members,
+  membersOf,
+  type Part,
+  principalOf,
+  principalText,
+  removeMember,
+  resign,
+  revokeGrant,
+} from './members/members.js'
+export type { CoreAt, Outcome } from './members/place.js'
+export {
+  type AskOptions,
+  answerRequest,
+  approveRequest,
+  askOthers,
+  type CastVote,
+  finishRequest,
+  listRequests,
+  rejectRequest,
+  type SignRequest,
+  signOrAsk,
+  signRequests,
+  type VoteRequest,
+  voteRequests,
+  withdrawRequest,
+} from './members/requests.js'
 export {
   announceProvider,
   CoreProvider,
@@ -43,5 +110,6 @@ export {
   ProviderRpcError,
 } from './provider/provider.js'
 export { SessionKey, type SessionKeyPair } from './session/key.js'
-export { Session, type SignInOptions } from './session/session.js'
+export { createPasskey, type NewPasskey, type PasskeyOptions, passkeySigner } from './session/passkey.js'
+export { type Asks, Session, type SignInOptions } from './session/session.js'
 export { type Eip1193Provider, keySigner, type Signer, walletSigner } from './session/signer.js'

@@ -36,7 +36,7 @@ export async function* readFile(source: BlockSource, cid: CID, depth = 0): Async
   }
   const { kind, data, links } = await node(source, cid)
   if (kind !== KIND.file && kind !== KIND.raw)
-    throw new KubeltError(`There is no file at ${cid}: it is a directory or a link.`)
+    throw new KubeltError('not-found', `There is no file at ${cid}: it is a directory or a link.`)
   if (data.length > 0) yield data
   for (const link of links) yield* readFile(source, link.cid, depth + 1)
 }
@@ -63,7 +63,7 @@ export async function* readDirectory(
 ): AsyncGenerator<{ name: string; cid: CID }> {
   const { kind, links } = await node(source, cid)
   if (kind !== KIND.hamtShard) {
-    if (kind !== KIND.directory) throw new KubeltError(`There is no directory at ${cid}.`)
+    if (kind !== KIND.directory) throw new KubeltError('not-found', `There is no directory at ${cid}.`)
     yield* links
     return
   }
@@ -90,7 +90,7 @@ async function child(source: BlockSource, directory: CID, name: string): Promise
 }
 
 async function node(source: BlockSource, cid: CID): Promise<UnixFs> {
-  if (cid.code !== DAG_PB) throw new KubeltError(`There is neither a file nor a directory at ${cid}.`)
+  if (cid.code !== DAG_PB) throw new KubeltError('not-found', `There is neither a file nor a directory at ${cid}.`)
   const { links, data } = decodeNode(await source(cid))
   const fields = readFields(data)
   const kind = fields.find(({ number }) => number === 1)?.value

@@ -44,5 +44,5 @@ async function importNode(tree: Tree, sink: Sink): Promise<Root> {
 }
 
 function clash(path: string): KubeltError {
-  return new KubeltError(`\`${path}\` lies below something that is a file. Rename one of the two.`)
+  return new KubeltError('bad-name', `\`${path}\` lies below something that is a file.`, 'Rename one of the two.')
 }

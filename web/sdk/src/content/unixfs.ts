@@ -77,7 +77,7 @@ export async function importDirectory(entries: readonly DirectoryEntry[], sink: 
   sorted.forEach((entry, i) => {
     checkName(entry.name)
     if (entry.name === sorted[i - 1]?.name)
-      throw new KubeltError(`Two entries are called \`${entry.name}\`. Rename one.`)
+      throw new KubeltError('bad-name', `Two entries are called \`${entry.name}\`.`, 'Rename one.')
   })
   const node = encodeNode(sorted.map(linkOf), numberField(1, KIND.directory))
   const size = sorted.reduce((sum, entry) => sum + entry.size, 0)
@@ -99,7 +99,11 @@ async function shard(hashed: readonly Hashed[], depth: number, sink: Sink): Prom
   for (const item of hashed) {
     const slot = slotOf(item.hash, depth)
     if (slot === undefined)
-      throw new KubeltError(`The hash of \`${item.entry.name}\` equals that of another name. Rename one.`)
+      throw new KubeltError(
+        'bad-name',
+        `The hash of \`${item.entry.name}\` equals that of another name.`,
+        'Rename one.',
+      )
     slots.set(slot, [...(slots.get(slot) ?? []), item])
   }
   const field = new Uint8Array(FANOUT / 8)
@@ -148,7 +152,11 @@ function checkName(name: string): void {
   const bytes = utf8Length(name)
   const fits = bytes > 0 && bytes <= NAME_BYTES_MAX && name !== '.' && name !== '..' && !/[/\0]/.test(name)
   if (fits && name.isWellFormed()) return
-  throw new KubeltError(`No directory can hold the name ${JSON.stringify(name.slice(0, 64))}. Rename it.`)
+  throw new KubeltError(
+    'bad-name',
+    `No directory can hold the name ${JSON.stringify(name.slice(0, 64))}.`,
+    'Rename it.',
+  )
 }
 
 /** Chunks of {@link CHUNK_BYTES}; one empty chunk where there is nothing. */

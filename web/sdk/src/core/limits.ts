@@ -48,3 +48,9 @@ export const WORDS_VALUE_BYTES_MAX = 512
 export const CBOR_DEPTH_MAX = 128
 /** Largest value of a path, in bytes of dag-cbor. */
 export const VALUE_BYTES_MAX = 32 * 1_024
+export const REQUEST_BODY_BYTES_MAX = 24 * 1_024
+export const REQUEST_TITLE_BYTES_MAX = 256
+/** How long a request lives, in milliseconds: usually, at least, and at most. */
+export const REQUEST_LIFE_MS = 7 * DAY_MS
+export const REQUEST_LIFE_MS_MIN = 60 * 1_000
+export const REQUEST_LIFE_MS_MAX = 30 * DAY_MS

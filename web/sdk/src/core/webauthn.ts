@@ -7,7 +7,7 @@
 
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesOf, concat, sameBytes, toBase64Url, utf8Length } from './bytes.js'
-import { decode } from './dag-cbor.js'
+import { decode, encode } from './dag-cbor.js'
 import { DecodeError, SignatureError } from './errors.js'
 import { bytes, Fields, text } from './fields.js'
 
@@ -55,6 +55,11 @@ export function decodeAssertion(signature: Uint8Array): Assertion {
     if (error instanceof DecodeError) throw new SignatureError(`not an assertion in its one encoding: ${error.message}`)
     throw error
   }
+}
+
+/** An assertion as a signature. */
+export function encodeAssertion({ authenticatorData, clientData, signature }: Assertion): Uint8Array<ArrayBuffer> {
+  return encode({ auth: authenticatorData, client: clientData, sig: signature })
 }
 
 /** What the key has signed. */

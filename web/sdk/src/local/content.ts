@@ -15,7 +15,10 @@ import { Uploader, type UploadOptions } from '../content/upload.js'
 import { concat } from '../core/bytes.js'
 import { contentValue, readContentEntry, type Visibility } from '../core/content-entry.js'
 import type { OpId } from '../core/ids.js'
-import { KubeltError } from '../errors.js'
+import type { Act } from '../core/op.js'
+import { parsePath } from '../core/path.js'
+import { KubeltError, VotesNeededError } from '../errors.js'
+import { type AskOptions, askOthers } from '../members/requests.js'
 import type { LocalBlocks } from './blocks.js'
 import type { Core } from './core.js'
 
@@ -35,6 +38,8 @@ export interface PublishOptions extends UploadOptions {
    * device. Needs the network; when it fails, publish the same again, and only what is missing is sent.
    */
   readonly local?: boolean
+  /** Where others must agree to it: ask them, instead of saying so. Nothing is published until they do. */
+  readonly ask?: boolean | Omit<AskOptions, 'blocks'>
 }
 
 /** What was published. */
@@ -42,7 +47,10 @@ export interface Published {
   readonly cid: CID
   /** Bytes of the file, or of all files of the directory. */
   readonly size: number
-  readonly op: OpId
+  /** The operation; absent where others were asked. */
+  readonly op?: OpId
+  /** The request that waits for the others. */
+  readonly asked?: string
 }
 
 /** What stands at a path of content. */
@@ -127,14 +135,14 @@ export class CoreContent {
   /** The same piece by piece: memory does not grow with the file. */
   async *stream(path: string): AsyncGenerator<Uint8Array> {
     const cid = await this.find(path)
-    if (!cid) throw new KubeltError(`There is nothing at \`${path}\`.`)
+    if (!cid) throw new KubeltError('not-found', `There is nothing at \`${path}\`.`)
     yield* readFile(this.source(cid), cid)
   }
 
   /** The names in a directory that is published as one. */
   async names(path: string): Promise<string[]> {
     const cid = await this.find(path)
-    if (!cid) throw new KubeltError(`There is nothing at \`${path}\`.`)
+    if (!cid) throw new KubeltError('not-found', `There is nothing at \`${path}\`.`)
     const names: string[] = []
     for await (const { name } of readDirectory(this.source(), cid)) names.push(name)
     return names
@@ -147,6 +155,7 @@ export class CoreContent {
     make: (sink: (block: Block) => Promise<void>) => Promise<Root>,
   ): Promise<Published> {
     const { visibility = 'private', keep = false, local = true } = options
+    const at = parsePath(`content/${path}`)
     const uploader = local ? undefined : new Uploader(this.client, this.core.id, options)
     const cids = new Set<string>()
     const root = await make(async (block) => {
@@ -158,8 +167,21 @@ export class CoreContent {
     const blocks = uploader ? [] : [...cids]
     if (keep && blocks.length > 0) await this.blocks.keep(this.core.id, blocks, true)
     const value = contentValue({ cid: root.cid, size: root.size, mediaType, visibility })
-    const op = await this.core.putWith(`content/${path}`, value, blocks)
-    return { cid: root.cid, size: root.size, op }
+    const put = await this.putOrAsk({ verb: 'put', path: at, value }, blocks, options.ask ?? false)
+    return { cid: root.cid, size: root.size, ...put }
+  }
+
+  private async putOrAsk(
+    act: Act,
+    blocks: readonly string[],
+    ask: NonNullable<PublishOptions['ask']>,
+  ): Promise<Pick<Published, 'op' | 'asked'>> {
+    try {
+      return { op: await this.core.act(act, { blocks }) }
+    } catch (error) {
+      if (!(error instanceof VotesNeededError) || ask === false) throw error
+      return { asked: await askOthers(this.core, act, { ...(ask !== true && ask), blocks }) }
+    }
   }
 
   /** Blocks of this device, then of the node; with a root, what lies below it comes in one stream. */

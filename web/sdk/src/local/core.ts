@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Account, thresholdOf } from '../core/account.js'
 import { blockOf } from '../core/bytes.js'
 import type { Value } from '../core/dag-cbor.js'
 import { Refusal } from '../core/errors.js'
@@ -13,14 +14,19 @@ import { type CoreId, type OpId, parseId } from '../core/ids.js'
 import { NONCE_BYTES } from '../core/limits.js'
 import { DraftError, draft } from '../core/log/draft.js'
 import { entryOf } from '../core/log/entry.js'
-import type { GrantView } from '../core/log/log.js'
+import type { GrantView, Log } from '../core/log/log.js'
 import type { LoginFacts } from '../core/login.js'
-import type { Act, Signed } from '../core/op.js'
+import type { Act, Body, Signed } from '../core/op.js'
 import { parsePath } from '../core/path.js'
-import { schemeOf, signingText } from '../core/signature.js'
-import { KubeltError, NotAllowedError, RemovedFromCoreError, SessionExpiredError } from '../errors.js'
+import {
+  IntegrityError,
+  NotAllowedError,
+  RemovedFromCoreError,
+  SessionExpiredError,
+  VotesNeededError,
+} from '../errors.js'
 import type { Session } from '../session/session.js'
-import type { Signer } from '../session/signer.js'
+import { type Signer, signOperation } from '../session/signer.js'
 import { LocalBlocks } from './blocks.js'
 import { CoreContent } from './content.js'
 import { type RefusedOp, Replica, type Unsent } from './replica.js'
@@ -33,6 +39,20 @@ export interface OpenOptions {
   readonly core?: CoreId | string
   /** Where the core is kept; where the session is when absent. */
   readonly storage?: Storage
+}
+
+/** How to do something, where it does not go by itself. */
+export interface ActDetails {
+  /** By which authority; the one that fits best when absent. */
+  readonly auth?: OpId
+  /** Votes that it cites. */
+  readonly votes?: readonly OpId[]
+  /** 16 random bytes, where others have voted on an act with them. */
+  readonly salt?: Uint8Array
+  /** The words that a vote is on, where it does not carry them. */
+  readonly what?: string
+  /** Blocks of content that the act names and that are here, by CID: they are sent with it. */
+  readonly blocks?: readonly string[]
 }
 
 /** What {@link Core.live} tells. */
@@ -95,6 +115,11 @@ export class Core {
     return this.replica.refused
   }
 
+  /** The rules of this core, and all that is known of it. */
+  get log(): Log {
+    return this.replica.log
+  }
+
   /** The grants that are in force. */
   get grants(): readonly GrantView[] {
     return this.replica.log.grants()
@@ -114,29 +139,35 @@ export class Core {
    * Sets the value at a path; null clears it. The session signs.
    *
    * @returns the operation, which is on this device when the promise resolves, and is sent by the next sync
-   * @throws NotAllowedError, SessionExpiredError, RemovedFromCoreError, DeviceFullError; nothing changed then.
+   * @throws NotAllowedError, VotesNeededError, SessionExpiredError, RemovedFromCoreError, DeviceFullError; nothing changed
+   * then.
    */
   put(path: string, value: Value): Promise<OpId> {
-    return this.putWith(path, value, [])
+    return this.act({ verb: 'put', path: parsePath(path), value })
   }
 
-  /** As {@link Core.put}, for a value that names content whose blocks are here. */
-  putWith(path: string, value: Value, blocks: readonly string[]): Promise<OpId> {
-    const act: Act = { verb: 'put', path: parsePath(path), value }
-    return this.act(act, blocks)
+  /**
+   * Does what the session signs: a `put`, a vote on content, its own end.
+   *
+   * @throws as {@link Core.put}.
+   */
+  act(act: Act, details: ActDetails = {}): Promise<OpId> {
+    const { session } = this
+    return this.inTurn(async () => {
+      const { header, body } = this.draft(act, details, this.replica.factsOf(session.login))
+      return this.take(await session.sign(header, body), body, details.blocks ?? [])
+    })
   }
 
   /**
    * Does what the account itself must sign, such as a grant. The signer is shown in words what it does.
    *
-   * @throws SignatureRejectedError, AccountSwitchedError, NotAllowedError; nothing changed then.
+   * @throws SignatureRejectedError, AccountSwitchedError, NotAllowedError, VotesNeededError; nothing changed then.
    */
-  sign(signer: Signer, act: Act): Promise<OpId> {
+  sign(signer: Signer, act: Act, details: ActDetails = {}): Promise<OpId> {
     return this.inTurn(async () => {
-      const { header, body } = this.draft(act, signer.account)
-      const signature = await signer.sign(signingText(header, body))
-      const signed: Signed = { header, scheme: schemeOf(signer.account), signature }
-      return this.take(signed, body, [])
+      const { header, body } = this.draft(act, details, undefined, signer.account)
+      return this.take(await signOperation(signer, header, body, details.what), body, details.blocks ?? [])
     })
   }
 
@@ -252,13 +283,15 @@ export class Core {
     const next = this.replica.without(gone)
     const made = []
     for (const { id, blocks } of unsent) {
-      const act = this.replica.log.graph.find(id)?.act
-      if (!act || given.some((one) => one.id === id)) continue
-      if (act.verb !== 'put') {
+      const node = this.replica.log.graph.find(id)
+      const act = node?.act
+      if (!node || !act || given.some((one) => one.id === id)) continue
+      if (act.verb !== 'put' || !node.login) {
         given.push({ id, act, why: 'it followed an operation that was refused; it has to be signed again' })
         continue
       }
-      const { header, body } = this.draft(act, session.account, next.factsOf(session.login), next)
+      const details = isShared(this.replica, id) ? { auth: node.header.auth, votes: node.header.votes } : {}
+      const { header, body } = this.draft(act, details, next.factsOf(session.login), session.account, next)
       next.log.insert(entryOf(header, body, next.factsOf(session.login)), Date.now())
       made.push({ signed: await session.sign(header, body), body, login: session.login, blocks })
     }
@@ -266,34 +299,32 @@ export class Core {
     this.replica = next
   }
 
-  /** Does what the session signs. */
-  private act(act: Act, blocks: readonly string[]): Promise<OpId> {
-    const { session } = this
-    return this.inTurn(async () => {
-      const { header, body } = this.draft(act, session.account, this.replica.factsOf(session.login))
-      return this.take(await session.sign(header, body), body, blocks)
-    })
-  }
-
-  private async take(
-    ...[signed, body, blocks]: [Signed, Parameters<Replica['takeOwn']>[1], readonly string[]]
-  ): Promise<OpId> {
+  private async take(signed: Signed, body: Body, blocks: readonly string[]): Promise<OpId> {
     const login = signed.header.login && this.session.login
     const id = await this.replica.takeOwn(signed, body, login, blocks, Date.now())
     this.tell()
     return id
   }
 
-  private draft(act: Act, by: Session['account'], login?: LoginFacts, { log } = this.replica) {
-    const salt = crypto.getRandomValues(new Uint8Array(NONCE_BYTES))
+  private draft(
+    act: Act,
+    { auth, votes, salt = crypto.getRandomValues(new Uint8Array(NONCE_BYTES)) }: ActDetails,
+    login: LoginFacts | undefined,
+    by: Account = this.session.account,
+    { log } = this.replica,
+  ) {
+    const intent = { by, ...(login && { login }), act, ...(auth && { auth }), ...(votes && { votes }) }
     try {
-      return draft(log, { by, ...(login && { login }), act }, salt, Date.now())
+      return draft(log, intent, salt, Date.now())
     } catch (error) {
       if (error instanceof DraftError && log.size > 0 && !log.hasPart(by))
         throw new RemovedFromCoreError(log.core, this.unsent)
       if (error instanceof DraftError)
         throw login && !log.isSessionOpen(login, by) ? new SessionExpiredError() : notAllowed(error)
-      if (error instanceof Refusal) throw error.code === 'LoginDates' ? new SessionExpiredError() : notAllowed(error)
+      if (error instanceof Refusal && error.code === 'LoginDates') throw new SessionExpiredError()
+      if (error instanceof Refusal && error.code === 'Quorum')
+        throw new VotesNeededError(error.message, { cause: error })
+      if (error instanceof Refusal) throw notAllowed(error)
       throw error
     }
   }
@@ -310,15 +341,23 @@ export class Core {
 }
 
 function notAllowed(error: Error): NotAllowedError {
-  return new NotAllowedError(`This is not allowed here: ${error.message}. Nothing was changed.`, { cause: error })
+  return new NotAllowedError(error.message, { cause: error })
 }
 
-/** A private core's genesis follows from its account; that of another one is asked for, and must be its id's. */
+/** Whether an operation is done by an authority that several share: it is to stay under that one. */
+function isShared({ log }: Replica, id: OpId): boolean {
+  const node = log.graph.find(id)
+  const to = node && log.graph.holder(node.auth)
+  return to !== undefined && thresholdOf(to) > 1
+}
+
+/** The genesis of an own core follows from the account; that of another one is asked for, and must be its id's. */
 async function genesisFor(session: Session, core: CoreId): Promise<Genesis> {
+  if (core === session.core) return session.genesis
   const own: Genesis = { kind: 'private', root: session.account }
   if (coreIdOf(own) === core) return own
   const page = await session.client.call('get', '/@{core}/-/ops', { path: { core }, query: { limit: 1 } })
   const genesis = decodeGenesis(blockOf(page.genesis))
-  if (coreIdOf(genesis) !== core) throw new KubeltError(`The node gave the beginning of another core than ${core}.`)
+  if (coreIdOf(genesis) !== core) throw new IntegrityError(`The beginning of the core ${core}`)
   return genesis
 }

@@ -68,7 +68,8 @@ async function generate(
   }
 }
 
-function withLowS(signature: Uint8Array): Uint8Array {
+/** A P-256 signature of 64 bytes in the form that is taken: with the lower of its two `s`. */
+export function withLowS(signature: Uint8Array): Uint8Array {
   const { r, s } = p256.Signature.fromBytes(signature)
   const order = p256.Point.Fn.ORDER
   return new p256.Signature(r, s > order / 2n ? order - s : s).toBytes()

@@ -6,9 +6,10 @@
 
 import type { Client, Schemas } from '../api/client.js'
 import { type Ability, abilityText } from '../core/ability.js'
-import { type Account, didOf } from '../core/account.js'
+import { type Account, didOf, type Principal, parseAccount } from '../core/account.js'
 import { bodyIdOf, encodeBody } from '../core/body.js'
-import { blockOf, bytesOf, toBase64, toHex } from '../core/bytes.js'
+import { blockOf, bytesOf, compareText, toBase64, toHex } from '../core/bytes.js'
+import { coreIdOf, type Genesis } from '../core/genesis.js'
 import { nextHlc } from '../core/hlc.js'
 import { asRoot, type CoreId, compareIds, type LoginId, type OpId, parseId } from '../core/ids.js'
 import { NONCE_BYTES, PREV_MAX } from '../core/limits.js'
@@ -30,6 +31,21 @@ export interface SignInOptions {
   readonly lifeSeconds?: number
   /** Where it is kept; in memory when absent. */
   readonly storage?: Storage
+  /**
+   * The id of a core to sign in through: the session is at home in the account's own core there, which begins with it, and
+   * reaches nothing that does not lie in that core.
+   */
+  readonly within?: string
+}
+
+/** What a core asks of whoever signs in through it. It has nothing of that before the account grants it. */
+export interface Asks {
+  /** Who asks: the root of that core. */
+  readonly to: Principal
+  /** For what, such as `read content/shared/**`. */
+  readonly can: readonly string[]
+  /** The same in plain words. */
+  readonly may: readonly string[]
 }
 
 /** What is kept of a session. */
@@ -37,7 +53,8 @@ interface KeptSession {
   readonly url: string
   readonly token: string
   readonly login: Login
-  readonly core: string
+  readonly within?: CoreId
+  readonly asks?: Asks
   readonly key: SessionKeyPair | { curve: SessionKeyPair['curve']; publicKey: Uint8Array; pkcs8: Uint8Array }
 }
 
@@ -45,17 +62,29 @@ const TABLE = 'sessions'
 
 /** Somebody who is signed in at a node. */
 export class Session {
+  /** The id of the core that the session is at home in. */
+  readonly core: CoreId
+
   private constructor(
     /** The node, asked as this person. */
     readonly client: Client,
     /** What the wallet signed. */
     readonly login: Login,
-    /** The id of the account's private core. */
-    readonly core: CoreId,
+    /** How the core began that the session is at home in: the private one, or the account's own in the core it went through. */
+    readonly genesis: Genesis,
+    /** What the core that it went through asks for. */
+    readonly asks: Asks | undefined,
     private readonly key: SessionKey,
     private readonly checked: CheckedLogin,
     readonly storage: Storage,
-  ) {}
+  ) {
+    this.core = coreIdOf(genesis)
+  }
+
+  /** The core that it went through. */
+  get within(): CoreId | undefined {
+    return this.genesis.kind === 'user' ? this.genesis.parent : undefined
+  }
 
   /** The session's id: that of its sign-in. */
   get id(): LoginId {
@@ -69,6 +98,11 @@ export class Session {
   /** When it ends. */
   get expires(): Date {
     return new Date(this.checked.expiresMs)
+  }
+
+  /** The other cores that it covers. */
+  get cores(): readonly CoreId[] {
+    return [...this.checked.abilities.keys()].filter((core) => core !== this.core)
   }
 
   /** What it was handed in a core. */
@@ -94,6 +128,10 @@ export class Session {
    */
   async signOut(): Promise<void> {
     await this.storage.write(TABLE, [{ delete: this.client.url }])
+    await this.end()
+  }
+
+  private async end(): Promise<void> {
     const path = { core: this.core }
     const [{ heads }, { ops }] = await Promise.all([
       this.client.call('get', '/@{core}/-/heads', { path }),
@@ -146,7 +184,22 @@ export class Session {
       'pkcs8' in kept.key
         ? await SessionKey.import(kept.key.curve, kept.key.publicKey, kept.key.pkcs8.slice())
         : new SessionKey(kept.key)
-    return new Session(client.as(kept.token), kept.login, parseId(kept.core), key, login, storage)
+    const genesis = homeOf(login.account, kept.within)
+    return new Session(client.as(kept.token), kept.login, genesis, kept.asks, key, login, storage)
+  }
+
+  /**
+   * Signs in anew as the same account, to the cores that are named: what was made or joined since is covered then. This
+   * session ends. What it has not sent yet is sent by the new one.
+   *
+   * @throws as {@link Session.signIn}; this session goes on then.
+   */
+  async renew(signer: Signer, options: Omit<SignInOptions, 'storage' | 'within'> = {}): Promise<Session> {
+    const { client, storage, within } = this
+    const next = await Session.signIn(client, signer, { ...options, storage, ...(within && { within }) })
+    // It is over in seven days at the latest.
+    await this.end().catch(() => {})
+    return next
   }
 
   /**
@@ -159,8 +212,8 @@ export class Session {
     const storage = options.storage ?? memoryStorage()
     const key = await SessionKey.generate(!storage.keepsKeys)
     const anonymous = client.as(undefined)
-    const challenge = await anonymous.call('post', '/-/session/challenge', { body: wish(signer.account, key, options) })
-    const scheme = schemeOf(signer.account)
+    const challenge = await challengeFor(client, wish(signer.account, key, options))
+    const scheme = signer.scheme ?? schemeOf(signer.account)
     checkMessage(readLogin({ message: challenge.message, scheme }), client, signer.account, key)
     checkAbilities(readLogin({ message: challenge.message, scheme }), options)
     const login = newLogin(challenge.message, scheme, await signer.sign(challenge.message))
@@ -168,20 +221,35 @@ export class Session {
     const begun = await anonymous.call('post', '/-/session', {
       body: { message: login.message, signature: `0x${toHex(login.signature)}` },
     })
+    const within = options.within === undefined ? undefined : parseId<CoreId>(options.within)
+    const genesis = homeOf(checked.account, within)
+    if (begun.core !== coreIdOf(genesis)) throw new ForeignMessageError(`in to the core ${begun.core}`)
+    const asks = begun.asks ? readAsks(begun.asks) : undefined
     const kept: KeptSession = {
       url: client.url,
       token: begun.token,
       login,
-      core: begun.core,
+      ...(within && { within }),
+      ...(asks && { asks }),
       key: await keep(key, storage),
     }
     await storage.write(TABLE, [{ put: client.url, value: kept }])
-    return new Session(client.as(begun.token), login, parseId(begun.core), key, checked, storage)
+    return new Session(client.as(begun.token), login, genesis, asks, key, checked, storage)
   }
 }
 
+/** A node tells what an account may in a core to nobody but that account: then the message says no more than that. */
+async function challengeFor(client: Client, body: Schemas['ChallengeRequest']): Promise<Schemas['Challenge']> {
+  const ask = (as: Client) => as.call('post', '/-/session/challenge', { body })
+  if (!client.isSignedIn) return ask(client)
+  return ask(client).catch((error: unknown) => {
+    if (error instanceof SessionExpiredError) return ask(client.as(undefined))
+    throw error
+  })
+}
+
 function wish(account: Account, key: SessionKey, options: SignInOptions): Schemas['ChallengeRequest'] {
-  const { abilities, cores, lifeSeconds } = options
+  const { abilities, cores, lifeSeconds, within } = options
   return {
     account,
     session_key: key.did,
@@ -190,7 +258,19 @@ function wish(account: Account, key: SessionKey, options: SignInOptions): Schema
       cores: cores.map(({ core, abilities }) => ({ core, ...(abilities && { abilities: [...abilities] }) })),
     }),
     ...(lifeSeconds !== undefined && { life_seconds: lifeSeconds }),
+    ...(within !== undefined && { within }),
   }
+}
+
+/** Where somebody is at home who signs in; it follows from who that is, whatever a node says. */
+function homeOf(root: Account, within: CoreId | undefined): Genesis {
+  return within ? { kind: 'user', root, parent: within } : { kind: 'private', root }
+}
+
+function readAsks({ to, can, may }: NonNullable<Schemas['AsksView']>): Asks {
+  const of = to.of.map(parseAccount).sort(compareText)
+  const [one] = of
+  return { to: one !== undefined && of.length === 1 ? one : { m: to.m, of }, can, may }
 }
 
 function checkMessage(login: CheckedLogin, client: Client, account: Account, key: SessionKey): void {

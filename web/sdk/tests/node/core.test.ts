@@ -12,10 +12,12 @@ import {
   UploadInterruptedError,
 } from '../../src/errors.js'
 import { Core } from '../../src/local/core.js'
-import { createCore, grantRole, nameCore, removeMember } from '../../src/local/members.js'
 import { indexedDbStorage, memoryStorage, type Storage } from '../../src/local/storage.js'
+import { nameCore } from '../../src/members/cores.js'
+import { grantRole, removeMember } from '../../src/members/members.js'
 import { Session } from '../../src/session/session.js'
 import { keySigner } from '../../src/session/signer.js'
+import { otherDevice as elsewhere, network, partIn, team as shared, someone as signIn } from './people.js'
 import { newSecret, start, type TestNode } from './start.js'
 
 let node: TestNode
@@ -24,28 +26,8 @@ beforeAll(async () => {
 })
 afterAll(() => node.stop())
 
-/** A network that can be cut, and that breaks uploads off. */
-function network() {
-  const state = { up: true, uploadsLeft: Number.POSITIVE_INFINITY, sent: 0 }
-  const fetcher: typeof fetch = async (input, init) => {
-    const isUpload = String(input).includes('/-/car')
-    if (!state.up || (isUpload && state.uploadsLeft-- <= 0)) throw new TypeError('fetch failed')
-    if (isUpload && init?.body instanceof Uint8Array) state.sent += init.body.length
-    return fetch(input, init)
-  }
-  return { state, client: new Client(node.url, { fetch: fetcher }) }
-}
-
-async function someone(storage: Storage = memoryStorage(), secret = newSecret()) {
-  const { state, client } = network()
-  const session = await Session.signIn(client, keySigner(secret), { storage })
-  return { state, client, session, secret, signer: keySigner(secret), core: await Core.open(session) }
-}
-
-/** The same person on another device. */
-async function otherDevice({ secret }: { secret: string }) {
-  return someone(memoryStorage(), secret)
-}
+const someone = (...args: [Storage?, string?]) => signIn(node, ...args)
+const otherDevice = (person: { secret: string }) => elsewhere(node, person)
 
 describe('the map', () => {
   test('is written with the network off, survives a reload, and merges afterwards', async () => {
@@ -58,7 +40,7 @@ describe('the map', () => {
     await expect(laptop.core.sync()).rejects.toThrow(NetworkError)
     expect(laptop.core.unsent).toBe(2)
 
-    const { client, state } = network()
+    const { client, state } = network(node)
     const restored = await Session.restore(client, indexedDbStorage('offline'))
     if (!restored) throw new Error('the session was kept')
     const reloaded = await Core.open(restored)
@@ -216,7 +198,7 @@ describe('what can go wrong', () => {
   })
 
   test('a session that may not', async () => {
-    const { client } = network()
+    const { client } = network(node)
     const session = await Session.signIn(client, keySigner(newSecret()), { abilities: ['put content/site/**'] })
     const core = await Core.open(session)
     await expect(core.put('profile/name', 'Ada')).rejects.toThrow(NotAllowedError)
@@ -242,21 +224,17 @@ describe('what can go wrong', () => {
   test('a core that somebody was removed from: what was written stays here', async () => {
     const ann = await someone()
     const bob = await someone()
-    const team = await createCore(ann.core, ann.signer, { name: 'acme' })
+    const owner = await shared(ann)
+    const team = owner.id
     expect(ann.core.entries('cores').map(([path]) => path)).toEqual(['cores/acme'])
-    const asOwner = await Session.signIn(ann.client, ann.signer, { cores: [{ core: team }] })
-    const owner = await Core.open(asOwner, { core: team })
-    await owner.sync()
     await owner.put('profile/name', 'Acme')
-    await grantRole(owner, ann.signer, bob.session.account, 'developer')
+    await grantRole(owner, ann.signer, { to: bob.account, role: 'developer' })
     await owner.sync()
 
     const invited = await bob.session.client.call('get', '/-/invites')
     expect(invited).toMatchObject({ invites: [{ core: team, title: 'acme', roles: ['developer'] }] })
     await nameCore(bob.core, 'acme', team)
-    const asMember = await Session.signIn(bob.client, bob.signer, { cores: [{ core: team }] })
-    const member = await Core.open(asMember, { core: team })
-    await member.sync()
+    const member = await partIn(bob, team)
     expect(member.get('profile/name')).toBe('Acme')
     await member.content.put('notes/a.txt', 'from Bob', { visibility: 'members' })
     await member.sync()

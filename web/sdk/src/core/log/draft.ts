@@ -5,10 +5,10 @@
  */
 
 import { sortAbilities } from '../ability.js'
-import { type Account, accountsOf, thresholdOf } from '../account.js'
+import { type Account, accountsOf, type Principal, thresholdOf } from '../account.js'
 import { bodyIdOf } from '../body.js'
 import { HLC_MAX } from '../hlc.js'
-import { compareIds, type OpId } from '../ids.js'
+import { asRoot, compareIds, type OpId } from '../ids.js'
 import { PREV_MAX } from '../limits.js'
 import type { LoginFacts } from '../login.js'
 import { type Act, type Body, type Header, verbOf } from '../op.js'
@@ -23,6 +23,10 @@ export interface Intent {
   /** By which session; absent where the account itself signs. */
   readonly login?: LoginFacts
   readonly act: Act
+  /** By which authority; the one that fits best when absent. */
+  readonly auth?: OpId
+  /** Votes to cite, where several must agree. */
+  readonly votes?: readonly OpId[]
 }
 
 /** Nothing in force allows what somebody wants to do. */
@@ -40,12 +44,14 @@ export class DraftError extends Error {
 export function draft(log: Log, intent: Intent, salt: Uint8Array, nowMs: number): { header: Header; body: Body } {
   const { by, login } = intent
   const act = complete(log, intent.act)
-  const auth = authorityFor(log, by, act)
-  if (auth === 'none') throw new DraftError(`\`${by}\` may not \`${verbOf(act)}\` here; ask who may to grant it`)
+  const auth = intent.auth === undefined ? authorityFor(log, by, act) : authorityOf(log, intent.auth)
+  if (auth === 'none') throw new DraftError(`\`${by}\` may not \`${wanted(act)}\``)
   if (login && !log.isSessionOpen(login, by)) throw new DraftError('the sign-in is over; sign in again')
   const at = log.nextAt(nowMs)
   if (at === undefined || at === HLC_MAX) throw new DraftError('no later date exists in this core')
-  const needed = [auth, act.verb === 'revoke' ? log.graph.find(act.grant) : undefined]
+  const votes = [...(intent.votes ?? [])].sort(compareIds)
+  const cited = votes.map((vote) => log.graph.find(vote))
+  const needed = [auth, act.verb === 'revoke' ? log.graph.find(act.grant) : undefined, ...cited]
   const body: Body = { salt, act }
   const header: Header = {
     core: log.core,
@@ -54,7 +60,7 @@ export function draft(log: Log, intent: Intent, salt: Uint8Array, nowMs: number)
     ...(login && { login: login.id }),
     auth: log.graph.authorityId(auth),
     at,
-    votes: [],
+    votes,
     verb: verbOf(act),
     body: bodyIdOf(body),
   }
@@ -62,8 +68,27 @@ export function draft(log: Log, intent: Intent, salt: Uint8Array, nowMs: number)
   return { header, body }
 }
 
+/**
+ * The authority for an act of `by`, and who holds it.
+ *
+ * @returns `undefined` where none allows it
+ */
+export function holderFor(log: Log, by: Account, act: Act): { auth: OpId; to: Principal } | undefined {
+  const auth = authorityFor(log, by, complete(log, act))
+  const to = auth === 'none' ? undefined : log.graph.holder(auth)
+  return auth === 'none' || !to ? undefined : { auth: log.graph.authorityId(auth), to }
+}
+
+function authorityOf(log: Log, id: OpId): Node | undefined | 'none' {
+  return id === asRoot(log.core) ? undefined : (log.graph.find(id) ?? 'none')
+}
+
+function wanted(act: Act): string {
+  return act.verb === 'put' ? `put ${act.path}` : verbOf(act)
+}
+
 /** Puts an act into its canonical form, and says whom a grant that is taken back was given to. */
-function complete(log: Log, act: Act): Act {
+export function complete(log: Log, act: Act): Act {
   if (act.verb === 'grant') return { ...act, can: sortAbilities(act.can) }
   if (act.verb !== 'revoke' || act.from) return act
   const grant = log.graph.find(act.grant)?.grant
