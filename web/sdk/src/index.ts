@@ -5,8 +5,8 @@
  */
 
 export { type Answer, type CallOptions, Client, type ClientOptions, type PathWith, type Schemas } from './api/client.js'
+export type { FileData } from './content/pieces.js'
 export type { Files } from './content/tree.js'
-export type { FileData } from './content/unixfs.js'
 export type { Progress, UploadOptions } from './content/upload.js'
 export type { Visibility } from './core/content-entry.js'
 export { Float, type Value, type ValueMap } from './core/dag-cbor.js'
@@ -109,6 +109,37 @@ export {
   type ProviderOptions,
   ProviderRpcError,
 } from './provider/provider.js'
+export {
+  createDeviceKey,
+  type DeviceKey,
+  type DeviceKeyPair,
+  deviceKeyId,
+  deviceKeys,
+  publishedKeys,
+  withdrawDeviceKey,
+} from './sealed/device-key.js'
+export type { Encryption, SealedForm, SealedTo } from './sealed/encryption.js'
+export {
+  type KeySet,
+  type PublicJwk,
+  type Recipient,
+  readKeySet,
+  recipientsAt,
+  recipientsIn,
+} from './sealed/public-key.js'
+export {
+  addGrant,
+  openSealed,
+  openSealedBytes,
+  openSealedRange,
+  refreshGrants,
+  removeGrant,
+  type SealedFile,
+  type SealOptions,
+  seal,
+  sealedAt,
+  sealedIn,
+} from './sealed/sealed.js'
 export { SessionKey, type SessionKeyPair } from './session/key.js'
 export { createPasskey, type NewPasskey, type PasskeyOptions, passkeySigner } from './session/passkey.js'
 export { type Asks, Session, type SignInOptions } from './session/session.js'

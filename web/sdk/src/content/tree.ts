@@ -5,7 +5,8 @@
  */
 
 import { KubeltError } from '../errors.js'
-import { type FileData, importDirectory, importFile, type Root, type Sink } from './unixfs.js'
+import type { FileData } from './pieces.js'
+import { importDirectory, importFile, type Root, type Sink } from './unixfs.js'
 
 /** Files by their path in the directory: `{ 'index.html': '…', 'css/site.css': file }`. */
 export type Files = Readonly<Record<string, FileData>>

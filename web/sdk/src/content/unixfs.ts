@@ -11,6 +11,7 @@ import { KubeltError } from '../errors.js'
 import { type Block, DAG_PB, hashBlock, RAW } from './block.js'
 import { bytesField, encodeNode, numberField, type PbLink } from './dag-pb.js'
 import { nameHash, slotOf } from './hamt.js'
+import { cut, type FileData } from './pieces.js'
 
 /** Bytes of every leaf but the last. */
 export const CHUNK_BYTES = 1024 * 1024
@@ -40,9 +41,6 @@ export interface DirectoryEntry extends Root {
   readonly name: string
 }
 
-/** Anything that bytes of a file can come from. */
-export type FileData = string | Uint8Array | Blob | AsyncIterable<Uint8Array>
-
 /** Cuts a file into leaves and builds the nodes above them; memory does not grow with the file. */
 export async function importFile(data: FileData, sink: Sink): Promise<Root> {
   const levels: Root[][] = []
@@ -55,7 +53,7 @@ export async function importFile(data: FileData, sink: Sink): Promise<Root> {
     }
     row.push(child)
   }
-  for await (const chunk of chunksOf(data)) {
+  for await (const chunk of cut(data, CHUNK_BYTES)) {
     const block = await hashBlock(RAW, chunk)
     await sink(block)
     await push(0, { cid: block.cid, size: chunk.length, dagSize: chunk.length })
@@ -157,34 +155,4 @@ function checkName(name: string): void {
     `No directory can hold the name ${JSON.stringify(name.slice(0, 64))}.`,
     'Rename it.',
   )
-}
-
-/** Chunks of {@link CHUNK_BYTES}; one empty chunk where there is nothing. */
-async function* chunksOf(data: FileData): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let waiting: Uint8Array[] = []
-  let length = 0
-  let any = false
-  for await (const piece of piecesOf(data)) {
-    for (let at = 0; at < piece.length; ) {
-      const part = piece.subarray(at, at + CHUNK_BYTES - length)
-      waiting.push(part)
-      length += part.length
-      at += part.length
-      if (length < CHUNK_BYTES) continue
-      yield concat(waiting)
-      any = true
-      ;[waiting, length] = [[], 0]
-    }
-  }
-  if (length > 0 || !any) yield concat(waiting)
-}
-
-async function* piecesOf(data: FileData): AsyncGenerator<Uint8Array> {
-  if (typeof data === 'string') yield new TextEncoder().encode(data)
-  else if (data instanceof Uint8Array) yield data
-  else if (data instanceof Blob) {
-    for (let at = 0; at < data.size; at += CHUNK_BYTES) {
-      yield new Uint8Array(await data.slice(at, at + CHUNK_BYTES).arrayBuffer())
-    }
-  } else yield* data
 }

@@ -8,17 +8,19 @@ import type { CID } from 'multiformats/cid'
 import type { Client } from '../api/client.js'
 import { type Block, RAW, verifyBlock } from '../content/block.js'
 import { decodeCar } from '../content/car.js'
+import type { FileData } from '../content/pieces.js'
 import { type BlockSource, readDirectory, readFile, resolvePath } from '../content/read.js'
 import { type Files, importTree } from '../content/tree.js'
-import { type FileData, importFile, type Root } from '../content/unixfs.js'
+import { importFile, type Root } from '../content/unixfs.js'
 import { Uploader, type UploadOptions } from '../content/upload.js'
 import { concat } from '../core/bytes.js'
-import { contentValue, readContentEntry, type Visibility } from '../core/content-entry.js'
+import { type ContentEntry, contentValue, readContentEntry, type Visibility } from '../core/content-entry.js'
 import type { OpId } from '../core/ids.js'
 import type { Act } from '../core/op.js'
 import { parsePath } from '../core/path.js'
 import { KubeltError, VotesNeededError } from '../errors.js'
 import { type AskOptions, askOthers } from '../members/requests.js'
+import { type Encryption, encryptionValue, readEncryption } from '../sealed/encryption.js'
 import type { LocalBlocks } from './blocks.js'
 import type { Core } from './core.js'
 
@@ -40,6 +42,8 @@ export interface PublishOptions extends UploadOptions {
   readonly local?: boolean
   /** Where others must agree to it: ask them, instead of saying so. Nothing is published until they do. */
   readonly ask?: boolean | Omit<AskOptions, 'blocks'>
+  /** How the data is encrypted, where it is: made by `seal`. */
+  readonly encryption?: Encryption
 }
 
 /** What was published. */
@@ -60,6 +64,8 @@ export interface ContentAt {
   readonly size: number
   readonly mediaType: string
   readonly visibility: Visibility
+  /** Who can open it, where it is sealed. */
+  readonly encryption?: Encryption
 }
 
 /** See the module. Paths are below `content/`. */
@@ -86,6 +92,19 @@ export class CoreContent {
     return this.publish(path, options.mediaType ?? 'inode/directory', options, (sink) => importTree(files, sink))
   }
 
+  /**
+   * Changes who can open what is sealed at a path, with the same bytes.
+   *
+   * @throws KubeltError `not-found`; as {@link Core.put}.
+   */
+  async reseal(path: string, encryption: Encryption): Promise<Published> {
+    const entry = readContentEntry(this.core.get(`content/${path}`) ?? null)
+    if (!entry) throw new KubeltError('not-found', `There is nothing at \`${path}\`.`)
+    const value = contentValue({ ...entry, encryption: encryptionValue(encryption) })
+    const op = await this.core.put(`content/${path}`, value)
+    return { cid: entry.cid, size: entry.size, op }
+  }
+
   /** Clears a path. */
   remove(path: string): Promise<OpId> {
     return this.core.put(`content/${path}`, null)
@@ -97,9 +116,14 @@ export class CoreContent {
     return entries.flatMap(([at, value]) => {
       const entry = readContentEntry(value)
       if (!entry) return []
-      const { cid, size, mediaType, visibility } = entry
-      return [{ path: at.slice('content/'.length), cid, size, mediaType, visibility }]
+      return [contentAt(at.slice('content/'.length), entry)]
     })
+  }
+
+  /** What is published at exactly this path; `undefined` where nothing is. */
+  at(path: string): ContentAt | undefined {
+    const entry = readContentEntry(this.core.get(`content/${path}`) ?? null)
+    return entry && contentAt(path, entry)
   }
 
   /**
@@ -154,7 +178,7 @@ export class CoreContent {
     options: PublishOptions,
     make: (sink: (block: Block) => Promise<void>) => Promise<Root>,
   ): Promise<Published> {
-    const { visibility = 'private', keep = false, local = true } = options
+    const { visibility = 'private', keep = false, local = true, encryption } = options
     const at = parsePath(`content/${path}`)
     const uploader = local ? undefined : new Uploader(this.client, this.core.id, options)
     const cids = new Set<string>()
@@ -166,7 +190,8 @@ export class CoreContent {
     await uploader?.finish()
     const blocks = uploader ? [] : [...cids]
     if (keep && blocks.length > 0) await this.blocks.keep(this.core.id, blocks, true)
-    const value = contentValue({ cid: root.cid, size: root.size, mediaType, visibility })
+    const entry = { cid: root.cid, size: root.size, mediaType, visibility }
+    const value = contentValue({ ...entry, ...(encryption && { encryption: encryptionValue(encryption) }) })
     const put = await this.putOrAsk({ verb: 'put', path: at, value }, blocks, options.ask ?? false)
     return { cid: root.cid, size: root.size, ...put }
   }
@@ -204,6 +229,12 @@ export class CoreContent {
     const response = await this.client.send(`/ipfs/${root}?format=car&dag-scope=entity`)
     return decodeCar(piecesOf(response))
   }
+}
+
+function contentAt(path: string, entry: ContentEntry): ContentAt {
+  const { cid, size, mediaType, visibility } = entry
+  const encryption = readEncryption(entry.encryption)
+  return { path, cid, size, mediaType, visibility, ...(encryption && { encryption }) }
 }
 
 /** Blocks that come in the order in which they are read, but for a few. */
