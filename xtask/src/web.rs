@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::tally::Tally;
-use crate::test::count;
+use crate::test::{count, see_to};
 use crate::workspace::Workspace;
 use crate::{node_packages, process};
 
@@ -18,6 +18,8 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
 
 /// Every package's tests, against the debug binary, which must be built.
 pub(crate) fn test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    // `e2e` says itself where there is none.
+    see_to("chromium", &["--version"], "chromium");
     let mut tests = npm(workspace, "test")?;
     count(tests.env("KUBELT", workspace.binary("debug", "kubelt")), tally)
 }

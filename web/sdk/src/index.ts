@@ -42,8 +42,8 @@ export {
   removeGate,
   setGate,
 } from './gates/gates.js'
-export { type ContentAt, CoreContent, type Published, type PublishOptions } from './local/content.js'
-export { type ActDetails, Core, type LiveOptions, type OpenOptions } from './local/core.js'
+export { type ContentAt, CoreContent, mediaTypeOf, type Published, type PublishOptions } from './local/content.js'
+export { type ActDetails, Core, type LiveOptions, type OpenOptions, type Written } from './local/core.js'
 export type { RefusedOp } from './local/replica.js'
 export { type Change, indexedDbStorage, memoryStorage, type Storage, type Stored } from './local/storage.js'
 export type { SyncReport } from './local/sync.js'

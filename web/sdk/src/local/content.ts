@@ -13,6 +13,7 @@ import { type BlockSource, readDirectory, readFile, resolvePath } from '../conte
 import { type Files, importTree } from '../content/tree.js'
 import { importFile, type Root } from '../content/unixfs.js'
 import { Uploader, type UploadOptions } from '../content/upload.js'
+import type { Account } from '../core/account.js'
 import { concat } from '../core/bytes.js'
 import { type ContentEntry, contentValue, readContentEntry, type Visibility } from '../core/content-entry.js'
 import type { OpId } from '../core/ids.js'
@@ -22,7 +23,7 @@ import { KubeltError, VotesNeededError } from '../errors.js'
 import { type AskOptions, askOthers } from '../members/requests.js'
 import { type Encryption, encryptionValue, readEncryption } from '../sealed/encryption.js'
 import type { LocalBlocks } from './blocks.js'
-import type { Core } from './core.js'
+import type { Core, Written } from './core.js'
 
 /** Largest block that is fetched ahead of being asked for, in bytes of all such blocks together. */
 const AHEAD_BYTES_MAX = 32 * 1024 * 1024
@@ -66,6 +67,10 @@ export interface ContentAt {
   readonly visibility: Visibility
   /** Who can open it, where it is sealed. */
   readonly encryption?: Encryption
+  /** The operation that put it there, when it was made, and by whom. */
+  readonly op: OpId
+  readonly at: Date
+  readonly by: Account
 }
 
 /** See the module. Paths are below `content/`. */
@@ -105,6 +110,17 @@ export class CoreContent {
     return { cid: entry.cid, size: entry.size, op }
   }
 
+  /**
+   * Changes who may read what stands at a path.
+   *
+   * @throws KubeltError `not-found`; as {@link Core.put}.
+   */
+  async setVisibility(path: string, visibility: Visibility): Promise<OpId> {
+    const entry = readContentEntry(this.core.get(`content/${path}`) ?? null)
+    if (!entry) throw new KubeltError('not-found', `There is nothing at \`${path}\`.`)
+    return this.core.put(`content/${path}`, contentValue({ ...entry, visibility }))
+  }
+
   /** Clears a path. */
   remove(path: string): Promise<OpId> {
     return this.core.put(`content/${path}`, null)
@@ -112,18 +128,15 @@ export class CoreContent {
 
   /** What is published at and below a path, in the order of paths. */
   list(path?: string): ContentAt[] {
-    const entries = this.core.entries(path ? `content/${path}` : 'content')
-    return entries.flatMap(([at, value]) => {
-      const entry = readContentEntry(value)
-      if (!entry) return []
-      return [contentAt(at.slice('content/'.length), entry)]
+    return this.core.written(path ? `content/${path}` : 'content').flatMap(([full, written]) => {
+      const entry = readContentEntry(written.value)
+      return entry ? [contentAt(full.slice('content/'.length), entry, written)] : []
     })
   }
 
   /** What is published at exactly this path; `undefined` where nothing is. */
   at(path: string): ContentAt | undefined {
-    const entry = readContentEntry(this.core.get(`content/${path}`) ?? null)
-    return entry && contentAt(path, entry)
+    return this.list(path).find((one) => one.path === path)
   }
 
   /**
@@ -231,10 +244,10 @@ export class CoreContent {
   }
 }
 
-function contentAt(path: string, entry: ContentEntry): ContentAt {
+function contentAt(path: string, entry: ContentEntry, { op, at, by }: Written): ContentAt {
   const { cid, size, mediaType, visibility } = entry
   const encryption = readEncryption(entry.encryption)
-  return { path, cid, size, mediaType, visibility, ...(encryption && { encryption }) }
+  return { path, cid, size, mediaType, visibility, ...(encryption && { encryption }), op, at, by }
 }
 
 /** Blocks that come in the order in which they are read, but for a few. */
@@ -286,6 +299,7 @@ const MEDIA_TYPES: Record<string, string> = {
   xml: 'application/xml',
 }
 
-function mediaTypeOf(path: string): string {
+/** The media type that a name ends in; `application/octet-stream` where it says nothing. */
+export function mediaTypeOf(path: string): string {
   return MEDIA_TYPES[path.slice(path.lastIndexOf('.') + 1).toLowerCase()] ?? 'application/octet-stream'
 }

@@ -10,10 +10,12 @@ import { blockOf } from '../core/bytes.js'
 import type { Value } from '../core/dag-cbor.js'
 import { Refusal } from '../core/errors.js'
 import { coreIdOf, decodeGenesis, type Genesis } from '../core/genesis.js'
+import { msOf } from '../core/hlc.js'
 import { type CoreId, type OpId, parseId } from '../core/ids.js'
 import { NONCE_BYTES } from '../core/limits.js'
 import { DraftError, draft } from '../core/log/draft.js'
 import { entryOf } from '../core/log/entry.js'
+import type { Node } from '../core/log/graph.js'
 import type { GrantView, Log } from '../core/log/log.js'
 import type { LoginFacts } from '../core/login.js'
 import type { Act, Body, Signed } from '../core/op.js'
@@ -59,8 +61,22 @@ export interface ActDetails {
 export interface LiveOptions {
   /** How long between two looks, in milliseconds; 3,000 when absent. */
   readonly everyMs?: number
+  /** It is in step with the node. */
+  readonly onSync?: (report: SyncReport) => void
   /** Something failed in passing; it is tried again. */
   readonly onError?: (error: unknown) => void
+}
+
+/** A write of a path, as the log has it. */
+export interface Written {
+  readonly op: OpId
+  /** When, by the word of who made it. */
+  readonly at: Date
+  readonly by: Account
+  /** What it set; null where it cleared the path. */
+  readonly value: Value
+  /** Whether it counts: one does not whose authority was taken back. */
+  readonly effective: boolean
 }
 
 /** See the module. */
@@ -132,7 +148,18 @@ export class Core {
 
   /** The paths at and below a prefix that have a value, in the order of paths. */
   entries(prefix?: string): [path: string, value: Value][] {
-    return this.replica.state.winners(prefix).flatMap(([path, { value }]) => (value === null ? [] : [[path, value]]))
+    return this.written(prefix).map(([path, { value }]) => [path, value])
+  }
+
+  /** The same with what decides each: which operation, when it was made, and by whom. */
+  written(prefix?: string): [path: string, written: Written][] {
+    const winners = this.replica.state.winners(prefix)
+    return winners.flatMap(([path, { op, value }]) => (value === null ? [] : [[path, writtenBy(op, value)]]))
+  }
+
+  /** Every write of a path that is known here, latest first. */
+  history(path: string): Written[] {
+    return this.replica.state.history(path).map((op) => writtenBy(op, op.act?.verb === 'put' ? op.act.value : null))
   }
 
   /**
@@ -213,14 +240,15 @@ export class Core {
    * reached, and sends what is written. Gives what ends that.
    */
   live(options: LiveOptions = {}): () => void {
-    const { everyMs = 3_000, onError } = options
+    const { everyMs = 3_000, onSync, onError } = options
     let failures = 0
     let timer: ReturnType<typeof setTimeout> | undefined
     let ended = false
     const look = async () => {
       clearTimeout(timer)
       try {
-        await this.sync()
+        const report = await this.sync()
+        onSync?.(report)
         failures = 0
       } catch (error) {
         failures++
@@ -338,6 +366,11 @@ export class Core {
   private tell(): void {
     for (const listener of this.listeners) listener()
   }
+}
+
+function writtenBy(op: Node, value: Value): Written {
+  const { id, header, effective } = op
+  return { op: id, at: new Date(msOf(header.at)), by: header.by, value, effective }
 }
 
 function notAllowed(error: Error): NotAllowedError {

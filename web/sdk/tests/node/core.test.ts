@@ -78,6 +78,7 @@ describe('the map', () => {
   test('tells of changes, and keeps itself up to date', async () => {
     const laptop = await someone()
     const phone = await otherDevice(laptop)
+    const stops: (() => void)[] = []
     const seen = new Promise<void>((resolve) => {
       const stop = phone.core.onChange(() => {
         if (phone.core.get('profile/name') !== 'Ada') return
@@ -85,10 +86,32 @@ describe('the map', () => {
         resolve()
       })
     })
-    const stops = [laptop.core.live({ everyMs: 50 }), phone.core.live({ everyMs: 50 })]
+    const sent = new Promise<void>((resolve) => {
+      stops.push(laptop.core.live({ everyMs: 50, onSync: ({ sent }) => sent > 0 && resolve() }))
+    })
+    stops.push(phone.core.live({ everyMs: 50 }))
     await laptop.core.put('profile/name', 'Ada')
-    await seen
+    await Promise.all([seen, sent])
     for (const stop of stops) stop()
+  })
+
+  test('keeps who wrote what, and when', async () => {
+    const { core, session } = await someone()
+    const before = Date.now()
+    const first = await core.put('profile/name', 'Ada')
+    const second = await core.put('profile/name', 'Ada L.')
+    const cleared = await core.put('profile/name', null)
+    const history = core.history('profile/name')
+    expect(history.map(({ op, value }) => [op, value])).toEqual([
+      [cleared, null],
+      [second, 'Ada L.'],
+      [first, 'Ada'],
+    ])
+    expect(history.every(({ by, effective }) => by === session.account && effective)).toBe(true)
+    expect(history[2]?.at.getTime()).toBeGreaterThanOrEqual(before)
+    expect([core.written('profile'), core.history('profile/other')]).toEqual([[], []])
+    const again = await core.put('profile/name', 'Ada')
+    expect(core.written('profile')).toMatchObject([['profile/name', { op: again, value: 'Ada' }]])
   })
 
   test('refuses values and paths that it has no room for, and loses nothing', async () => {
@@ -134,6 +157,10 @@ describe('content', () => {
     await expect(core.content.get('data/big.bin')).rejects.toThrow(NetworkError)
     expect(await core.content.names('site')).toEqual(['css', 'index.html'])
     expect((await fetch(`${node.url}/ipfs/${file.cid}`)).headers.get('content-length')).toBe('3000000')
+    expect(core.content.at('site')).toMatchObject({ visibility: 'public', by: core.session.account, op: site.op })
+    await core.content.setVisibility('site', 'members')
+    expect(core.content.at('site')).toMatchObject({ visibility: 'members', cid: site.cid, size: site.size })
+    await expect(core.content.setVisibility('sit', 'public')).rejects.toThrow('nothing at `sit`')
     await core.content.remove('site')
     expect(await core.content.find('site/index.html')).toBeUndefined()
   })

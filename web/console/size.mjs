@@ -1,0 +1,26 @@
+// All that the console can ever load, compressed, against the limit. A first visit loads less: pages come when they are opened.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
+
+const BYTES_MAX = 200_000
+
+const dist = join(dirname(fileURLToPath(import.meta.url)), 'dist')
+const files = readdirSync(dist, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => relative(dist, join(entry.parentPath, entry.name)))
+  .sort()
+
+let total = 0
+for (const file of files) {
+  const bytes = gzipSync(readFileSync(join(dist, file)), { level: 9 }).length
+  total += bytes
+  console.log(`${String(bytes).padStart(8)}  ${file}`)
+}
+console.log(`${String(total).padStart(8)}  in all, compressed, of ${BYTES_MAX} at most`)
+if (total > BYTES_MAX) {
+  console.error('The console is too large. What has grown? A dependency is the usual reason.')
+  process.exitCode = 1
+}

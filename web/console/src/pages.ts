@@ -1,0 +1,43 @@
+import type { Component } from 'svelte'
+import type { OpenCore } from './state/open-core.svelte.js'
+import type { IconName } from './ui/icons.js'
+
+/** What a page of a core is given. */
+export interface CorePageProps {
+  open: OpenCore
+  /** The names after the page's own in the address. */
+  rest: readonly string[]
+}
+
+interface Page {
+  /** As it stands in addresses. */
+  readonly name: string
+  readonly title: string
+  readonly icon: IconName
+}
+
+/** A page about one core: `/@me/content`. */
+export interface CorePage extends Page {
+  readonly load: () => Promise<{ default: Component<CorePageProps> }>
+}
+
+/** What a page about no core is given. */
+export interface TopPageProps {
+  /** The private core of who is signed in. */
+  own: OpenCore
+}
+
+/** A page about no core: `/account`. It is there for who is signed in. */
+export interface TopPage extends Page {
+  readonly load: () => Promise<{ default: Component<TopPageProps> }>
+}
+
+/** The pages of a core, in the order of the menu; the first is the one that a core opens with. */
+export const corePages: readonly CorePage[] = [
+  { name: 'content', title: 'Content', icon: 'content', load: () => import('./pages/content/Content.svelte') },
+]
+
+/** The pages below them. */
+export const topPages: readonly TopPage[] = [
+  { name: '', title: 'Cores', icon: 'cores', load: () => import('./pages/Cores.svelte') },
+]

@@ -1,0 +1,69 @@
+import { test as base, expect, type Page } from '@playwright/test'
+import axe from 'axe-core'
+import { startNode } from '../../../conformance/node.mjs'
+import { serveConsole } from './serve.js'
+import { TestWallet } from './wallet.js'
+
+/** A node with the console. */
+export interface ConsoleNode {
+  /** Without a slash at its end. */
+  readonly url: string
+}
+
+interface Fixtures {
+  /** What is in the browser of every page. */
+  wallet: TestWallet
+  /** A page at which nothing may go wrong unsaid: what its console reports as an error fails the test. */
+  page: Page
+  /** What the page's console may report as errors, because the test makes it: requests that are refused. */
+  expected: { errors: RegExp[] }
+}
+
+/** Tests of the console: each has a browser of its own, and all of a file share a node. */
+export const test = base.extend<Fixtures, { node: ConsoleNode }>({
+  node: [
+    // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
+    async ({}, use) => {
+      const node = await startNode({ person: false })
+      const console = await serveConsole(node.url)
+      await use({ url: console.url })
+      console.close()
+      await node.stop()
+    },
+    { scope: 'worker' },
+  ],
+  baseURL: ({ node }, use) => use(`${node.url}/_/`),
+  // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
+  wallet: ({}, use) => use(new TestWallet()),
+  // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
+  expected: ({}, use) => use({ errors: [] }),
+  page: async ({ page, context, wallet, expected }, use) => {
+    const errors: string[] = []
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    page.on('pageerror', (error) => errors.push(String(error)))
+    await wallet.install(context)
+    await use(page)
+    expect(errors.filter((error) => !expected.errors.some((known) => known.test(error)))).toEqual([])
+  },
+})
+
+export { expect }
+
+/** Opens the console and signs in; the wallet is asked once. */
+export async function signIn(page: Page): Promise<void> {
+  await page.goto('./')
+  await page.getByRole('button', { name: 'Test wallet' }).click()
+  await expect(page.getByRole('heading', { name: 'Your cores' })).toBeVisible()
+}
+
+/** What axe finds wrong with a page as it is now. */
+export async function axeFinds(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run())
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('  ')}`)
+}
+
+/** The sizes and colours that every page is looked at in. */
+export const LOOKS = [375, 768, 1280].flatMap((width) =>
+  (['light', 'dark'] as const).map((colours) => ({ width, height: width === 375 ? 740 : 900, colours })),
+)
