@@ -36,8 +36,8 @@ pub use heirs::{HeirList, HeirView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{
     AcceptRequest, AcceptedView, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,
-    MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest, OwnInviteList, OwnInviteView,
-    PrincipalView, RoleList, RoleView, Wish,
+    MemberList, MemberView, NamedCoreList, NamedCoreView, NamingPut, NewCoreRequest, OwnInviteList,
+    OwnInviteView, PrincipalView, RoleList, RoleView, Wish,
 };
 pub use mirrors::{MirrorList, MirrorRequest, MirrorView};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};

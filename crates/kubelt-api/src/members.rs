@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCoreRequest {
-    /// Under which name the core that is asked knows it: 1 to 64 letters, digits, `-` or `_`.
+    /// Under which name the core that is asked knows it: 1 to 64 letters, digits, `-` or `_`. Or a contract, `1:0x…`, or
+    /// one of its tokens, `1:0x…:7`: then it is the core of whoever holds that, and the same one whoever makes it.
     #[schema(example = "acme")]
     pub name: String,
     /// What its makers call it; the name when absent.
@@ -37,6 +38,19 @@ pub struct CoreMade {
     /// Whether the core that was asked names it. Where others must agree to that, it is to be asked for as a request:
     /// until it is named it is no child.
     pub named: bool,
+    /// What the core that was asked has to say for that, and does not yet: values to put into its map.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub puts: Vec<NamingPut>,
+}
+
+/// A value by which a core names another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NamingPut {
+    /// Where in its map.
+    #[schema(example = "cores/widget")]
+    pub path: String,
+    /// The value, as dag-json.
+    pub value: serde_json::Value,
 }
 
 /// A core that another one names.

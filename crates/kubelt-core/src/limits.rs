@@ -163,6 +163,8 @@ pub const ENS_NAME_BYTES_MAX: usize = 255;
 pub const ENS_LABELS_MAX: usize = 16;
 /// Settings that a core's template presets.
 pub const TEMPLATE_CONFIG_MAX: usize = 32;
+/// Names of children of which it says by which gate they are made.
+pub const TEMPLATE_CHILDREN_MAX: usize = 64;
 /// Nodes that a link to an invite names.
 pub const INVITE_NODES_MAX: usize = 4;
 /// Longest link to an invite, in bytes.

@@ -35,6 +35,7 @@ use crate::{
 
 mod announce;
 mod content;
+mod contract;
 mod copies;
 mod device_key;
 mod encryption;
@@ -49,6 +50,7 @@ mod wallet;
 
 pub use announce::{ANNOUNCE, Announce};
 pub use content::{ContentEntry, Visibility};
+pub use contract::{ContractName, ContractNameError, ContractTemplate, TokenKind};
 pub use copies::{COPIES, Copies};
 pub use device_key::{DeviceKey, KEYS};
 pub use encryption::{Encryption, SealedForm, SealedTo, WRAP_BYTES};
@@ -58,7 +60,7 @@ pub use gate::{BlockTag, GATES, Gate};
 pub use host::{HOSTS, Host};
 pub use request::{REQUESTS, Request};
 pub use settings::check_new;
-pub use template::{TEMPLATE, Template, UserTemplate};
+pub use template::{EVERY_OTHER, TEMPLATE, Template, UserTemplate};
 pub use wallet::{LinkedWallet, WALLETS};
 
 /// A value that fits the schema of its path.
@@ -213,13 +215,13 @@ impl ChildCore {
     }
 
     /// Where the core of this name stands in the map; none where the name cannot stand in an address: 1 to 64 letters,
-    /// digits, `-` and `_`, and neither an account nor the id of a core.
+    /// digits, `-` and `_`, and neither an account nor the id of a core; or the name of a contract ([`ContractName`]).
     pub fn path(name: &str) -> Option<MapPath> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(plain);
         let is_other =
             name == "me" || name == "-" || name.starts_with("0x") || name.parse::<CoreId>().is_ok();
-        (fits && !is_other)
+        ((fits && !is_other) || ContractName::is_canonical(name))
             .then(|| MapPath::new(format!("{CORES}/{name}")).expect("such a name is a segment"))
     }
 

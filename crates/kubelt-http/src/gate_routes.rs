@@ -6,10 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use kubelt_api::{Code, GateBlock, GateList, GateTest, GateTrial, GateView};
-use kubelt_core::{
-    Account,
-    schema::gate::{Condition, Outcome},
-};
+use kubelt_core::{Account, schema::gate::Outcome};
 use kubelt_node::{GateError, NamedGate, Trial};
 
 use crate::{
@@ -55,29 +52,14 @@ async fn check(routes: &CoreRoutes, request: &CoreRequest, name: &str) -> Result
 
 fn view(named: &NamedGate) -> GateView {
     let gate = &named.gate;
-    let mut condition = Vec::new();
-    lines(&gate.condition, 0, &mut condition);
     GateView {
         name: named.name.clone(),
         opens: gate.opens.iter().map(ToString::to_string).collect(),
-        condition,
+        condition: gate.condition.lines(),
         at: gate.at.as_str().to_owned(),
         keep: gate.keep_s,
         shown: gate.shown,
     }
-}
-
-/// A condition in words, a line for each part.
-fn lines(condition: &Condition, depth: usize, out: &mut Vec<String>) {
-    let indent = "  ".repeat(depth);
-    let (head, parts) = match condition {
-        Condition::Test(test) => return out.push(format!("{indent}{test}")),
-        Condition::All(parts) => ("all of:", &parts[..]),
-        Condition::Any(parts) => ("any of:", &parts[..]),
-        Condition::Not(part) => ("not:", std::slice::from_ref(&**part)),
-    };
-    out.push(format!("{indent}{head}"));
-    parts.iter().for_each(|part| lines(part, depth + 1, out));
 }
 
 fn trial_view(named: &NamedGate, account: &Account, trial: &Trial) -> GateTrial {

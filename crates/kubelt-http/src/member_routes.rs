@@ -14,10 +14,10 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kubelt_api::{
     AcceptRequest, AcceptedView, Code, CoreMade, DraftList, DraftRequest, DraftView, HeirList, HeirView,
-    InviteList, InviteView, MemberList, MemberView, NamedCoreList, NamedCoreView, NewCoreRequest,
+    InviteList, InviteView, MemberList, MemberView, NamedCoreList, NamedCoreView, NamingPut, NewCoreRequest,
     OwnInviteList, OwnInviteView, PrincipalView, RoleList, RoleView, Wish as WireWish,
 };
-use kubelt_content::Codec;
+use kubelt_content::{Codec, Ipld};
 use kubelt_core::{
     Account, CoreId, Header, MapPath, Principal, Signed, invite::InviteLink, role, typed_data, words,
 };
@@ -87,11 +87,17 @@ pub(crate) async fn cores(
                 path: format!("/@{}", made.core),
                 genesis: STANDARD.encode(made.genesis.encode()),
                 named: made.is_named,
+                puts: made.puts.iter().map(naming_put).collect(),
             };
             Ok((StatusCode::CREATED, Json(made)).into_response())
         }
         _ => Err(request.method_not_allowed()),
     }
+}
+
+fn naming_put((path, value): &(MapPath, Ipld)) -> NamingPut {
+    let json = Codec::DagJson.encode(value).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    NamingPut { path: path.to_string(), value: json.expect("values of the map are dag-json") }
 }
 
 /// Serves `GET /@core/-/members`.

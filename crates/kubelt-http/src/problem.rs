@@ -14,9 +14,10 @@ use kubelt_core::{
     log::{DraftError, Refusal},
 };
 use kubelt_node::{
-    AnswerError, Away, BringError, ChallengeError, CommitError, ContentError, DeliveryError, EndError,
-    IdentityError, Incomplete, JoinError, LoadError, MembersError, MirrorError, PinError, ReceiptError,
-    RemoteNodeError, RetrievalError, ShelfError, SignInError, StoreError, TxError, UploadError, WriteError,
+    AnswerError, Away, BringError, ChallengeError, CommitError, ContentError, ContractError, DeliveryError,
+    EndError, IdentityError, Incomplete, JoinError, LoadError, MembersError, MirrorError, PinError,
+    ReceiptError, RemoteNodeError, RetrievalError, ShelfError, SignInError, StoreError, TxError, UploadError,
+    WriteError,
     exchange::{CheckError, CoreFileError, ExportError, ImportError, OpsError},
 };
 
@@ -404,6 +405,7 @@ impl From<SignInError> for ApiError {
             SignInError::TooMany => Self::new(Code::Conflict, error.to_string()),
             SignInError::Pending => Self::new(Code::Pending, error.to_string()),
             SignInError::NotAdmitted => Self::new(Code::NotFound, error.to_string()),
+            SignInError::Barred(_) => Self::new(Code::Forbidden, error.to_string()),
             SignInError::Begin(error) => error.into(),
             SignInError::Load(error) => error.into(),
             SignInError::Store(error) => error.into(),
@@ -448,9 +450,14 @@ impl From<MembersError> for ApiError {
     fn from(error: MembersError) -> Self {
         match error {
             MembersError::NotFound => Self::not_found(),
-            MembersError::Forbidden | MembersError::RootOnly | MembersError::Waits { .. } => {
-                Self::new(Code::Forbidden, error.to_string())
+            MembersError::Forbidden
+            | MembersError::RootOnly
+            | MembersError::Barred(_)
+            | MembersError::Waits { .. } => Self::new(Code::Forbidden, error.to_string()),
+            MembersError::Contract(ContractError::NoAnswer(_)) => {
+                Self::new(Code::Unavailable, error.to_string())
             }
+            MembersError::Contract(ContractError::NoTemplate) => Self::new(Code::Conflict, error.to_string()),
             MembersError::NoMember(_) | MembersError::NoHeir(_) | MembersError::NoClaim => {
                 Self::new(Code::NotFound, error.to_string())
             }
@@ -458,6 +465,7 @@ impl From<MembersError> for ApiError {
                 Self::new(Code::Conflict, error.to_string())
             }
             MembersError::Name(_)
+            | MembersError::Contract(_)
             | MembersError::TooDeep
             | MembersError::Principal(_)
             | MembersError::Title

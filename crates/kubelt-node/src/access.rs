@@ -75,6 +75,7 @@ impl Access {
                     return Ok(true);
                 }
                 is_gated |= *visibility != Visibility::Private
+                    && self.doors.exposes(&step.parent, path, exit)?
                     && self.gates.lets_in(reader, &step.parent, path).await?;
             }
             if !is_gated && !self.doors.passes(step, exit)? {

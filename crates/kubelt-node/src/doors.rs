@@ -116,6 +116,11 @@ impl Doors {
         Ok(passes(step, exit, &*self.exposures.of(&step.parent)?))
     }
 
+    /// Whether a core's own settings leave an exit open for one of its paths.
+    pub(crate) fn exposes(&self, core: &CoreId, path: &MapPath, exit: Exit) -> Result<bool, StoreError> {
+        Ok(self.exposures.of(core)?.is_open(path, exit))
+    }
+
     /// The setting that closes an exit of the core for a path, and the core that has it, where there is one.
     pub(crate) fn closed_by(
         &self,

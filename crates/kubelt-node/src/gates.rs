@@ -7,6 +7,8 @@
 //! It is one mechanism for whatever a path names: `Trials::lets_in` is asked where readers are judged
 //! (`Access::sees`), and wherever else something depends on it.
 
+mod guard;
+mod kind;
 mod table;
 mod trial;
 mod trials;
@@ -18,6 +20,8 @@ use kubelt_core::{
     schema::{Exit, Gate, Visibility},
 };
 
+pub use guard::Barred;
+pub(crate) use kind::kind_of;
 pub(crate) use table::GateTable;
 pub use trial::{Tested, Trial, Unasked};
 pub(crate) use trials::Trials;

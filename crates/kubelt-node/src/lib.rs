@@ -79,12 +79,12 @@ pub use fetch::{
     FromPeers, GatewayError, Gateways, PeerBlocks, PeerSession, Retrieval, RetrievalError,
 };
 pub use follow::{Inlet, Lost, Notice, Outlet, outlet};
-pub use gates::{GateError, Gates, NamedGate, Tested, Trial, Unasked};
+pub use gates::{Barred, GateError, Gates, NamedGate, Tested, Trial, Unasked};
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use members::{
-    Accepted, Drafted, Heir, Invite, JoinError, MadeCore, Member, MemberList, Members, MembersError,
-    NamedCore, NewCore, Wish,
+    Accepted, ContractError, Drafted, Heir, Invite, JoinError, MadeCore, Member, MemberList, Members,
+    MembersError, NamedCore, NewCore, Wish,
 };
 pub use mirrors::{Mirror, MirrorError, Mirrors, ShelfError};
 pub use node::{CoreSummary, Node};

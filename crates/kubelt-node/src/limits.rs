@@ -82,7 +82,7 @@ pub(crate) const NAMES_PER_CHILD_MAX: usize = 16;
 /// Cores whose gates are kept in memory.
 pub(crate) const GATES_CACHED_MAX: usize = 10_000;
 /// Gates of one core that count, in the order of their names.
-pub(crate) const GATES_PER_CORE_MAX: usize = 64;
+pub(crate) const GATES_PER_CORE_MAX: usize = 256;
 /// What was found at gates that is remembered, for all accounts.
 pub(crate) const GATE_TRIALS_KEPT_MAX: usize = 100_000;
 /// Accounts about which chains are asked in one minute, once for each gate.

@@ -8,6 +8,7 @@
 //! A person's private core names the shared cores they have a part in (`cores/<name>`): it is the list of identities
 //! that they can wear. A shared core names its children there.
 
+mod contract;
 mod create;
 mod draft;
 mod heirs;
@@ -17,8 +18,9 @@ mod list;
 
 use std::sync::Arc;
 
+use kubelt_content::Ipld;
 use kubelt_core::{
-    CoreId, Genesis, MapPath, Verb,
+    Act, CoreId, Genesis, MapPath, Verb,
     account::PrincipalError,
     limits::CORES_ABOVE_MAX,
     schema::{CORES, ChildCore},
@@ -27,6 +29,7 @@ use kubelt_core::{
 use kubelt_store::Store;
 use tokio::sync::Semaphore;
 
+pub use contract::ContractError;
 pub use create::{MadeCore, NewCore};
 pub use draft::{Drafted, Wish};
 pub use heirs::Heir;
@@ -39,6 +42,7 @@ use crate::{
     chains::Chains,
     clock::Clock,
     cores::{Cores, LoadError},
+    gates::{Barred, Trials},
     identity::IdentityError,
     limits::{CORE_NAMES_READ_MAX, JOINS_MAX},
     parts::BringError,
@@ -53,6 +57,7 @@ pub struct Members {
     store: Store,
     cores: Cores,
     chains: Chains,
+    gates: Trials,
     clock: Arc<dyn Clock>,
     remotes: Remotes,
     joins: Arc<Semaphore>,
@@ -70,6 +75,12 @@ pub enum MembersError {
     /// A name that cannot stand in an address.
     #[error("`{0}` is no name for a core; take 1 to 64 letters, digits, `-` or `_`, and no address")]
     Name(String),
+    /// A core of a contract that cannot be.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// The parent has it guarded by a gate.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// The name is given.
     #[error("another core has the name `{0}` there already; choose another one")]
     NameTaken(String),
@@ -156,6 +167,7 @@ impl Members {
         store: &Store,
         cores: &Cores,
         chains: &Chains,
+        gates: &Trials,
         clock: &Arc<dyn Clock>,
         remotes: &Remotes,
     ) -> Self {
@@ -163,6 +175,7 @@ impl Members {
             store: store.clone(),
             cores: cores.clone(),
             chains: chains.clone(),
+            gates: gates.clone(),
             clock: Arc::clone(clock),
             remotes: remotes.clone(),
             joins: Arc::new(Semaphore::new(JOINS_MAX)),
@@ -210,21 +223,24 @@ impl Members {
         }
     }
 
-    /// Names a core in the core `from`. A client that holds its session's key names it itself: only it can sign.
+    /// Puts into the core `from` what names others there, and says whether that is done. A client that holds its session's
+    /// key puts it itself: only it can sign.
     async fn enter(
         &self,
         session: &Arc<Session>,
         from: &CoreId,
-        path: MapPath,
-        core: CoreId,
-    ) -> Result<(), MembersError> {
+        puts: Vec<(MapPath, Ipld)>,
+    ) -> Result<bool, MembersError> {
         if session.key.is_none() {
-            return Ok(());
+            return Ok(false);
         }
-        let value = ChildCore::new(core).to_ipld();
-        let act = kubelt_core::Act::Put { path, value };
-        self.cores.write(*from, Write::Act { session: Arc::clone(session), act }).await?;
-        Ok(())
+        let write =
+            |(path, value)| Write::Act { session: Arc::clone(session), act: Act::Put { path, value } };
+        let writes = puts.into_iter().map(write).collect();
+        for written in self.cores.write_all(*from, writes).await {
+            written?;
+        }
+        Ok(true)
     }
 
     /// What its makers call a shared core.

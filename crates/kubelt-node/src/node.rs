@@ -131,10 +131,10 @@ impl Node {
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
         let rpc = Rpc::new(store.clone(), cores.clone(), content.clone(), Arc::clone(&clock));
         let wallets = Wallets::new(cores.clone(), chains.clone(), Arc::clone(&clock));
-        let members = Members::new(&store, &cores, &chains, &clock, &remotes);
-        let gates = Gates::new(Arc::clone(&access), trials);
+        let members = Members::new(&store, &cores, &chains, &trials, &clock, &remotes);
+        let gates = Gates::new(Arc::clone(&access), trials.clone());
         let requests = Requests::new(&store, &cores, &clock, &table, &exchange);
-        let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), clock, table);
+        let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), trials, clock, table);
         let workers = Workers::new([
             ipns.worker(),
             ipns.spreader(),

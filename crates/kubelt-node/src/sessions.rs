@@ -30,6 +30,7 @@ use crate::{
     challenge::{Challenges, Pending, Purpose},
     clock::Clock,
     cores::{Cores, LoadError},
+    gates::{Barred, Trials},
     limits::{HELD_SESSION_LIFE, SESSION_LIFE, SESSIONS_PER_ACCOUNT_MAX},
     session::{Session, SessionRecord, Token},
     session_table::SessionTable,
@@ -45,6 +46,7 @@ pub struct Sessions {
     store: Store,
     cores: Cores,
     chains: Chains,
+    gates: Trials,
     clock: Arc<dyn Clock>,
     table: SessionTable,
     challenges: Arc<Challenges>,
@@ -164,6 +166,9 @@ pub enum SignInError {
         "the contract's chain gives no answer at the moment; the message stays good, so send the same signature again in a while"
     )]
     Pending,
+    /// The core that the sign-in goes through has its users pass a gate.
+    #[error(transparent)]
+    Barred(#[from] Barred),
     /// The core that the sign-in goes through admits nobody any more.
     #[error("the core that you sign in through admits nobody any more")]
     NotAdmitted,
@@ -200,6 +205,7 @@ impl Sessions {
         store: Store,
         cores: Cores,
         chains: Chains,
+        gates: Trials,
         clock: Arc<dyn Clock>,
         table: SessionTable,
     ) -> Self {
@@ -207,6 +213,7 @@ impl Sessions {
             store,
             cores,
             chains,
+            gates,
             clock,
             table,
             challenges: Arc::default(),
@@ -370,7 +377,7 @@ impl Sessions {
             return Err(SignInError::Pending);
         };
         let admission = match &within {
-            Some(parent) => Some(self.cores.admission(parent).await?.ok_or(SignInError::NotAdmitted)?),
+            Some(parent) => Some(self.admit(parent, &checked.account).await?),
             None => None,
         };
         let genesis = home(checked.account.clone(), within);
@@ -413,6 +420,15 @@ impl Sessions {
             None => None,
         };
         Ok(OpenedSession { session, token: token.text(), created, asks })
+    }
+
+    /// Admits an account that has signed to its own core in another one.
+    async fn admit(&self, parent: &CoreId, account: &Account) -> Result<Admission, SignInError> {
+        let admission = self.cores.admission(parent).await?.ok_or(SignInError::NotAdmitted)?;
+        if let Some(gate) = admission.gate() {
+            self.gates.guard(parent, gate, account).await??;
+        }
+        Ok(admission)
     }
 
     /// Gives a user's core the settings that its parent's template presets, where it holds nothing yet and the node can

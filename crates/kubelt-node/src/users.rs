@@ -36,7 +36,8 @@ pub struct Asks {
 
 impl Cores {
     /// What becomes of accounts that sign in through `parent`; none where that admits nobody, or lets strangers in no
-    /// more than one that is not here. Conditions on who may (`gates/<name>`) are to be asked here.
+    /// more than one that is not here. Whether an account passes the gate ([`Admission::gate`]) is asked once it has shown
+    /// that it is that account: nobody else is told, or has chains asked in its name.
     pub(crate) async fn admission(&self, parent: &CoreId) -> Result<Option<Admission>, LoadError> {
         let Some((op, template)) = self.doors.kin.template(parent)? else { return Ok(None) };
         let Some(template) = template.user else { return Ok(None) };
@@ -81,6 +82,11 @@ fn may(log: &Log, account: &Account, ability: &Ability) -> bool {
 }
 
 impl Admission {
+    /// The gate of the parent that its users pass, where there is one.
+    pub(crate) fn gate(&self) -> Option<&str> {
+        self.template.gate.as_deref()
+    }
+
     /// What a user's core may use, where the node would let it use `most`.
     pub(crate) fn quota(&self, most: Quota) -> Quota {
         let least = |most: u64, asked: Option<u64>| asked.map_or(most, |asked| asked.min(most));

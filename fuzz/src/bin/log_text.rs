@@ -6,13 +6,14 @@ use std::str::FromStr;
 
 use kubelt_core::{
     Ability, Account, CoreId, EnsName, HostRecord, MapPath, PathPattern, PublicKey, invite::InviteLink,
-    limits::HOST_RECORDS_MAX,
+    limits::HOST_RECORDS_MAX, schema::ContractName,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     check::<Ability>(text);
     check::<Account>(text);
+    check::<ContractName>(text);
     check::<CoreId>(text);
     check::<EnsName>(text);
     check::<InviteLink>(text);

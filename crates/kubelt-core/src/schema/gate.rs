@@ -9,7 +9,7 @@ mod test;
 use ipld_core::ipld::Ipld;
 
 use super::{
-    SchemaError,
+    ContractName, SchemaError,
     fields::{self, Fields},
 };
 use crate::{
@@ -67,11 +67,12 @@ impl BlockTag {
 
 impl Gate {
     /// Where the gate of this name stands in the map; none where the name has other than 1 to 64 letters, digits, `-`
-    /// and `_`.
+    /// and `_`, and is not that of a contract ([`ContractName`]), whose core it is the gate of.
     pub fn path(name: &str) -> Option<MapPath> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let fits = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain);
-        fits.then(|| MapPath::new(format!("{GATES}/{name}")).expect("such a name is a segment"))
+        (fits || ContractName::is_canonical(name))
+            .then(|| MapPath::new(format!("{GATES}/{name}")).expect("such a name is a segment"))
     }
 
     /// Reads the value at `gates/<name>`.
@@ -108,6 +109,15 @@ impl Gate {
             at: at.unwrap_or_default(),
             keep_s: keep_s.unwrap_or(GATE_KEEP_S_DEFAULT),
             shown: shown.unwrap_or_default(),
+        })
+    }
+
+    /// Whether it opens any content of the core itself.
+    pub fn opens_content(&self) -> bool {
+        let is_content = |path: &MapPath| path.prefix() == "content";
+        self.opens.iter().any(|pattern| match pattern {
+            PathPattern::Below(path) | PathPattern::Exact(path) => is_content(path),
+            PathPattern::All => true,
         })
     }
 

@@ -22,7 +22,7 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | `config/template` | [`Template`] |
 /// | `content/<path>` | an `encryption`, where there is one, is an [`Encryption`] |
 /// | `keys/<device>` | a [`DeviceKey`], under a name that its path can have ([`DeviceKey::path`]) |
-/// | `gates/<name>` | a [`Gate`], under a name of letters, digits, `-` and `_` ([`Gate::path`]) |
+/// | `gates/<name>` | a [`Gate`], under a name of letters, digits, `-` and `_`, or of a contract ([`Gate::path`]) |
 /// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
     {
         return Err(SchemaError::Depth {
             path: path.to_string(),
-            expected: "cores/<1 to 64 letters, digits, `-` or `_`, no address and no id>",
+            expected: "cores/<1 to 64 letters, digits, `-` or `_`, no address and no id; or a contract, as in `1:0x…`>",
         });
     }
     if let (Some(_), Ok(ContentEntry { encryption: Some(fields), .. })) =

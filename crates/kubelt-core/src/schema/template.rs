@@ -4,27 +4,38 @@ use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
 
-use super::{SchemaError, fields, fields::Fields};
+use super::{ChildCore, ContractTemplate, Gate, SchemaError, fields, fields::Fields};
 use crate::{
     ability::{Ability, Verb},
-    limits::{ABILITIES_MAX, TEMPLATE_CONFIG_MAX},
+    limits::{ABILITIES_MAX, TEMPLATE_CHILDREN_MAX, TEMPLATE_CONFIG_MAX},
     path::MapPath,
 };
 
 /// Where a core's template stands in its map.
 pub const TEMPLATE: &str = "config/template";
 
-/// The template of a core: a map of `user`. No other fields. Without `user` the core admits no user cores.
+/// In a template's `children`, every name that has no line of its own.
+pub const EVERY_OTHER: &str = "*";
+
+/// The template of a core: a map of `user`, `contract` and `children`. No other fields. Without `user` the core admits no
+/// user cores, without `contract` none of contracts.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Template {
     /// What becomes of an account that signs in through the core.
     pub user: Option<UserTemplate>,
+    /// Who enters the cores of contracts.
+    pub contract: Option<ContractTemplate>,
+    /// Gates of the core that guard the making of children, by the child's name; [`EVERY_OTHER`] stands for all names that
+    /// are not there. A node makes a child for whoever passes.
+    pub children: BTreeMap<String, String>,
 }
 
-/// How a user core begins: a map of, where there is any, `asks`, `config`, `blocks_max`, `block_bytes_max` and `ops_max`.
-/// No other fields.
+/// How a user core begins: a map of, where there is any, `gate`, `asks`, `config`, `blocks_max`, `block_bytes_max` and
+/// `ops_max`. No other fields.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct UserTemplate {
+    /// The gate of the parent that an account has to pass when it signs in.
+    pub gate: Option<String>,
     /// What each user is asked to grant to the root of the parent, such as `read content/shared/**`. Nothing is granted
     /// before the user's own wallet has signed it. Authority (`grant`, `revoke`, `seal`, …) cannot be asked for.
     pub asks: Vec<Ability>,
@@ -48,22 +59,38 @@ impl Template {
     /// [`SchemaError`] when it is none.
     pub fn from_ipld(value: &Ipld) -> Result<Self, SchemaError> {
         let fields = Fields::of(value)?;
-        fields.only(&["user"])?;
-        let user = fields.optional("user", "a map", |value| fields::map(value).map(|_map| value))?;
-        Ok(Self { user: user.map(UserTemplate::from_ipld).transpose()? })
+        fields.only(&["user", "contract", "children"])?;
+        let map = |name| fields.optional(name, "a map", |value| fields::map(value).map(|_map| value));
+        let children =
+            fields.optional("children", "a map of a few names of children, or `*`, to gates", guarded)?;
+        Ok(Self {
+            user: map("user")?.map(UserTemplate::from_ipld).transpose()?,
+            contract: map("contract")?.map(ContractTemplate::from_ipld).transpose()?,
+            children: children.unwrap_or_default(),
+        })
     }
 
     /// The value to put.
     pub fn to_ipld(&self) -> Ipld {
         let user = self.user.as_ref().map(|user| ("user".to_owned(), user.to_ipld()));
-        Ipld::Map(user.into_iter().collect())
+        let contract = self.contract.as_ref().map(|contract| ("contract".to_owned(), contract.to_ipld()));
+        let gates = self.children.iter().map(|(name, gate)| (name.clone(), Ipld::String(gate.clone())));
+        let children = ("children".to_owned(), Ipld::Map(gates.collect()));
+        let children = (!self.children.is_empty()).then_some(children);
+        Ipld::Map(user.into_iter().chain(contract).chain(children).collect())
+    }
+
+    /// The gate that guards the making of a child of this name.
+    pub fn gate_of(&self, child: &str) -> Option<&str> {
+        self.children.get(child).or_else(|| self.children.get(EVERY_OTHER)).map(String::as_str)
     }
 }
 
 impl UserTemplate {
     fn from_ipld(value: &Ipld) -> Result<Self, SchemaError> {
         let fields = Fields::of(value)?;
-        fields.only(&["asks", "config", "blocks_max", "block_bytes_max", "ops_max"])?;
+        fields.only(&["gate", "asks", "config", "blocks_max", "block_bytes_max", "ops_max"])?;
+        let gate = fields.optional("gate", "the name of a gate", gate)?;
         let asks =
             fields.optional("asks", "a list of abilities to read, put, call or replicate", abilities)?;
         let config = fields.optional("config", "a map of a few settings", settings)?;
@@ -74,6 +101,7 @@ impl UserTemplate {
             })
         };
         Ok(Self {
+            gate,
             asks: asks.unwrap_or_default(),
             config: config.unwrap_or_default(),
             blocks_max: count("blocks_max")?,
@@ -84,6 +112,7 @@ impl UserTemplate {
 
     fn to_ipld(&self) -> Ipld {
         let mut map = BTreeMap::new();
+        map.extend(self.gate.clone().map(|gate| ("gate".to_owned(), Ipld::String(gate))));
         if !self.asks.is_empty() {
             let asks = self.asks.iter().map(|ability| Ipld::String(ability.to_string()));
             map.insert("asks".to_owned(), Ipld::List(asks.collect()));
@@ -107,6 +136,16 @@ impl UserTemplate {
         let path = |name: &String| MapPath::new(format!("config/{name}")).ok();
         self.config.iter().filter_map(move |(name, value)| Some((path(name)?, value)))
     }
+}
+
+fn gate(value: &Ipld) -> Option<String> {
+    fields::text(value).filter(|name| Gate::path(name).is_some()).map(str::to_owned)
+}
+
+fn guarded(value: &Ipld) -> Option<BTreeMap<String, String>> {
+    let map = fields::map(value).filter(|map| map.len() <= TEMPLATE_CHILDREN_MAX)?;
+    let is_name = |name: &String| name == EVERY_OTHER || ChildCore::path(name).is_some();
+    map.iter().map(|(name, value)| is_name(name).then_some((name.clone(), gate(value)?))).collect()
 }
 
 fn abilities(value: &Ipld) -> Option<Vec<Ability>> {

@@ -4,8 +4,8 @@ use ipld_core::ipld::Ipld;
 use proptest::prelude::*;
 
 use super::{
-    ChildCore, ContentEntry, DeviceKey, Encryption, SchemaError, SealedForm, SealedTo, TEMPLATE, Template,
-    UserTemplate, Value, Visibility, WRAP_BYTES, check, check_new, read,
+    ChildCore, ContentEntry, ContractTemplate, DeviceKey, EVERY_OTHER, Encryption, SchemaError, SealedForm,
+    SealedTo, TEMPLATE, Template, UserTemplate, Value, Visibility, WRAP_BYTES, check, check_new, read,
 };
 use crate::{
     CoreId, MapPath, codec,
@@ -263,7 +263,12 @@ fn encryption_of_another_shape_is_refused() {
 fn templates_come_back_as_they_went() {
     let at = path(TEMPLATE);
     let full = Template {
+        contract: Some(ContractTemplate::default()),
+        children: [("club", "holders"), (EVERY_OTHER, "makers")]
+            .map(|(name, gate)| (name.to_owned(), gate.to_owned()))
+            .into(),
         user: Some(UserTemplate {
+            gate: Some("holders".to_owned()),
             asks: ["read content/shared/**", "put content/inbox/**"]
                 .map(|text| text.parse().expect("fits"))
                 .into(),
@@ -273,7 +278,10 @@ fn templates_come_back_as_they_went() {
             ops_max: Some(1_000),
         }),
     };
-    for mut template in [Template::default(), Template { user: Some(UserTemplate::default()) }, full] {
+    assert_eq!(["club", "else"].map(|name| full.gate_of(name)), [Some("holders"), Some("makers")]);
+    assert_eq!(Template::default().gate_of("club"), None);
+    let plain = Template { user: Some(UserTemplate::default()), ..Template::default() };
+    for mut template in [Template::default(), plain, full] {
         check_new(&at, &template.to_ipld()).expect("fits");
         template.user.iter_mut().for_each(|user| user.asks.sort_unstable());
         assert_eq!(Template::from_ipld(&template.to_ipld()), Ok(template));
@@ -304,6 +312,10 @@ fn a_template_asks_for_no_authority_and_presets_what_fits() {
         user("blocks_max", Ipld::Integer(0)),
         user("ops_max", Ipld::Integer(-1)),
         user("other", Ipld::Null),
+        user("gate", text("no such name")),
+        map(&[("contract", map(&[("opens", Ipld::List(vec![]))]))]),
+        map(&[("children", map(&[("a b", text("holders"))]))]),
+        map(&[("children", map(&[("club", text("a b"))]))]),
         map(&[("users", map(&[]))]),
         map(&[("user", Ipld::Bool(true))]),
     ] {

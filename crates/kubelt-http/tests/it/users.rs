@@ -13,16 +13,16 @@ use crate::{
 const SECRET: &str = "nobody's business";
 const SHARED: &str = "for the parent's eyes";
 
-struct App {
-    node: TestNode,
-    owner: Person,
+pub(crate) struct App {
+    pub(crate) node: TestNode,
+    pub(crate) owner: Person,
     /// A session of the owner over the parent, and over whatever else it was told to name.
-    token: String,
-    acme: String,
+    pub(crate) token: String,
+    pub(crate) acme: String,
 }
 
 impl App {
-    async fn new(template: Option<&Value>) -> Self {
+    pub(crate) async fn new(template: Option<&Value>) -> Self {
         let (node, owner) = (TestNode::new(), Person::new(1));
         let own = node.sign_in(&owner).await.token;
         let path = format!("{}/-/cores", owner.core());
@@ -39,25 +39,30 @@ impl App {
     }
 
     async fn set(&self, setting: &str, value: Option<&Value>) {
-        let path = format!("/@{}/-/state/config/{setting}", self.acme);
+        self.put(&format!("config/{setting}"), value).await;
+    }
+
+    /// Puts a value into the parent's map.
+    pub(crate) async fn put(&self, path: &str, value: Option<&Value>) {
+        let path = format!("/@{}/-/state/{path}", self.acme);
         let (method, body) = value.map_or(("DELETE", String::new()), |value| ("PUT", value.to_string()));
         self.node.call(method, &path, Some(&self.token), &[], Body::from(body)).await.expect(200);
     }
 
-    async fn ask(&self, person: &Person, within: &str, cores: &[&str]) -> Answer {
+    pub(crate) async fn ask(&self, person: &Person, within: &str, cores: &[&str]) -> Answer {
         let cores: Vec<Value> = cores.iter().map(|core| json!({ "core": core })).collect();
         let ask = json!({ "account": person.account(), "within": within, "cores": cores });
         self.node.post("/-/session/challenge", None, &ask).await
     }
 
-    async fn answer(&self, person: &Person, challenge: &Answer) -> Answer {
+    pub(crate) async fn answer(&self, person: &Person, challenge: &Answer) -> Answer {
         let message = challenge.json::<kubelt_api::Challenge>().message;
         let answer = json!({ "message": message, "signature": person.sign(&message) });
         self.node.post("/-/session", None, &answer).await
     }
 
     /// Signs somebody in through the parent.
-    async fn enter(&self, person: &Person) -> SessionCreated {
+    pub(crate) async fn enter(&self, person: &Person) -> SessionCreated {
         let challenge = self.ask(person, &self.acme, &[]).await.expect(200);
         self.answer(person, &challenge).await.expect(201).json()
     }

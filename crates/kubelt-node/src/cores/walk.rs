@@ -1,8 +1,8 @@
 //! From an address to a core: `@acme/@widget/@shop`.
 //!
 //! The first name is an account, the id of a core or a label of this node ([`Cores::label`]). Each further one is looked
-//! up in the core before it: an account is that core's user, the id of a core its child, and any other name what its map
-//! says under `cores/<name>`: a child for everybody, another core for whoever may read that path. A core that is passed
+//! up in the core before it: an account is that core's user, the id of a core its child, and any other name, a contract's
+//! (`31337:0x…`, in any case) among them, what its map says under `cores/<name>`: a child for everybody, another core for whoever may read that path. A core that is passed
 //! twice is a circle, and leads nowhere.
 //!
 //! Whether what an address names is here, and whether the reader may know of it, is not said: an id is answered for any
@@ -12,7 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use kubelt_core::{Account, CoreId, Genesis, MapPath, Verb, limits::CORES_ABOVE_MAX, schema::ChildCore};
+use kubelt_core::{
+    Account, CoreId, Genesis, MapPath, Verb,
+    limits::CORES_ABOVE_MAX,
+    schema::{ChildCore, ContractName},
+};
 
 use super::{Cores, LoadError};
 use crate::{StoreError, access::Reader};
@@ -63,6 +67,8 @@ impl Cores {
         if let Some(root) = account(name) {
             return Ok(Some(Genesis::User { root, parent: *parent }.id()));
         }
+        let contract = ContractName::canonical(name);
+        let name = contract.as_deref().unwrap_or(name);
         if let Some(child) = self.doors.kin.child(parent, name)? {
             return Ok(Some(child));
         }

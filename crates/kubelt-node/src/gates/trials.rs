@@ -81,13 +81,13 @@ impl Trials {
         Ok(false)
     }
 
-    /// Whether any gate of the core lets `reader` in, to whatever it opens.
+    /// Whether any gate of the core lets `reader` in, to any content that it opens.
     pub(crate) async fn lets_in_anywhere(&self, reader: &Reader, core: &CoreId) -> Result<bool, StoreError> {
         let Reader::Session(session) = reader else { return Ok(false) };
         if !session.is_whole_in(&session.core) {
             return Ok(false);
         }
-        for named in self.table.of(core)?.iter() {
+        for named in self.table.of(core)?.iter().filter(|named| named.gate.opens_content()) {
             if self.try_at(&named.gate, session.account()).await.passes() {
                 return Ok(true);
             }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{Account, CoreId, Genesis, Principal, limits::NAME_BYTES_MAX};
+use kubelt_content::Ipld;
+use kubelt_core::{
+    Account, CoreId, Genesis, MapPath, Principal,
+    limits::NAME_BYTES_MAX,
+    schema::{ChildCore, ContractName},
+};
 
 use super::{Members, MembersError};
 use crate::{clock::random, session::Session};
@@ -36,6 +41,8 @@ pub struct MadeCore {
     pub core: CoreId,
     /// How it begins.
     pub genesis: Genesis,
+    /// What the core that it was made from does not say yet, and says once it names it.
+    pub puts: Vec<(MapPath, Ipld)>,
     /// Whether the core that it was made from names it; otherwise others must agree to that first.
     pub is_named: bool,
 }
@@ -61,6 +68,10 @@ impl Members {
         if self.cores.doors.kin.depth(from)? == Some(kubelt_core::limits::CORES_ABOVE_MAX) {
             return Err(MembersError::TooDeep);
         }
+        self.check_guard(session, from, &new.name).await?;
+        if let Some(name) = ContractName::canonical(&new.name).and_then(|name| name.parse().ok()) {
+            return self.create_of_contract(session, from, &name, &new).await;
+        }
         // Of two who want one name only one finds it free.
         let _one_at_a_time = self.cores.naming.lock().await;
         let path = self.free_path(session, from, &new.name, None)?;
@@ -78,13 +89,33 @@ impl Members {
         let parent = (new.is_child || !is_own).then_some(*from);
         let genesis = Genesis::Shared { root, parent, name: title, nonce: random() };
         self.cores.bring(session.account(), &genesis).await?;
-        let core = genesis.id();
-        let is_named = match self.enter(session, from, path, core).await {
-            Ok(()) => session.key.is_some(),
+        let child = ChildCore::new(genesis.id());
+        self.name_made(session, from, genesis, vec![(path, child.to_ipld())]).await
+    }
+
+    /// Has the core `from` name a new core, as far as nobody else must agree.
+    pub(super) async fn name_made(
+        &self,
+        session: &Arc<Session>,
+        from: &CoreId,
+        genesis: Genesis,
+        puts: Vec<(MapPath, Ipld)>,
+    ) -> Result<MadeCore, MembersError> {
+        let is_named = match self.enter(session, from, puts.clone()).await {
             Err(MembersError::Write(error)) if error.needs_votes() => false,
-            Err(error) => return Err(error),
+            entered => entered?,
         };
-        Ok(MadeCore { core, genesis, is_named })
+        let puts = if is_named { Vec::new() } else { puts };
+        Ok(MadeCore { core: genesis.id(), genesis, puts, is_named })
+    }
+
+    /// Lets through whoever passes the gate that the core's template names for children of this name.
+    async fn check_guard(&self, session: &Session, from: &CoreId, name: &str) -> Result<(), MembersError> {
+        let template = self.cores.doors.kin.template(from)?;
+        let Some(gate) = template.as_ref().and_then(|(_, template)| template.gate_of(name)) else {
+            return Ok(());
+        };
+        Ok(self.gates.guard(from, gate, session.account()).await??)
     }
 }
 

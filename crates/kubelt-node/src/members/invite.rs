@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kubelt_core::{CoreId, role::HEIR};
+use kubelt_core::{CoreId, role::HEIR, schema::ChildCore};
 
 use super::{Members, MembersError};
 use crate::{
@@ -100,7 +100,7 @@ impl Members {
         let path = self.free_path(session, &session.core, &name, Some(&core))?;
         let known = self.cores.named_core(&session.core, &path)?.is_some();
         if !known {
-            self.enter(session, &session.core, path, core).await?;
+            self.enter(session, &session.core, vec![(path, ChildCore::new(core).to_ipld())]).await?;
         }
         Ok(Accepted { name, core, title, roles, known, remote })
     }
@@ -117,7 +117,7 @@ fn label(title: &str) -> String {
         }
     }
     let label = label.trim_matches('-');
-    match kubelt_core::schema::ChildCore::path(label) {
+    match ChildCore::path(label) {
         Some(_) => label.to_owned(),
         None => NAMELESS.to_owned(),
     }

@@ -1,4 +1,4 @@
-//! `kubelt apply`: a tree of cores described in one file, and made so after what would change was shown.
+//! `kubelt apply`: a tree of cores, with their gates, described in one file, and made so after what would change was shown.
 //!
 //! What the file does not mention is left as it is, so that a second run finds nothing to do. Every change is an act that
 //! the wallet signs, or that others are asked to agree to, like any other.
@@ -13,18 +13,22 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use kubelt_api::{NewCoreRequest, Wish};
-use kubelt_core::{Account, CoreId, Principal, role, schema::CORES};
+use kubelt_core::{
+    Account, CoreId, Principal, role,
+    schema::{CORES, GATES},
+};
 use serde_json::{Value, json};
 
 use self::file::{Part, Plan, Wanted};
 use super::caller::Caller;
+use super::gate;
 use super::shared::make;
 use super::signing::{Shared, SignerArgs};
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace};
 use crate::keystore::{Wallet, WalletName};
 
-/// Makes what a TOML file describes: settings, members and children of a core, and of those in turn.
+/// Makes what a TOML file describes: settings, gates, members and children of a core, and of those in turn.
 #[derive(Debug, Args)]
 pub(super) struct ApplyArgs {
     /// The file
@@ -51,6 +55,8 @@ struct Change {
 enum Step {
     /// The core is made, in the one above.
     Create { name: String, title: Option<String>, owners: Vec<String>, threshold: Option<u8> },
+    /// A gate is set.
+    Gate { name: String, value: Value, before: Option<Value> },
     /// A value is put.
     Put { path: String, value: Value, before: Option<Value> },
     /// The core above says who may pass.
@@ -66,6 +72,17 @@ impl fmt::Display for Change {
             Step::Create { title, .. } => {
                 let title = title.as_ref().map(|title| format!(" \"{title}\"")).unwrap_or_default();
                 write!(f, "+ {core}{title}")
+            }
+            Step::Gate { name, value, before } => {
+                let words =
+                    |value: &Value| gate::planned(name, value).unwrap_or_else(|_cause| format!("{value}\n"));
+                let new = words(value);
+                match before {
+                    None => write!(f, "+ {core} gate {}", new.trim_end()),
+                    Some(before) => {
+                        write!(f, "~ {core} gate {}  instead of {}", new, words(before).trim_end())
+                    }
+                }
             }
             Step::Put { path, value, before: None } => write!(f, "+ {core} {path} {value}"),
             Step::Put { path, value, before: Some(before) } => {
@@ -143,17 +160,14 @@ impl Found<'_> {
     fn look(&mut self, core: &str, id: Option<&CoreId>, wanted: &Wanted) -> Result<()> {
         let place = id.map(place);
         let at = |error: anyhow::Error| error.context(format!("{core} cannot be looked at"));
-        let state = match &place {
-            Some(place) => self.client.whole_state(place, "config").map_err(|error| at(error.into()))?,
-            None => Vec::new(),
+        let put = |path, value: &Value, before| Step::Put { path, value: value.clone(), before };
+        self.values(core, place.as_ref(), ("config", &wanted.config), put).map_err(at)?;
+        // Before children, whose making may depend on them.
+        let set = |path: String, value: &Value, before| {
+            let name = path.trim_start_matches(GATES).trim_start_matches('/').to_owned();
+            Step::Gate { name, value: value.clone(), before }
         };
-        for (setting, value) in &wanted.config {
-            let path = format!("config/{setting}");
-            let before = state.iter().find(|entry| entry.path == path).map(|entry| entry.value.clone());
-            if before.as_ref() != Some(value) {
-                self.push(core, Step::Put { path, value: value.clone(), before });
-            }
-        }
+        self.values(core, place.as_ref(), (GATES, &wanted.gates), set).map_err(at)?;
         let members = match &place {
             Some(place) if !wanted.members.is_empty() => self.client.members(place)?.members,
             _ => Vec::new(),
@@ -166,6 +180,28 @@ impl Found<'_> {
             }
         }
         self.children(core, place.as_ref(), &wanted.cores).map_err(at)
+    }
+
+    /// Compares the values below a prefix of the map with those that are wanted.
+    fn values(
+        &mut self,
+        core: &str,
+        place: Option<&CorePlace>,
+        (prefix, wanted): (&str, &BTreeMap<String, Value>),
+        step: impl Fn(String, &Value, Option<Value>) -> Step,
+    ) -> Result<()> {
+        let state = match place {
+            Some(place) if !wanted.is_empty() => self.client.whole_state(place, prefix)?,
+            _ => Vec::new(),
+        };
+        for (name, value) in wanted {
+            let path = format!("{prefix}/{name}");
+            let before = state.iter().find(|entry| entry.path == path).map(|entry| entry.value.clone());
+            if before.as_ref() != Some(value) {
+                self.push(core, step(path, value, before));
+            }
+        }
+        Ok(())
     }
 
     fn children(
@@ -257,6 +293,9 @@ impl Change {
                 return Ok(());
             }
             Step::Put { path, value, .. } => Wish::Put { path: path.clone(), value: value.clone() },
+            Step::Gate { name, value, .. } => {
+                Wish::Put { path: format!("{GATES}/{name}"), value: value.clone() }
+            }
             Step::Pass { name, visibility } => {
                 let id = ids.get(core).with_context(|| format!("{core} is not there yet"))?;
                 let value = json!({ "core": { "/": id.to_string() }, "visibility": visibility });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use kubelt_core::{Account, CoreId, EnsName, Genesis};
+use kubelt_core::{Account, CoreId, EnsName, Genesis, schema::ContractName};
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
@@ -100,6 +100,8 @@ impl Caller {
 
     /// The core that another one calls `name`.
     fn named(&self, client: &Client, core: &CoreId, name: &str) -> Result<CoreId> {
+        let contract = ContractName::canonical(name);
+        let name = contract.as_deref().unwrap_or(name);
         let named = client.named_cores(&CorePlace::of_names([format!("@{core}").as_str()]))?.cores;
         let found = named.into_iter().find(|core| core.name == name);
         let found = found.with_context(|| {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use kubelt_api::{GateTrial, GateView};
+use kubelt_content::Codec;
+use kubelt_core::schema::{GATES, Gate};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
@@ -114,7 +116,7 @@ impl SetArgs {
     fn run(self, caller: &Caller) -> Result<()> {
         let value = self.value()?;
         let (client, core) = caller.reach(&self.target)?;
-        let receipt = client.set_state(&core, &format!("gates/{}", self.name), &value)?;
+        let receipt = client.set_state(&core, &format!("{GATES}/{}", self.name), &value)?;
         let opens = self.opens.join(", ");
         caller.out.result(&receipt, || format!("`{}` opens {opens} to holders\n", self.name))?;
         Ok(())
@@ -182,7 +184,7 @@ fn test(kind: &str, text: &str, fields: &[&str], needed: usize) -> Result<Value>
 impl RmArgs {
     fn run(self, caller: &Caller) -> Result<()> {
         let (client, core) = caller.reach(&self.target)?;
-        let receipt = client.clear_state(&core, &format!("gates/{}", self.name))?;
+        let receipt = client.clear_state(&core, &format!("{GATES}/{}", self.name))?;
         caller.out.result(&receipt, || format!("`{}` is removed: it opens nothing any more\n", self.name))?;
         Ok(())
     }
@@ -195,6 +197,19 @@ impl CheckArgs {
         caller.out.result(&trial, || trial_in_words(&trial))?;
         Ok(())
     }
+}
+
+/// A gate as it is to stand in the map, in words.
+pub(super) fn planned(name: &str, value: &Value) -> Result<String> {
+    let gate = Gate::from_ipld(&Codec::DagJson.decode(&serde_json::to_vec(value)?)?)?;
+    Ok(in_words(&GateView {
+        name: name.to_owned(),
+        opens: gate.opens.iter().map(ToString::to_string).collect(),
+        condition: gate.condition.lines(),
+        at: gate.at.as_str().to_owned(),
+        keep: gate.keep_s,
+        shown: gate.shown,
+    }))
 }
 
 fn in_words(gate: &GateView) -> String {

@@ -2,8 +2,11 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use kubelt_api::{Asked, CoreAbilities, CoreMade, NamedCoreView, NewCoreRequest, Wish};
-use kubelt_core::{CoreId, Genesis, schema::CORES};
+use kubelt_api::{Asked, CoreAbilities, CoreMade, NamedCoreView, NamingPut, NewCoreRequest, Wish};
+use kubelt_core::{
+    CoreId, Genesis,
+    schema::{CORES, ContractName, GATES},
+};
 
 use super::caller::Caller;
 use super::login::sign_in;
@@ -17,7 +20,7 @@ use crate::output::{columns, short_time};
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
     /// Where your private core is to name it: `@me/acme`; or the core that it is to lie in, and its name there:
-    /// `@acme/@widget`
+    /// `@acme/@widget`, or `@acme/@1:0x…` for whoever holds what that contract gives out
     #[arg(value_name = "@me/NAME|@CORE/@NAME")]
     target: CoreTarget,
     /// Another account of its root; may stand several times
@@ -48,7 +51,8 @@ pub(super) struct RotateArgs {
     signer: SignerArgs,
 }
 
-/// Signs in anew, to your own core and to the shared ones named. `@me` alone leaves the shared ones.
+/// Signs in anew, to your own core and to the shared ones named. `@me` alone leaves the shared ones. The core of a contract
+/// is made where it is not there yet.
 #[derive(Debug, Args)]
 pub(super) struct UseArgs {
     /// The cores, as your own core names them: `@acme`
@@ -118,17 +122,18 @@ pub(super) fn make(
     };
     let made = client.create_core(&from, &request)?;
     let id: CoreId = made.core.parse().context("the node gave no id")?;
-    if let (false, Some(id)) = (made.named, parent) {
-        let value = serde_json::json!({ "core": { "/": made.core } });
-        let wish = Wish::Put { path: format!("{CORES}/{}", request.name), value };
-        super::request::ask(caller, &Shared { client, place: from, id }, Asked::Act(wish))?;
+    if let Some(parent) = parent {
+        let shared = Shared { client, place: from, id: parent };
+        for put in &made.puts {
+            super::request::ask(caller, &shared, Asked::Act(naming(put, &request.name, &made.core)?))?;
+        }
     }
     let mut cores = if parent.is_some() { session.cores } else { Vec::new() };
     cores.push(StoredCore { name: Some(title.to_owned()), core: made.core.clone() });
     sign_in(caller, wallet_name, wallet, cores)?;
     let genesis = genesis(&made.genesis, &id)?;
     let begun = genesis.root().m() == 1;
-    if begun {
+    if begun && genesis.root().contains(&wallet.account()) {
         // A shared core is dead until its root has signed something itself.
         let value = request.title.unwrap_or(request.name).into();
         let wish = Wish::Put { path: "profile/name".to_owned(), value };
@@ -136,6 +141,20 @@ pub(super) fn make(
         Shared { client, place: CorePlace::given(&made.path), id }.act(caller, wallet, wish)?;
     }
     Ok(Made { made, id, genesis, begun })
+}
+
+/// What the core above is asked to say of a new one: nothing but its name, and the gate of a contract's core.
+fn naming(put: &NamingPut, name: &str, core: &str) -> Result<Wish> {
+    let NamingPut { path, value } = put.clone();
+    let name = ContractName::canonical(name).unwrap_or_else(|| name.to_owned());
+    let is_name = path == format!("{CORES}/{name}") && value["core"] == serde_json::json!({ "/": core });
+    let is_gate =
+        path == format!("{GATES}/{name}") && value["opens"] == serde_json::json!([format!("{CORES}/{name}")]);
+    ensure!(
+        is_name || is_gate,
+        "the node wants `{path}` to be put, which does not name the new core; nothing was asked"
+    );
+    Ok(Wish::Put { path, value })
 }
 
 /// Where a core is made.
@@ -222,23 +241,44 @@ impl RotateArgs {
 }
 
 impl UseArgs {
+    /// Makes the core of a contract where the core above does not name it yet.
+    fn make_of_contract(caller: &Caller, signer: (&WalletName, &Wallet), target: &CoreTarget) -> Result<()> {
+        let contract =
+            target.split_last().and_then(|(above, name)| Some((above, ContractName::canonical(&name)?)));
+        let Some((above, name)) = contract else { return Ok(()) };
+        let (client, _session) = caller.signed_in()?;
+        let parent = caller.core_id(&above)?;
+        let place = CorePlace::of_names([format!("@{parent}").as_str()]);
+        if client.named_cores(&place)?.cores.iter().any(|named| named.name == name) {
+            return Ok(());
+        }
+        let request = NewCoreRequest { name, title: None, owners: Vec::new(), threshold: None, child: true };
+        let title = target.to_string().trim_start_matches('@').to_owned();
+        make(caller, signer, &title, Some(parent), request)?;
+        caller.out.remark(&format!(
+            "made {target}: whoever holds what the contract gives out reads what is public there"
+        ));
+        Ok(())
+    }
+
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
+        let (wallet_name, wallet) = self.signer.open(caller)?;
         let mut cores = Vec::new();
         for target in &self.targets {
             ensure!(target.path.is_empty(), "`{target}` has a path; name the core alone");
             if target.is_me() && target.names().count() == 1 {
                 continue;
             }
+            Self::make_of_contract(caller, (&wallet_name, &wallet), target)?;
             let name = target.to_string();
             let name = Some(name.trim_start_matches('@').trim_start_matches("me/@").to_owned());
             let core = caller.core_id(target)?.to_string();
             let name = name.filter(|name| *name != core);
             cores.push(StoredCore { name, core });
         }
-        let (name, wallet) = self.signer.open(caller)?;
-        let begun = sign_in(caller, &name, &wallet, cores.clone())?;
+        let begun = sign_in(caller, &wallet_name, &wallet, cores.clone())?;
         caller.out.result(&begun, || {
-            let mut text = format!("signed in as {} (wallet {name})", begun.account);
+            let mut text = format!("signed in as {} (wallet {wallet_name})", begun.account);
             for CoreAbilities { core, abilities } in &begun.cores {
                 let label = cores.iter().find(|stored| stored.core == *core);
                 let label = label.and_then(|stored| stored.name.clone()).unwrap_or_else(|| core.clone());

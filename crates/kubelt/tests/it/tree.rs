@@ -141,3 +141,42 @@ fn a_tree_in_a_file_is_shown_made_and_then_as_it_is() {
     ann.write("bad.toml", "core = '@acme'\n\n[cores.'a b']\n");
     assert!(ann.fails(&["apply", "bad.toml", "--yes"]).contains("line 3"));
 }
+
+#[test]
+fn gates_in_a_file_are_shown_with_their_tests_and_set_once() {
+    let node = Node::start();
+    let ann = Person::signed_in(&node.url);
+    ann.json(&signing(&["core", "create", "@me/acme"]));
+    let contract = "0x00000000000000000000000000000000000000c0";
+    let file = |min: &str| {
+        let gate = format!(
+            "opens = ['cores/club', 'content/vip/**']\nif.any = [{{ erc721 = {{ chain = 1, contract = '{contract}' }} }},\n  \
+             {{ erc20 = {{ chain = 5, contract = '{contract}', min = '{min}' }} }}]\n"
+        );
+        ann.write(
+            "acme.toml",
+            format!("core = '@acme'\n[gates.holders]\n{gate}[cores.club]\nvisibility = 'members'\n"),
+        );
+    };
+    file("7");
+    let dry = ann.run(&["apply", "acme.toml", "--dry-run"]);
+    for said in
+        ["+ @acme gate holders  opens cores/club, content/vip/**", "any of:", "at least 7 of", "on chain 5"]
+    {
+        assert!(dry.contains(said), "{said}: {dry}");
+    }
+    assert!(ann.run(&["gate", "ls", "@acme"]).contains("no gates"));
+    ann.run(&signing(&["apply", "acme.toml", "--yes"]));
+    assert!(ann.run(&["gate", "ls", "@acme"]).contains("at least 7 of"));
+    assert!(ann.run(&["apply", "acme.toml", "--dry-run"]).contains("nothing to do"));
+    file("8");
+    let changed = ann.run(&["apply", "acme.toml", "--dry-run"]);
+    assert!(
+        changed.starts_with("~ @acme gate holders") && changed.contains("instead of holders"),
+        "{changed}"
+    );
+    assert!(changed.contains("at least 8 of") && changed.contains("at least 7 of"), "{changed}");
+    file("0");
+    assert!(ann.fails(&["apply", "acme.toml", "--yes"]).contains("line 2"), "everybody has nothing");
+    assert!(ann.run(&["gate", "ls", "@acme"]).contains("at least 7 of"), "nothing was changed");
+}

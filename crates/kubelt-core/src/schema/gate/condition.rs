@@ -83,6 +83,25 @@ impl Condition {
         }
     }
 
+    /// The condition in words, a line for each part; parts of a part have two more spaces before them.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.write_lines(0, &mut lines);
+        lines
+    }
+
+    fn write_lines(&self, depth: usize, out: &mut Vec<String>) {
+        let indent = "  ".repeat(depth);
+        let (head, parts) = match self {
+            Self::Test(test) => return out.push(format!("{indent}{test}")),
+            Self::All(parts) => ("all of:", &parts[..]),
+            Self::Any(parts) => ("any of:", &parts[..]),
+            Self::Not(part) => ("not:", std::slice::from_ref(&**part)),
+        };
+        out.push(format!("{indent}{head}"));
+        parts.iter().for_each(|part| part.write_lines(depth + 1, out));
+    }
+
     /// What it comes to, by what each of its tests comes to.
     pub fn outcome(&self, of: &impl Fn(&Test) -> Outcome) -> Outcome {
         let parts = |parts: &[Self], decides: Outcome, otherwise: Outcome| {

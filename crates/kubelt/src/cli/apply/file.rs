@@ -34,6 +34,8 @@ pub(super) struct Wanted {
     pub(super) threshold: Option<u8>,
     /// By name below `config/`.
     pub(super) config: BTreeMap<String, Value>,
+    /// By name, as they are to stand in the map.
+    pub(super) gates: BTreeMap<String, Value>,
     pub(super) members: BTreeMap<String, Part>,
     pub(super) cores: BTreeMap<String, Wanted>,
 }
@@ -66,6 +68,8 @@ struct File {
     #[serde(default)]
     config: Keyed<toml::Value>,
     #[serde(default)]
+    gates: Keyed<toml::Value>,
+    #[serde(default)]
     members: Keyed<Part>,
     #[serde(default)]
     cores: Keyed<Child>,
@@ -81,6 +85,8 @@ struct Child {
     threshold: Option<u8>,
     #[serde(default)]
     config: Keyed<toml::Value>,
+    #[serde(default)]
+    gates: Keyed<toml::Value>,
     #[serde(default)]
     members: Keyed<Part>,
     #[serde(default)]
@@ -114,6 +120,7 @@ impl Plan {
             owners: Vec::new(),
             threshold: None,
             config: file.config,
+            gates: file.gates,
             members: file.members,
             cores: file.cores,
         };
@@ -146,8 +153,12 @@ impl Lines<'_> {
             ..Wanted::default()
         };
         for (name, value) in child.config {
-            let value = self.at(&name, setting(name.get_ref(), value))?;
+            let value = self.at(&name, of_map(&format!("config/{}", name.get_ref()), value))?;
             wanted.config.insert(name.into_inner(), value);
+        }
+        for (name, value) in child.gates {
+            let value = self.at(&name, of_map(&format!("{}/{}", schema::GATES, name.get_ref()), value))?;
+            wanted.gates.insert(name.into_inner(), value);
         }
         for (account, part) in child.members {
             let fits = role::choose(part.role.as_deref(), &part.can).map_err(anyhow::Error::from);
@@ -174,10 +185,10 @@ fn check_name(name: &str, depth: usize) -> Result<()> {
     Ok(())
 }
 
-/// A setting as JSON, of the form that the map takes.
-fn setting(name: &str, value: toml::Value) -> Result<Value> {
+/// A value as JSON, of the form that the map takes there.
+fn of_map(path: &str, value: toml::Value) -> Result<Value> {
     let json = json(value)?;
-    let path = MapPath::new(format!("config/{name}"))?;
+    let path = MapPath::new(path)?;
     let bytes = serde_json::to_vec(&json)?;
     schema::check_new(&path, &Codec::DagJson.decode(&bytes)?)?;
     Ok(json)
@@ -194,7 +205,7 @@ fn json(value: toml::Value) -> Result<Value> {
             Value::Object(table.into_iter().map(field).collect::<Result<_>>()?)
         }
         toml::Value::Float(_) | toml::Value::Datetime(_) => {
-            bail!("a setting holds no fractions and no dates")
+            bail!("settings and gates hold no fractions and no dates")
         }
     })
 }
@@ -209,7 +220,9 @@ mod tests {
     fn a_tree_is_read() {
         let text = format!(
             "core = '@acme'\n[config]\nexposure = {{ ipfs = false }}\n[cores.widget]\ntitle = 'Widgets'\n\
-             visibility = 'members'\n[cores.widget.members.{ANN}]\nrole = 'designer'\n[cores.widget.cores.part]\n"
+             visibility = 'members'\n[cores.widget.members.{ANN}]\nrole = 'designer'\n[cores.widget.cores.part]\n\
+             [gates.holders]\nopens = ['cores/widget']\nif.erc721 = {{ chain = 1, contract = '{ANN}' }}\nkeep = 3\n\
+             [cores.'1:{ANN}']\n"
         );
         let plan = Plan::parse(&text).expect("fits");
         assert_eq!(
@@ -222,7 +235,8 @@ mod tests {
             (Some("Widgets"), Some("members"))
         );
         assert_eq!(widget.members[ANN].role.as_deref(), Some("designer"));
-        assert!(widget.cores.contains_key("part"));
+        assert!(widget.cores.contains_key("part") && plan.top.cores.contains_key(&format!("1:{ANN}")));
+        assert_eq!(plan.top.gates["holders"]["if"]["erc721"]["chain"], 1);
     }
 
     #[track_caller]
@@ -240,6 +254,15 @@ mod tests {
         refused("core = '@acme'\n[config]\nexposure = 'shut'\n", 3, "map");
         refused("core = '@acme'\n[config]\ntemplate = { user = { asks = ['grant **'] } }\n", 3, "asks");
         refused("core = '@acme'\n[config]\nx = 1.5\n", 3, "fractions");
+        let gate = |more: &str| format!("core = '@acme'\n\n[cores.a.gates.holders]\n{more}\n");
+        refused(&gate("opens = ['content/**']"), 3, "`if` is missing");
+        refused(&gate("opens = ['config/**']\nif.any = []"), 3, "`opens` must be");
+        refused(
+            &gate("opens = ['content/**']\nif.erc20 = { chain = 1, contract = '0xab', min = '1' }"),
+            3,
+            "`contract` must be",
+        );
+        refused("core = '@acme'\n[gates.'a b']\nopens = ['content/**']\n", 2, "gates/<");
         refused("core = 'acme'\n", 1, "names no core");
         refused("core = '@acme'\n[core.a]\n", 2, "");
         refused("core = '@acme'\nother = 1\n", 2, "unknown field");
