@@ -1,4 +1,5 @@
 import type { Component } from 'svelte'
+import { waitingFor } from './pages/requests/waiting.svelte.js'
 import type { OpenCore } from './state/open-core.svelte.js'
 import type { IconName } from './ui/icons.js'
 
@@ -19,6 +20,8 @@ interface Page {
 /** A page about one core: `/@me/content`. */
 export interface CorePage extends Page {
   readonly load: () => Promise<{ default: Component<CorePageProps> }>
+  /** How much waits there for who is signed in; the menu shows it. */
+  readonly waits?: (open: OpenCore) => number
 }
 
 /** What a page about no core is given. */
@@ -35,6 +38,14 @@ export interface TopPage extends Page {
 /** The pages of a core, in the order of the menu; the first is the one that a core opens with. */
 export const corePages: readonly CorePage[] = [
   { name: 'content', title: 'Content', icon: 'content', load: () => import('./pages/content/Content.svelte') },
+  { name: 'members', title: 'Members', icon: 'members', load: () => import('./pages/members/Members.svelte') },
+  {
+    name: 'requests',
+    title: 'Requests',
+    icon: 'requests',
+    load: () => import('./pages/requests/Requests.svelte'),
+    waits: waitingFor,
+  },
 ]
 
 /** The pages below them. */

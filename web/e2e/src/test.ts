@@ -56,6 +56,14 @@ export async function signIn(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Your cores' })).toBeVisible()
 }
 
+/** Has the session cover a shared core, too: the wallet is asked once more. */
+export async function signForCore(page: Page, core: string): Promise<void> {
+  await page.goto(`@${core}/content`)
+  await page.getByRole('button', { name: 'Sign for this core' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Test wallet' }).click()
+  await expect(page.getByRole('heading', { name: 'Content', level: 1 })).toBeVisible()
+}
+
 /** What axe finds wrong with a page as it is now. */
 export async function axeFinds(page: Page): Promise<string[]> {
   await page.evaluate(axe.source)

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
 import { publishSome } from '../src/content.js'
-import { axeFinds, expect, LOOKS, signIn, test } from '../src/test.js'
+import { makeTeam } from '../src/team.js'
+import { axeFinds, expect, LOOKS, signForCore, signIn, test } from '../src/test.js'
 
 /** Every page of the console by its address, and a heading by which it is known to be there. */
 const PAGES: readonly (readonly [address: string, heading: string])[] = [
@@ -14,7 +15,15 @@ const PAGES: readonly (readonly [address: string, heading: string])[] = [
   ['@me/content/site', 'site'],
   ['@me/content/site/index.html', 'index.html'],
   ['@me/content/nothing/here', 'here'],
+  ['@me/members', 'Members'],
+  ['@me/requests', 'Requests'],
   ['no-such-page', 'Nothing is here'],
+]
+
+/** Every page of a shared core. */
+const SHARED_PAGES: readonly (readonly [page: string, heading: string])[] = [
+  ['members', 'Members'],
+  ['requests', 'Requests'],
 ]
 
 /** Where pictures of every page go, to be looked at. */
@@ -58,5 +67,18 @@ test('every page is fit to be seen, and reports no error', async ({ page, wallet
     await expect(page.getByRole('heading', { name: heading, exact: true, level: 1 })).toBeVisible()
     await expect(page.getByRole('progressbar')).toHaveCount(0)
     await look(page, address || 'cores')
+  }
+})
+
+test('every page of a shared core is fit to be seen', async ({ page, wallet, node }) => {
+  test.setTimeout(240_000)
+  const { id } = await makeTeam(node.url, wallet.secrets[0] as string)
+  await signIn(page)
+  await signForCore(page, id)
+  for (const [name, heading] of SHARED_PAGES) {
+    await page.goto(`@${id}/${name}`)
+    await expect(page.getByRole('heading', { name: heading, exact: true, level: 1 })).toBeVisible()
+    await expect(page.getByRole('progressbar')).toHaveCount(0)
+    await look(page, `shared-${name}`)
   }
 })

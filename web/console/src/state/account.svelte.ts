@@ -59,9 +59,10 @@ class AccountState {
 
   /** As {@link AccountState.signIn}, with a signer at hand. */
   async signInAs(signer: Signer, wallet = this.last?.wallet ?? '', more: readonly string[] = []): Promise<Session> {
-    const known = [...new Set([...(await this.knownCores(signer.account)), ...more])]
-    const cores = known.map((core) => ({ core }))
     const current = this.session
+    const covered = current?.account === signer.account ? current.cores : []
+    const known = [...new Set([...(await this.knownCores(signer.account)), ...covered, ...more])]
+    const cores = known.map((core) => ({ core }))
     const session =
       current?.account === signer.account && !this.isOver
         ? await current.renew(signer, { cores })
@@ -79,15 +80,24 @@ class AccountState {
   }
 
   /**
+   * The wallet that who is signed in used last.
+   *
+   * @throws KubeltError where it is not here.
+   */
+  wallet(): Wallet {
+    const [only, ...others] = wallets.all
+    const wallet = wallets.find(this.last?.wallet ?? '') ?? (others.length === 0 ? only : undefined)
+    if (!wallet) throw walletMissing()
+    return wallet
+  }
+
+  /**
    * The wallet of who is signed in, at their account.
    *
    * @throws AccountSwitchedError where it is at another one; KubeltError where it is not here.
    */
   async signer(): Promise<Signer> {
-    const [only, ...others] = wallets.all
-    const wallet = wallets.find(this.last?.wallet ?? '') ?? (others.length === 0 ? only : undefined)
-    if (!wallet) throw walletMissing()
-    const signer = await walletSigner(wallet.provider)
+    const signer = await walletSigner(this.wallet().provider)
     const expected = this.session?.account
     if (expected && signer.account !== expected) throw new AccountSwitchedError(expected, signer.account)
     return signer

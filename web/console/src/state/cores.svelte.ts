@@ -1,5 +1,4 @@
 import { type NamedCore as KnownCore, listCores, type Session } from '@kubelt/sdk'
-import { SvelteMap } from 'svelte/reactivity'
 import { account } from './account.svelte.js'
 import { OpenCore } from './open-core.svelte.js'
 
@@ -13,8 +12,10 @@ export interface NamedCore {
 
 /** The cores of who is signed in, and those that are open. */
 class Cores {
-  readonly #opened = new SvelteMap<string, Promise<OpenCore>>()
+  readonly #opened = new Map<string, Promise<OpenCore>>()
   #of: Session | undefined
+  /** The core of which a page is shown. */
+  shown = $state.raw<OpenCore>()
   /** What the node knows of the named cores: titles and roles. */
   known = $state.raw<ReadonlyMap<string, KnownCore>>(new Map())
 
@@ -38,6 +39,7 @@ class Cores {
     for (const opening of this.#opened.values()) opening.then((core) => core.close()).catch(() => {})
     this.#opened.clear()
     this.#of = undefined
+    this.shown = undefined
     this.known = new Map()
   }
 
