@@ -29,6 +29,7 @@ mod report;
 mod rounds;
 mod slow;
 mod start;
+mod transfer;
 mod world;
 mod writes;
 
@@ -36,6 +37,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use args::Args;
+
+/// The one of `kubelt`, or the figures would be another program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct Bench {
     name: &'static str,

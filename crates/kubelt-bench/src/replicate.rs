@@ -1,7 +1,5 @@
 //! A core from one node to a new one over loopback: content against plain TCP with SHA-256, and a long log.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener as StdListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +9,6 @@ use bytes::Bytes;
 use kubelt_core::schema::Visibility;
 use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address};
 use kubelt_node::{NodeAddress, Target, content_path};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -20,13 +17,12 @@ use crate::machine::incompressible;
 use crate::relay;
 use crate::report::{Aim, Table};
 use crate::rounds::{Contender, Rates, Work, measure, median};
+use crate::transfer::{PIECE_BYTES, Transfer};
 use crate::world::{World, each, runtime};
 
 const MIB_DEFAULT: usize = 1_024;
 const OPS_DEFAULT: u64 = 100_000;
 const PERSON: u64 = 1;
-/// Pieces of the plain transfer: leaves of a file.
-const PIECE_BYTES: usize = 1024 * 1024;
 const CPU_SHARE_MIN: f64 = 0.8;
 /// How long a byte takes to a node that is 40 ms away, there and back.
 const DELAY: Duration = Duration::from_millis(20);
@@ -37,11 +33,12 @@ const WRITERS: usize = 256;
 /// Contenders of the table, in its order.
 const PLAIN: usize = 0;
 const TO_FILE: usize = 1;
-const PLAIN_FAR: usize = 2;
-const DIRECT: usize = 3;
-const STREAM: usize = 4;
-const FAR: usize = 5;
-const TO_MEMORY: usize = 6;
+const SEALED: usize = 2;
+const PLAIN_FAR: usize = 3;
+const DIRECT: usize = 4;
+const STREAM: usize = 5;
+const FAR: usize = 6;
+const TO_MEMORY: usize = 7;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let ops = args.count.unwrap_or(OPS_DEFAULT);
@@ -52,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     runtime.block_on(write_log(&log.world, ops))?;
     let mut took = Vec::new();
     for _ in 0..args.rounds {
-        took.push(arrive(&runtime, &dir.path().join("new"), &log.direct, Sink::Disk)?.as_secs_f64());
+        took.push(arrive(&runtime, dir.path(), &log.direct, Sink::Disk)?.as_secs_f64());
     }
     println!("A core of {ops} operations arrives at a new node");
     println!("{}", Aim::below("seconds, signatures checked", median(took), OPS_SECONDS_MAX, "s"));
@@ -64,21 +61,24 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
     let data = incompressible(mib * 1024 * 1024);
     let from = runtime.block_on(Source::start(&dir.join("content")))?;
     runtime.block_on(publish(&from.world, &data))?;
-    let cpu: [Cpu; 7] = Default::default();
+    let cpu: [Cpu; 8] = Default::default();
     let amount = data.len() as f64;
-    let (new, file) = (dir.join("new"), dir.join("plain"));
+    let file = dir.join("plain");
     let arrives = |of: usize, address: &NodeAddress, sink: Sink| {
-        cpu[of].during(|| Ok(Work { amount, took: arrive(runtime, &new, address, sink)? }))
+        cpu[of].during(|| Ok(Work { amount, took: arrive(runtime, dir, address, sink)? }))
     };
-    let sends = |of: usize, file: Option<&Path>, far: bool| {
-        cpu[of].during(|| plain(&data, file, far.then_some(runtime)))
-    };
+    let plain = Transfer { data: &data, file: None, sealed: false, delay: None };
+    let to_file = Transfer { file: Some(&file), ..plain };
+    let sends = |of: usize, transfer: Transfer<'_>| cpu[of].during(|| transfer.run());
     let rates = measure(
         args.rounds,
         &mut [
-            Contender::new("plain TCP + SHA-256", || sends(PLAIN, None, false)),
-            Contender::new("the same, and to a file", || sends(TO_FILE, Some(&file), false)),
-            Contender::new("plain TCP + SHA-256, 40 ms away", || sends(PLAIN_FAR, None, true)),
+            Contender::new("plain TCP + SHA-256", || sends(PLAIN, plain)),
+            Contender::new("the same, and to a file", || sends(TO_FILE, to_file)),
+            Contender::new("the same, and encrypted", || sends(SEALED, Transfer { sealed: true, ..to_file })),
+            Contender::new("plain TCP + SHA-256, 40 ms away", || {
+                sends(PLAIN_FAR, Transfer { delay: Some((runtime, DELAY)), ..plain })
+            }),
             Contender::new("replication to a new node", || arrives(DIRECT, &from.direct, Sink::Disk)),
             Contender::new("the same over a libp2p stream", || arrives(STREAM, &from.stream, Sink::Disk)),
             Contender::new("replication to one 40 ms away", || arrives(FAR, &from.far, Sink::Disk)),
@@ -110,6 +110,7 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
     aim("processor time, of plain TCP + SHA-256", DIRECT, PLAIN);
     aim("processor time in memory, of plain TCP + SHA-256", TO_MEMORY, PLAIN);
     aim("processor time, of the same to a file", DIRECT, TO_FILE);
+    aim("processor time, of the same to a file, encrypted", DIRECT, SEALED);
     Ok(())
 }
 
@@ -166,7 +167,7 @@ impl Source {
 }
 
 /// Where a new node keeps what comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Sink {
     Disk,
     Memory,
@@ -197,9 +198,11 @@ async fn write_log(world: &World, ops: u64) -> Result<()> {
 
 /// How long it takes from the connection until a new node has all of the core.
 fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> Result<Duration> {
-    let took = runtime.block_on(async {
+    // A place of its own each time: the last node may still be writing when its own is removed.
+    let new = tempfile::tempdir_in(dir)?;
+    runtime.block_on(async {
         let world = match sink {
-            Sink::Disk => World::open(dir)?,
+            Sink::Disk => World::open(new.path())?,
             Sink::Memory => World::in_memory(),
         };
         let key = world.node.identity.key().await?;
@@ -214,47 +217,6 @@ fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> R
         let took = start.elapsed();
         ensure!(remote.exchanged.equal && remote.exchanged.incomplete == 0, "{remote:?}");
         world.node.remotes.remove(&session, session.core, &address.peer).await?;
-        anyhow::Ok(took)
-    })?;
-    if sink == Sink::Disk {
-        std::fs::remove_dir_all(dir).context("cannot remove the new node")?;
-    }
-    Ok(took)
-}
-
-/// All bytes over a connection, hashed by whoever gets them; written to a file, too, where there is one, and a long way
-/// off where there is a runtime to make it long.
-fn plain(data: &[u8], file: Option<&Path>, far: Option<&Runtime>) -> Result<Work> {
-    let listener = StdListener::bind("127.0.0.1:0")?;
-    let at = listener.local_addr()?;
-    let to = far.map(|runtime| runtime.block_on(relay::start(at, DELAY))).transpose()?.unwrap_or(at);
-    let work = Work::timed(data.len() as f64, || {
-        std::thread::scope(|scope| {
-            let sending = scope.spawn(move || -> Result<()> {
-                let mut stream = TcpStream::connect(to)?;
-                Ok(data.chunks(PIECE_BYTES).try_for_each(|piece| stream.write_all(piece))?)
-            });
-            let (mut stream, _) = listener.accept()?;
-            let mut file = file.map(std::fs::File::create).transpose()?;
-            let mut piece = vec![0; PIECE_BYTES];
-            let mut left = data.len();
-            while left > 0 {
-                let len = left.min(PIECE_BYTES);
-                stream.read_exact(&mut piece[..len])?;
-                std::hint::black_box(Sha256::digest(&piece[..len]));
-                if let Some(file) = &mut file {
-                    file.write_all(&piece[..len])?;
-                }
-                left -= len;
-            }
-            if let Some(file) = &file {
-                file.sync_data()?;
-            }
-            sending.join().expect("sending does not panic")
-        })
-    })?;
-    if let Some(file) = file {
-        std::fs::remove_file(file)?;
-    }
-    Ok(work)
+        Ok(took)
+    })
 }

@@ -121,13 +121,16 @@ impl Payload {
     }
 }
 
+/// What a key with its value takes, at least mostly: from it a place for all of them is guessed.
+const MUTATION_BYTES_TYPICAL: usize = 128;
+
 /// Reads the payload of a commit record; keys and values share memory with it.
 pub(crate) fn decode(payload: &Bytes) -> Result<Vec<Mutation>, NotMutations> {
     let mut from = Reader { payload, at: 0 };
     if from.byte()? != VERSION {
         return Err(NotMutations);
     }
-    let mut mutations = Vec::new();
+    let mut mutations = Vec::with_capacity(payload.len() / MUTATION_BYTES_TYPICAL);
     while from.at < payload.len() {
         mutations.push(match from.byte()? {
             1 => Mutation::Put { key: from.key()?, value: from.value()? },

@@ -32,6 +32,10 @@ mod upload;
 
 use std::process::ExitCode;
 
+/// A core's history is very many small values, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run()
 }
