@@ -81,6 +81,7 @@ fn dispatch(args: &[String]) -> Result<()> {
 }
 
 fn dist(workspace: &Workspace) -> Result<()> {
+    web::build_console(workspace)?;
     process::run(workspace.cargo("build").args(["--profile", "dist", "--package", "kubelt"]))?;
     println!("built {}", workspace.binary("dist", "kubelt").display());
     Ok(())

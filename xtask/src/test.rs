@@ -21,6 +21,9 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     }
     see_to("ip", &["-V"], "iproute2");
     let mut tally = Tally::default();
+    if let Err(error) = web::build_console(workspace) {
+        report(&mut tally, Err(error));
+    }
     let suite = ["--workspace", "--no-fail-fast", "--locked"];
     count(workspace.cargo("test").args(suite), &mut tally)?;
     conformance::run_all(workspace, &mut tally)?;

@@ -7,12 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, web};
 
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// Checks what the build needs, builds the node, puts `kubelt` on the PATH and becomes the node.
+/// Checks what the build needs, builds the console and the node, puts `kubelt` on the PATH and becomes the node.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let node_args = match args {
         [] => &[],
@@ -20,6 +20,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         [other, ..] => bail!("`{other}` is not for `up`; arguments for the node go after `--`"),
     };
     check_prerequisites()?;
+    web::build_console(workspace)?;
     process::run(workspace.cargo("build").args(["--release", "--package", "kubelt"]))?;
     let binary = workspace.binary("release", "kubelt");
     announce(&binary, install(&binary).as_deref());

@@ -35,6 +35,7 @@ use crate::{
     naming::{self, Naming},
     node_routes::{self, NodeRoutes},
     origin::Hosts,
+    own_pages::{self, OwnPages},
     peer_routes,
     problem::ApiError,
     rate::{RateLimits, Rates},
@@ -52,6 +53,8 @@ pub struct HttpConfig {
     pub rates: RateLimits,
     /// Under which hosts content is served that has an origin of its own.
     pub gateway: GatewayHosts,
+    /// The console and the docs.
+    pub pages: OwnPages,
 }
 
 type Request = HttpRequest<Body>;
@@ -126,6 +129,7 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
         rates: rates.clone(),
     };
     let routes = node_routes::routes(about)
+        .merge(own_pages::routes(config.pages))
         .merge(peer_routes::routes(node.peers.clone()))
         .merge(delegated::routes(
             node.announced.clone(),
@@ -324,7 +328,7 @@ const SHOWN_HEADERS: HeaderValue = HeaderValue::from_static(
 fn dress(response: &mut Response, signed_in: bool) {
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, TAKEN_HEADERS);

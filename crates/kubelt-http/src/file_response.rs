@@ -238,6 +238,6 @@ fn unsatisfiable(size: u64) -> Response {
 }
 
 /// Inserts text that is known to be plain ASCII.
-fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+pub(crate) fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
     headers.insert(name, HeaderValue::from_str(text).expect("ids, tags and numbers are plain ASCII"));
 }

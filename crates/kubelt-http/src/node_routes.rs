@@ -1,4 +1,4 @@
-//! The node itself: its page, its health, its figures, its description, and whole cores in.
+//! The node itself: its health, its figures, its description, and whole cores in.
 
 use std::net::SocketAddr;
 
@@ -6,8 +6,8 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{ConnectInfo, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use kubelt_api::{CAR, Code, Health, NodeInfo, WorkerInfo};
@@ -30,7 +30,6 @@ pub(crate) struct NodeRoutes {
 
 pub(crate) fn routes(state: NodeRoutes) -> Router {
     Router::new()
-        .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -38,15 +37,6 @@ pub(crate) fn routes(state: NodeRoutes) -> Router {
         .route("/-/node", get(info))
         .route("/-/car", post(import))
         .with_state(state)
-}
-
-async fn index() -> Response {
-    let mut response = Html(include_str!("index.html")).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    );
-    response
 }
 
 /// Says that the process answers.

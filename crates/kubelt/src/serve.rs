@@ -3,7 +3,7 @@
 use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
-use kubelt_http::{Hosts, HttpConfig, router, serve};
+use kubelt_http::{Hosts, HttpConfig, OwnPage, router, serve};
 use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address, provider};
 use kubelt_node::{FetchFor, Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
@@ -69,6 +69,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,
         gateway: config.gateway,
+        pages: kubelt_pages::FILES.iter().map(own_page).collect(),
     };
     let listener = TcpListener::bind(config.listen)
         .await
@@ -104,6 +105,11 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn own_page(file: &kubelt_pages::File) -> OwnPage {
+    let kubelt_pages::File { path, media_type, hash, plain, gzip, brotli } = *file;
+    OwnPage { path, media_type, hash, plain, gzip, brotli }
 }
 
 /// The node's network; none where the disk is read-only and the node never had a key.
@@ -203,6 +209,7 @@ fn announce(
     if json {
         let line = serde_json::json!({
             "listening": format!("http://{address}"),
+            "console": format!("http://{address}/_/"),
             "data_dir": data_dir,
             "peer": peer,
             "peer_addresses": peer_addresses,
@@ -214,6 +221,7 @@ fn announce(
         return;
     }
     println!("kubelt {} is ready at http://{address} ({} ms)", env!("CARGO_PKG_VERSION"), took.as_millis());
+    println!("console: http://{address}/_/");
     println!("data: {}", data_dir.display());
     for address in &peer_addresses {
         println!("peers: {address}");

@@ -16,7 +16,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use kubelt_api::{Challenge, Code, Problem, SessionCreated};
 use kubelt_core::EoaKey;
-use kubelt_http::{Edge, GatewayHosts, HttpConfig, RateLimits, router};
+use kubelt_http::{Edge, GatewayHosts, HttpConfig, OwnPage, RateLimits, router};
 use kubelt_node::{Clock, Node};
 use kubelt_store::{Options, Quota, Store};
 use serde::de::DeserializeOwned;
@@ -24,6 +24,21 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 pub(crate) const HOST: &str = "127.0.0.1:4747";
+
+/// The node's own pages, in small.
+pub(crate) const OWN_PAGES: [OwnPage; 6] = [
+    OwnPage { gzip: Some(b"gz of console"), brotli: Some(b"br of console"), ..own_page("", "console") },
+    own_page("sw.js", "worker"),
+    own_page("assets/app-1.js", "app"),
+    own_page("docs/", "docs"),
+    own_page("docs/404", "no such page"),
+    own_page("docs/start/first", "first"),
+];
+
+const fn own_page(path: &'static str, text: &'static str) -> OwnPage {
+    let plain = text.as_bytes();
+    OwnPage { path, media_type: "text/html; charset=utf-8", hash: text, plain, gzip: None, brotli: None }
+}
 
 /// A clock that a test moves.
 #[derive(Debug)]
@@ -124,7 +139,8 @@ impl TestNode {
             subdomains: vec!["example.com".to_owned(), "localhost".to_owned()],
             ..GatewayHosts::default()
         };
-        let config = HttpConfig { rates, gateway, ..HttpConfig::default() };
+        let pages = OWN_PAGES.iter().copied().collect();
+        let config = HttpConfig { rates, gateway, pages, ..HttpConfig::default() };
         Self { router: router(&node, config), node, store, clock }
     }
 

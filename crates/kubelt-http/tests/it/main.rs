@@ -21,6 +21,7 @@ mod members;
 mod naming;
 mod naming_own;
 mod network;
+mod own_pages;
 mod passkeys;
 mod pins;
 mod privacy;
