@@ -6,19 +6,33 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{process, reference};
 
-/// Each file, and the command of the binary that prints it.
-const FILES: [(&str, &str); 2] = [("spec/openapi.json", "openapi"), ("spec/openrpc.json", "openrpc")];
+/// Each file, and what makes it.
+const FILES: [(&str, Maker); 5] = [
+    ("spec/openapi.json", Maker::Binary("openapi")),
+    ("spec/openrpc.json", Maker::Binary("openrpc")),
+    ("docs/reference/cli.md", Maker::Description("commands", reference::command_line)),
+    ("docs/reference/http.md", Maker::Description("openapi", reference::http)),
+    ("docs/reference/json-rpc.md", Maker::Description("openrpc", reference::json_rpc)),
+];
+
+#[derive(Clone, Copy)]
+enum Maker {
+    /// This command of the binary prints it.
+    Binary(&'static str),
+    /// It is made of the description that this command prints.
+    Description(&'static str, fn(&Value) -> Result<String>),
+}
 
 /// Writes the generated files, or with `--check` fails where they differ from the code.
 pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     match args {
         [] => {
-            for (file, command) in FILES {
+            for (file, maker) in FILES {
                 let path = workspace.root().join(file);
-                fs::write(&path, print(workspace, command)?)
+                fs::write(&path, make(workspace, maker)?)
                     .with_context(|| format!("cannot write `{file}`"))?;
                 println!("wrote {file}");
             }
@@ -32,10 +46,10 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 }
 
 fn check(workspace: &Workspace) -> Result<()> {
-    for (file, command) in FILES {
+    for (file, maker) in FILES {
         let written =
             fs::read(workspace.root().join(file)).with_context(|| format!("cannot read `{file}`"))?;
-        if written != print(workspace, command)? {
+        if written != make(workspace, maker)? {
             bail!("`{file}` differs from what the code says; run `cargo xtask codegen`");
         }
         println!("{file} is what the code says");
@@ -43,11 +57,19 @@ fn check(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn print(workspace: &Workspace, command: &str) -> Result<Vec<u8>> {
-    let made =
-        process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", command]))?;
-    check_operations(&serde_json::from_slice(&made).context("the description is no JSON")?)?;
-    Ok(made)
+fn make(workspace: &Workspace, maker: Maker) -> Result<Vec<u8>> {
+    let print = |command| {
+        process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", command]))
+    };
+    match maker {
+        Maker::Binary(command) => print(command),
+        Maker::Description(command, make) => {
+            let description =
+                serde_json::from_slice(&print(command)?).context("the description is no JSON")?;
+            check_operations(&description)?;
+            Ok(make(&description)?.into_bytes())
+        }
+    }
 }
 
 /// Ids of operations are unique (OpenAPI 3.1), or no types can be made of the description.

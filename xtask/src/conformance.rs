@@ -29,7 +29,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
             _ => name = Some(word.as_str()),
         }
     }
-    let mut judges = node_packages::conformance_checks(workspace)?;
+    let mut judges = judges_of(workspace)?;
     let names = judges.iter().map(|folder| name_of(folder)).collect::<Vec<_>>().join(", ");
     judges.retain(|folder| name.is_none_or(|name| name == name_of(folder)));
     if judges.is_empty() {
@@ -49,7 +49,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
 /// Runs every judge; those whose outside program this machine cannot have are counted as skipped.
 pub(crate) fn run_all(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     build_node(workspace)?;
-    for folder in node_packages::conformance_checks(workspace)? {
+    for folder in judges_of(workspace)? {
         match judge(workspace, &folder, None, tally) {
             Ok(Ok(())) => {}
             Ok(Err(why)) => {
@@ -61,6 +61,10 @@ pub(crate) fn run_all(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn judges_of(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    node_packages::folders_with(workspace, "conformance", "check.mjs")
 }
 
 /// Runs one judge, or says why it cannot run on this machine.
@@ -101,10 +105,10 @@ fn judge(
     Ok(Ok(()))
 }
 
-fn build_node(workspace: &Workspace) -> Result<()> {
+pub(crate) fn build_node(workspace: &Workspace) -> Result<()> {
     process::run(workspace.cargo("build").args(["--locked", "--package", "kubelt"]))
 }
 
-fn name_of(folder: &Path) -> String {
+pub(crate) fn name_of(folder: &Path) -> String {
     folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

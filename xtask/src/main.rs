@@ -10,11 +10,13 @@ mod bench;
 mod codegen;
 mod conformance;
 mod deny;
+mod examples;
 mod fuzz;
 mod go_programs;
 mod lint;
 mod node_packages;
 mod process;
+mod reference;
 mod tally;
 mod test;
 mod tidy;
@@ -38,6 +40,7 @@ usage: cargo xtask <command>
   codegen [--check]          write the files that are generated from the code, or compare them
   conformance [NAME] [--suite DIR]  judge the node by outside programs, one (`gateway`, `kubo`, …) or all;
                              --suite: a checkout of gateway-conformance, where its module cannot be downloaded
+  examples [NAME]            run one example of `examples/`, or all
   fuzz [TARGET] [--seconds N]  fuzz one target or all of them
   dist                       build the optimised binary
 ";
@@ -74,6 +77,7 @@ fn dispatch(args: &[String]) -> Result<()> {
         "bench" => bench::run(&workspace, rest),
         "codegen" => codegen::run(&workspace, rest),
         "conformance" => conformance::run(&workspace, rest),
+        "examples" => examples::run(&workspace, rest),
         "fuzz" => fuzz::run(&workspace, rest),
         "dist" => dist(&workspace),
         other => bail!("`{other}` is no command of xtask\n\n{USAGE}"),

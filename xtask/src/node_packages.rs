@@ -10,13 +10,13 @@ use anyhow::{Context, Result};
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Folders in `conformance/` that hold a check, in order of their names.
-pub(crate) fn conformance_checks(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let Ok(entries) = fs::read_dir(workspace.root().join("conformance")) else { return Ok(Vec::new()) };
+/// Folders below a folder of the checkout that hold a program of this name, in order of their names.
+pub(crate) fn folders_with(workspace: &Workspace, below: &str, program: &str) -> Result<Vec<PathBuf>> {
+    let Ok(entries) = fs::read_dir(workspace.root().join(below)) else { return Ok(Vec::new()) };
     let mut folders = Vec::new();
     for entry in entries {
-        let folder = entry.context("cannot list `conformance`")?.path();
-        if folder.join("check.mjs").exists() {
+        let folder = entry.with_context(|| format!("cannot list `{below}`"))?.path();
+        if folder.join(program).exists() {
             folders.push(folder);
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{codegen, conformance, fuzz, process, web};
+use crate::{codegen, conformance, examples, fuzz, process, web};
 
 const FUZZ_SMOKE_SECONDS: u64 = 5;
 /// Times that the fault suite kills the store, and the node.
@@ -27,6 +27,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
     let suite = ["--workspace", "--no-fail-fast", "--locked"];
     count(workspace.cargo("test").args(suite), &mut tally)?;
     conformance::run_all(workspace, &mut tally)?;
+    examples::run_all(workspace, &mut tally)?;
     if let Err(error) = web::test(workspace, &mut tally) {
         report(&mut tally, Err(error));
     }

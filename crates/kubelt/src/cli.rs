@@ -21,6 +21,7 @@ mod peers;
 mod publish;
 mod receipt;
 mod recipients;
+mod reference;
 mod remote;
 mod remote_pin;
 mod request;
@@ -90,6 +91,16 @@ struct Globals {
         help_heading = "Global options"
     )]
     config_dir: Option<PathBuf>,
+    /// Act by the token in this file (`kubelt token new`) instead of a session
+    #[arg(
+        long,
+        global = true,
+        env = "KUBELT_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    with_token: Option<PathBuf>,
     /// Print results only, neither progress nor remarks
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
@@ -201,13 +212,17 @@ enum Command {
     /// Print the description of JSON-RPC (OpenRPC 1.3)
     #[command(hide = true)]
     Openrpc,
+    /// Print the description of this command line
+    #[command(hide = true)]
+    Commands,
 }
 
 /// Runs the command of this process's arguments.
 pub(crate) fn run() -> ExitCode {
     let Cli { globals, command } = Cli::parse();
     let out = Output::new(globals.json, globals.quiet);
-    let result = Caller::new(globals.node, globals.config_dir, out).and_then(|caller| command.run(&caller));
+    let caller = Caller::new(globals.node, globals.config_dir, globals.with_token.as_deref(), out);
+    let result = caller.and_then(|caller| command.run(&caller));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has read enough.
@@ -264,6 +279,7 @@ impl Command {
             Self::Completions(args) => args.run(caller),
             Self::Openapi => Ok(caller.out.raw(kubelt_http::openapi_json().as_bytes())?),
             Self::Openrpc => Ok(caller.out.raw(kubelt_http::openrpc_json().as_bytes())?),
+            Self::Commands => Ok(caller.out.raw(reference::description().to_string().as_bytes())?),
         }
     }
 }

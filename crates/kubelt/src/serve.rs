@@ -209,7 +209,6 @@ fn announce(
     if json {
         let line = serde_json::json!({
             "listening": format!("http://{address}"),
-            "console": format!("http://{address}/_/"),
             "data_dir": data_dir,
             "peer": peer,
             "peer_addresses": peer_addresses,

@@ -1,9 +1,15 @@
 //! Who runs a command: the node they talk to, what they keep, how they want to be answered.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+<<<<<<< HEAD
 use anyhow::{Context as _, Result};
 use kubelt_core::{Account, CoreId, EnsName, Genesis, schema::ContractName};
+=======
+use anyhow::{Context as _, Result, ensure};
+use kubelt_core::{Account, CoreId, EnsName, Genesis};
+>>>>>>> 785b8ff (Publish from CI by a token; generate the reference of the command line, HTTP and JSON-RPC; run the first five minutes)
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
@@ -16,6 +22,8 @@ pub(super) struct Caller {
     pub(super) node: NodeUrl,
     pub(super) config: ConfigDir,
     pub(super) out: Output,
+    /// What it acts by instead of a session.
+    token: Option<String>,
 }
 
 /// The command needs a session.
@@ -25,9 +33,35 @@ pub(super) struct NotSignedIn {
     node: NodeUrl,
 }
 
+/// The command needs to know whose session it is, which a token does not tell.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a token has no `@me`, and does not do this; name the core (`@0x…`), or leave `--with-token` out and sign in"
+)]
+pub(super) struct OnlyAToken;
+
+/// The token that a file holds.
+pub(super) fn read_token(file: &Path) -> Result<String> {
+    let token =
+        fs::read_to_string(file).with_context(|| format!("the token `{}` cannot be read", file.display()))?;
+    let token = token.trim();
+    ensure!(!token.is_empty(), "`{}` holds no token", file.display());
+    Ok(token.to_owned())
+}
+
 impl Caller {
-    pub(super) fn new(node: NodeUrl, config_dir: Option<PathBuf>, out: Output) -> Result<Self> {
-        Ok(Self { node, config: ConfigDir::find(config_dir)?, out })
+    pub(super) fn new(
+        node: NodeUrl,
+        config_dir: Option<PathBuf>,
+        token: Option<&Path>,
+        out: Output,
+    ) -> Result<Self> {
+        Ok(Self {
+            node,
+            config: ConfigDir::find(config_dir)?,
+            out,
+            token: token.map(read_token).transpose()?,
+        })
     }
 
     /// A client as nobody in particular.
@@ -35,9 +69,12 @@ impl Caller {
         Client::new(self.node.clone(), None)
     }
 
-    /// A client with the session of this node, where there is one.
+    /// A client with the token that was given, or with the session of this node, where there is one.
     pub(super) fn client(&self) -> Result<Client> {
-        let token = self.config.session(&self.node)?.map(|session| session.token);
+        let token = match &self.token {
+            Some(token) => Some(token.clone()),
+            None => self.stored()?.map(|session| session.token),
+        };
         Ok(Client::new(self.node.clone(), token))
     }
 
@@ -55,7 +92,7 @@ impl Caller {
         if own == 0 && !target.is_own_name() {
             return Ok((self.client()?, as_written()));
         }
-        let Some(session) = self.config.session(&self.node)?.filter(|_| own == 0) else {
+        let Some(session) = self.stored()?.filter(|_| own == 0) else {
             if own == 0 {
                 return Ok((self.client()?, as_written()));
             }
@@ -129,7 +166,12 @@ impl Caller {
     }
 
     fn session(&self) -> Result<StoredSession> {
-        let session = self.config.session(&self.node)?;
-        Ok(session.ok_or_else(|| NotSignedIn { node: self.node.clone() })?)
+        ensure!(self.token.is_none(), OnlyAToken);
+        Ok(self.stored()?.ok_or_else(|| NotSignedIn { node: self.node.clone() })?)
+    }
+
+    /// The session of this node, where there is one and no token was given in its place.
+    fn stored(&self) -> Result<Option<StoredSession>> {
+        Ok(if self.token.is_some() { None } else { self.config.session(&self.node)? })
     }
 }

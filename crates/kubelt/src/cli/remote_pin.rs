@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use kubelt_api::{RemotePinService, RemotePinSetting, RemotePinView};
 
-use super::caller::Caller;
+use super::caller::{Caller, read_token};
 use super::target::CoreTarget;
 use crate::output::columns;
 
@@ -69,14 +69,7 @@ fn add(caller: &Caller, args: &AddArgs) -> Result<()> {
         bail!("name the path to deliver, as in `@me/site`");
     }
     let (client, core) = caller.reach(&args.target)?;
-    let token = match &args.token_file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("the token `{}` cannot be read", file.display()))?;
-            Some(text.trim().to_owned())
-        }
-        None => None,
-    };
+    let token = args.token_file.as_deref().map(read_token).transpose()?;
     // Further paths of a service that is there are added to it.
     let known = client.remote_pins(&core)?.services.into_iter().find(|known| known.name == args.service);
     let mut paths = known.map(|known| known.paths).unwrap_or_default();

@@ -4,6 +4,7 @@ mod bad_input;
 mod cli;
 mod faults;
 mod fetching;
+mod first_minutes;
 mod heirs;
 mod mirrors;
 mod network;
