@@ -10,7 +10,8 @@ use crate::workspace::Workspace;
 use crate::{process, reference};
 
 /// Each file, and what makes it.
-const FILES: [(&str, Maker); 5] = [
+const FILES: [(&str, Maker); 6] = [
+    ("docs/reference/limits.md", Maker::Limits),
     ("spec/openapi.json", Maker::Binary("openapi")),
     ("spec/openrpc.json", Maker::Binary("openrpc")),
     ("docs/reference/cli.md", Maker::Description("commands", reference::command_line)),
@@ -24,6 +25,8 @@ enum Maker {
     Binary(&'static str),
     /// It is made of the description that this command prints.
     Description(&'static str, fn(&Value) -> Result<String>),
+    /// It is made of the constants in the code.
+    Limits,
 }
 
 /// Writes the generated files, or with `--check` fails where they differ from the code.
@@ -62,6 +65,13 @@ fn make(workspace: &Workspace, maker: Maker) -> Result<Vec<u8>> {
         process::output(workspace.cargo("run").args(["--quiet", "--package", "kubelt", "--", command]))
     };
     match maker {
+        Maker::Limits => {
+            let texts = reference::limits::FILES.iter().map(|(file, _)| {
+                fs::read_to_string(workspace.root().join(file))
+                    .with_context(|| format!("cannot read `{file}`"))
+            });
+            Ok(reference::limits::page(&texts.collect::<Result<Vec<_>>>()?)?.into_bytes())
+        }
         Maker::Binary(command) => print(command),
         Maker::Description(command, make) => {
             let description =

@@ -1,5 +1,6 @@
 //! Reference pages of `docs/`, made of what the binary says of itself.
 
+pub(crate) mod limits;
 mod types;
 
 use std::fmt::Write as _;

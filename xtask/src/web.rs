@@ -30,9 +30,6 @@ pub(crate) fn test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 /// Builds the console, which the binary is packed with, unless all that it is made of is older.
 pub(crate) fn build_console(workspace: &Workspace) -> Result<()> {
     let web = folder(workspace);
-    if !web.join("console/package.json").is_file() {
-        return Ok(());
-    }
     let built = fs::metadata(web.join("console/dist/index.html")).and_then(|page| page.modified()).ok();
     let parts = [
         web.join("console"),

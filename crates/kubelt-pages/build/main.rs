@@ -28,17 +28,17 @@ fn pages() -> Result<Vec<File>, Vec<String>> {
     let root = here.join("../..");
     let own = here.join("site");
     let console = root.join("web/console/dist");
+    let look = [root.join("web/console/src/style/tokens.css"), root.join("web/console/public/icon.svg")];
     // Cargo takes what it is to watch and does not find for changed, each time.
     let _ = fs::create_dir_all(&console);
-    for watched in
-        [&own, &root.join("docs"), &root.join("CHANGELOG.md"), &root.join("spec/sealed.md"), &console]
-    {
+    let written = [&own, &root.join("docs"), &root.join("CHANGELOG.md"), &root.join("spec/sealed.md")];
+    for watched in written.into_iter().chain(&look).chain([&console]) {
         println!("cargo::rerun-if-changed={}", watched.display());
     }
     let unreadable = |error: io::Error| vec![error.to_string()];
     let built = files_below(&console).map_err(unreadable)?;
     let sources = sources(&root).map_err(unreadable)?;
-    let own = files_below(&own).map_err(unreadable)?;
+    let own = own_files(&own, &look).map_err(unreadable)?;
     let mut files = site::files(&sources, &own, built.is_empty())?;
     // What the console's maps say is in the repository.
     files.extend(built.into_iter().filter(|(path, _)| !path.ends_with(".map")).map(|(path, bytes)| File {
@@ -46,6 +46,18 @@ fn pages() -> Result<Vec<File>, Vec<String>> {
         path: if path == "index.html" { String::new() } else { path },
         bytes,
     }));
+    Ok(files)
+}
+
+/// What this crate has of its own, in the look of the console: the colours before the style, and the icon.
+fn own_files(own: &Path, [tokens, icon]: &[PathBuf; 2]) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut files = files_below(own)?;
+    for (path, bytes) in &mut files {
+        if path == "style.css" {
+            *bytes = [fs::read(tokens)?.as_slice(), bytes].concat();
+        }
+    }
+    files.push(("icon.svg".to_owned(), fs::read(icon)?));
     Ok(files)
 }
 

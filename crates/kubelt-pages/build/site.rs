@@ -149,6 +149,9 @@ fn lead(from: &str, link: &str, pages: &HashMap<&str, Page>) -> Result<Target, S
         resolve(from, path).ok_or_else(|| format!("links to `{link}`, which is outside of the repository"))?
     };
     let Some(page) = pages.get(path.as_str()) else {
+        if path.starts_with("docs/") && path.ends_with(".md") {
+            return Err(format!("links to `{link}`, and there is no such page"));
+        }
         let served = SERVED_ELSEWHERE.iter().find(|(file, _)| *file == path);
         // That it is there is checked with the house rules, where all of the repository is seen.
         return Ok(served.map_or(Target::Elsewhere, |(_, address)| Target::Address((*address).to_owned())));

@@ -130,6 +130,10 @@ fn what_is_wrong_with_a_page_is_said() {
         "docs/start/one.md: links to `../../../x.md`, which is outside of the repository",
     );
     check_site(
+        &[index, ("docs/start/one.md", "# One\n\n[x](two.md)")],
+        "docs/start/one.md: links to `two.md`, and there is no such page",
+    );
+    check_site(
         &[index, ("docs/start/one.md", "# One\n\na <b>bold</b> word")],
         "docs/start/one.md: holds markup (`<b>`): write Markdown, or put it into backticks",
     );

@@ -3,13 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-<<<<<<< HEAD
-use anyhow::{Context as _, Result};
-use kubelt_core::{Account, CoreId, EnsName, Genesis, schema::ContractName};
-=======
 use anyhow::{Context as _, Result, ensure};
-use kubelt_core::{Account, CoreId, EnsName, Genesis};
->>>>>>> 785b8ff (Publish from CI by a token; generate the reference of the command line, HTTP and JSON-RPC; run the first five minutes)
+use kubelt_core::{Account, CoreId, EnsName, Genesis, schema::ContractName};
 
 use super::target::CoreTarget;
 use crate::client::{Client, CorePlace, NodeUrl};
