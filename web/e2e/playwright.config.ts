@@ -18,5 +18,6 @@ export default defineConfig({
     },
     locale: 'en-GB',
     trace: 'off',
+    screenshot: 'only-on-failure',
   },
 })

@@ -26,6 +26,7 @@ export class OpenCore {
   readonly #core: Core
   readonly #changed: () => void
   readonly #stop: (() => void)[] = []
+  #whenSent: (() => void)[] = []
 
   private constructor(
     core: Core,
@@ -84,6 +85,12 @@ export class OpenCore {
     }
   }
 
+  /** Calls back once all that was written here is at the node. */
+  whenSent(then: () => void): void {
+    this.#whenSent.push(then)
+    this.#count()
+  }
+
   close(): void {
     for (const stop of this.#stop) stop()
   }
@@ -107,5 +114,9 @@ export class OpenCore {
 
   #count(): void {
     this.unsent = this.#core.unsent
+    if (this.unsent > 0) return
+    const waiting = this.#whenSent
+    this.#whenSent = []
+    for (const then of waiting) then()
   }
 }

@@ -22,6 +22,7 @@ export type Inside =
 
 /** Looks at a path at or below a directory that is published as one. */
 export async function lookInside(open: OpenCore, path: string): Promise<Inside> {
+  await settle(open)
   const { content } = open.core
   const cid = await content.find(path)
   if (!cid) return { kind: 'nothing' }
@@ -44,6 +45,7 @@ export async function load(
   const { most = Number.POSITIVE_INFINITY, signal, onProgress } = how
   const bytes: Uint8Array<ArrayBuffer>[] = []
   let length = 0
+  await settle(open)
   for await (const piece of open.core.content.stream(path)) {
     signal.throwIfAborted()
     bytes.push(new Uint8Array(piece))
@@ -52,6 +54,14 @@ export async function load(
     if (length >= most) return { bytes, isWhole: false }
   }
   return { bytes, isWhole: true }
+}
+
+/** What was published just now, the node gives out once it has the operation that names it. */
+export async function settle(open: OpenCore): Promise<void> {
+  if (open.unsent === 0) return
+  await open.sync().catch(() => {
+    // Then it is read from this device.
+  })
 }
 
 /** The address of a core on its node: `/@0x…`. */
