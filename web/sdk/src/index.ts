@@ -101,6 +101,8 @@ export {
   voteRequests,
   withdrawRequest,
 } from './members/requests.js'
+export { fetchProof, isContentOf, type Origin, originOf } from './provenance/fetch.js'
+export { type Authority, type Provenance, verifyProof } from './provenance/proof.js'
 export {
   announceProvider,
   CoreProvider,
