@@ -143,6 +143,6 @@ export {
   sealedIn,
 } from './sealed/sealed.js'
 export { SessionKey, type SessionKeyPair } from './session/key.js'
-export { createPasskey, type NewPasskey, type PasskeyOptions, passkeySigner } from './session/passkey.js'
+export { createPasskey, type NewPasskey, type Passkey, type PasskeyOptions, passkeySigner } from './session/passkey.js'
 export { type Asks, Session, type SignInOptions } from './session/session.js'
 export { type Eip1193Provider, keySigner, type Signer, walletSigner } from './session/signer.js'

@@ -95,6 +95,16 @@ export function gatesOf(core: Core): Map<string, Gate> {
  * Sets a gate.
  *
  * @throws KubeltError `bad-gate` says what is wrong with it; as {@link Core.put}.
+ * @example
+ * ```ts
+ * import { Client, Core, keySigner, Session, setGate } from '@kubelt/sdk'
+ *
+ * const client = new Client('http://127.0.0.1:4747')
+ * const core = await Core.open(await Session.signIn(client, keySigner(process.env.WALLET_SECRET ?? '')))
+ * const erc20 = { chain: 1, contract: '0x6b175474e89094c44da98b954eedeac495271d0f', min: '1000000000000000000' }
+ * await setGate(core, 'supporters', { opens: ['content/news/**'], if: { erc20 }, shown: true })
+ * console.log((await core.sync()).refused.length)
+ * ```
  */
 export async function setGate(core: Core, name: string, gate: Gate): Promise<OpId> {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw refused('Its name has 1 to 64 letters, digits, `-` and `_`.')

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { headsOf } from '../api/events.js'
 import { type Account, thresholdOf } from '../core/account.js'
 import { blockOf } from '../core/bytes.js'
 import type { Value } from '../core/dag-cbor.js'
@@ -23,6 +24,7 @@ import { parsePath } from '../core/path.js'
 import {
   IntegrityError,
   NotAllowedError,
+  ProblemError,
   RemovedFromCoreError,
   SessionExpiredError,
   VotesNeededError,
@@ -59,7 +61,7 @@ export interface ActDetails {
 
 /** What {@link Core.live} tells. */
 export interface LiveOptions {
-  /** How long between two looks, in milliseconds; 3,000 when absent. */
+  /** How long to wait before the node is asked again, where it tells nothing, in milliseconds; 3,000 when absent. */
   readonly everyMs?: number
   /** It is in step with the node. */
   readonly onSync?: (report: SyncReport) => void
@@ -236,36 +238,91 @@ export class Core {
   }
 
   /**
-   * Keeps the core up to date from now on: looks at the node's heads every few seconds, less often while it cannot be
-   * reached, and sends what is written. Gives what ends that.
+   * The heads after each change, whoever made it, until the loop is left. What changes while nobody looks is one change.
+   *
+   * @example
+   * ```ts
+   * import { Client, Core, keySigner, Session } from '@kubelt/sdk'
+   *
+   * const client = new Client('http://127.0.0.1:4747')
+   * const core = await Core.open(await Session.signIn(client, keySigner(process.env.WALLET_SECRET ?? '')))
+   * const stop = core.live()
+   * setTimeout(() => core.put('profile/name', 'Ada'))
+   * for await (const heads of core.changes()) {
+   *   console.log(heads.length, core.get('profile/name'))
+   *   if (core.get('profile/name') === 'Ada') break
+   * }
+   * stop()
+   * ```
+   */
+  async *changes(): AsyncGenerator<readonly OpId[]> {
+    let isChanged = false
+    let wake = () => {}
+    const stop = this.onChange(() => {
+      isChanged = true
+      wake()
+    })
+    try {
+      for (;;) {
+        if (!isChanged) {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+        isChanged = false
+        yield this.log.heads()
+      }
+    } finally {
+      stop()
+    }
+  }
+
+  /**
+   * Keeps the core up to date from now on: hears from the node of each change, and sends what is written. Where the node
+   * tells nothing, and while it cannot be reached, it is asked every few seconds, ever less often. Gives what ends that.
    */
   live(options: LiveOptions = {}): () => void {
     const { everyMs = 3_000, onSync, onError } = options
-    let failures = 0
-    let timer: ReturnType<typeof setTimeout> | undefined
-    let ended = false
-    const look = async () => {
-      clearTimeout(timer)
-      try {
-        const report = await this.sync()
-        onSync?.(report)
-        failures = 0
-      } catch (error) {
-        failures++
-        onError?.(error)
-      }
-      clearTimeout(timer)
-      if (!ended) timer = setTimeout(look, everyMs * 2 ** Math.min(failures, 5))
+    const ended = new AbortController()
+    const fail = (error: unknown) => {
+      if (!ended.signal.aborted) onError?.(error)
     }
     const stopListening = this.onChange(() => {
-      if (this.unsent > 0) void look()
+      if (this.unsent > 0) void this.settle(onSync).catch(fail)
     })
-    void look()
+    void this.follow({ everyMs, ...(onSync && { onSync }), onError: fail }, ended.signal)
     return () => {
-      ended = true
-      clearTimeout(timer)
+      ended.abort()
       stopListening()
     }
+  }
+
+  private async follow(options: LiveOptions & { everyMs: number }, signal: AbortSignal): Promise<void> {
+    const { everyMs, onSync, onError } = options
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await this.settle(onSync)
+        failures = 0
+        for await (const { heads } of headsOf(this.session.client, this.id, signal)) {
+          if (heads.some((head) => !this.log.has(parseId<OpId>(head)))) await this.settle(onSync)
+        }
+      } catch (error) {
+        const isDeaf = failures === 0 && error instanceof ProblemError && error.code === 'not-found'
+        if (!isDeaf) {
+          failures++
+          onError?.(error)
+        }
+      }
+      await pause(everyMs * 2 ** Math.min(failures, 5), signal)
+    }
+  }
+
+  /** Syncs until nothing waits: something may be written meanwhile. */
+  private async settle(onSync?: LiveOptions['onSync']): Promise<void> {
+    do {
+      const report = await this.sync()
+      onSync?.(report)
+    } while (this.unsent > 0)
   }
 
   private async exchange(): Promise<SyncReport> {
@@ -371,6 +428,20 @@ export class Core {
 function writtenBy(op: Node, value: Value): Written {
   const { id, header, effective } = op
   return { op: id, at: new Date(msOf(header.at)), by: header.by, value, effective }
+}
+
+/** Waits, unless that is ended. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done)
+    if (signal.aborted) done()
+  })
 }
 
 function notAllowed(error: Error): NotAllowedError {

@@ -102,6 +102,19 @@ export interface AskOptions {
  * @returns the id of the request
  * @throws NotAllowedError where it is not allowed whoever agrees; KubeltError `alone` where nobody else has to, and
  * `bad-request` for a title or a time that is none.
+ * @example
+ * ```ts
+ * import { askOthers, Client, Core, createCore, keySigner, Session, voteRequests } from '@kubelt/sdk'
+ *
+ * const client = new Client('http://127.0.0.1:4747')
+ * const [ann, bob] = [keySigner(process.env.WALLET_SECRET ?? ''), keySigner(process.env.OTHER_SECRET ?? '')]
+ * const own = await Core.open(await Session.signIn(client, ann))
+ * const { id } = await createCore(own, ann, { name: 'acme', owners: [bob.account], threshold: 2 })
+ * const acme = await Core.open(await own.session.renew(ann, { cores: [{ core: id }] }), { core: id })
+ * await acme.sync()
+ * await askOthers(acme, { verb: 'seal' }, { title: 'let us begin' })
+ * console.log(voteRequests(acme).map(({ what, agree, missing }) => [what, agree, missing]))
+ * ```
  */
 export async function askOthers(core: Core, act: Act, options: AskOptions = {}): Promise<BodyId> {
   const { account } = core.session

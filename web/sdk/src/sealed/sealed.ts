@@ -53,6 +53,19 @@ export interface SealedFile {
  * JWE has 16 MiB at most.
  *
  * @throws KubeltError `no-device-key`, `no-recipients`, `too-many`, `too-large`; as `CoreContent.put`.
+ * @example
+ * ```ts
+ * import { Client, Core, createDeviceKey, deviceKeys, keySigner, openSealedBytes, seal, sealedIn, Session } from '@kubelt/sdk'
+ *
+ * const client = new Client('http://127.0.0.1:4747')
+ * const signer = keySigner(process.env.WALLET_SECRET ?? '')
+ * const core = await Core.open(await Session.signIn(client, signer))
+ * await createDeviceKey(core, signer, 'laptop')
+ * await core.sync()
+ * await seal(core, 'diary.txt', 'nobody else reads this', { to: [] })
+ * const opened = await openSealedBytes(sealedIn(core, 'diary.txt'), await deviceKeys(core.session.storage))
+ * console.log(new TextDecoder().decode(opened))
+ * ```
  */
 export async function seal(core: Core, path: string, data: FileData, options: SealOptions): Promise<Published> {
   const { to, notMe = false, form, ...rest } = options

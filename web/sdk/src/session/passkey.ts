@@ -7,7 +7,7 @@
 
 import { p256 } from '@noble/curves/nist.js'
 import { type Account, didOf, isPasskey, parseAccount } from '../core/account.js'
-import { bytesOf } from '../core/bytes.js'
+import { bytesOf, fromBase64Url, toBase64Url } from '../core/bytes.js'
 import { SignatureError } from '../core/errors.js'
 import { verifyAssertion } from '../core/signature.js'
 import { challengeOf, encodeAssertion } from '../core/webauthn.js'
@@ -28,18 +28,28 @@ export interface NewPasskey {
   readonly domain?: string
 }
 
+/** A passkey that was made. */
+export interface Passkey {
+  /** What others invite. */
+  readonly account: Account
+  /** Its credential's id, base64url: by this the browser asks for it, and for none of its owner's others. */
+  readonly id: string
+}
+
 /** Which passkey. */
 export interface PasskeyOptions {
   /** The domain that it was made for; the page's own when absent. */
   readonly domain?: string
+  /** Its credential's id, where it is known; otherwise its owner chooses among those of the domain. */
+  readonly id?: string
 }
 
 /**
- * Has the browser make a passkey. Its account is what others invite; only the authenticator has its key.
+ * Has the browser make a passkey. Only the authenticator has its key.
  *
  * @throws SignatureRejectedError where its owner declines; KubeltError `no-passkeys` where the browser has none.
  */
-export async function createPasskey(wanted: NewPasskey): Promise<Account> {
+export async function createPasskey(wanted: NewPasskey): Promise<Passkey> {
   const credential = await ask(() =>
     navigator.credentials.create({
       publicKey: {
@@ -54,7 +64,8 @@ export async function createPasskey(wanted: NewPasskey): Promise<Account> {
   const key = (credential.response as AuthenticatorAttestationResponse).getPublicKey()
   if (!key) throw noPasskeys()
   const point = p256.Point.fromBytes(new Uint8Array(key).slice(-POINT_BYTES))
-  return parseAccount(didOf({ curve: 'p256', bytes: point.toBytes(true) }))
+  const account = parseAccount(didOf({ curve: 'p256', bytes: point.toBytes(true) }))
+  return { account, id: toBase64Url(new Uint8Array(credential.rawId)) }
 }
 
 /**
@@ -66,7 +77,7 @@ export function passkeySigner(account: string, options: PasskeyOptions = {}): Si
   const own = parseAccount(account)
   if (!isPasskey(own)) throw new KubeltError('bad-key', `${own} is no passkey.`, 'A passkey is a `did:key:zDn…`.')
   const sign = async (challenge: Uint8Array) => {
-    const signature = await assert(challenge, options.domain)
+    const signature = await assert(challenge, options)
     checkSigner(own, challenge, signature)
     return signature
   }
@@ -88,13 +99,15 @@ function checkSigner(account: Account, challenge: Uint8Array, signature: Uint8Ar
   }
 }
 
-async function assert(challenge: Uint8Array, domain: string | undefined): Promise<Uint8Array> {
+async function assert(challenge: Uint8Array, { domain, id }: PasskeyOptions): Promise<Uint8Array> {
+  const raw = id === undefined ? undefined : fromBase64Url(id)
   const credential = await ask(() =>
     navigator.credentials.get({
       publicKey: {
         challenge: challenge.slice(),
         userVerification: 'required',
         ...(domain !== undefined && { rpId: domain }),
+        ...(raw && { allowCredentials: [{ type: 'public-key', id: raw }] }),
       },
     }),
   )

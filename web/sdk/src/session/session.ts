@@ -193,6 +193,16 @@ export class Session {
    * session ends. What it has not sent yet is sent by the new one.
    *
    * @throws as {@link Session.signIn}; this session goes on then.
+   * @example
+   * ```ts
+   * import { Client, Core, createCore, keySigner, Session } from '@kubelt/sdk'
+   *
+   * const signer = keySigner(process.env.WALLET_SECRET ?? '')
+   * const session = await Session.signIn(new Client('http://127.0.0.1:4747'), signer)
+   * const { id } = await createCore(await Core.open(session), signer, { name: 'acme' })
+   * const next = await session.renew(signer, { cores: [{ core: id, abilities: ['put content/**', 'read content/**'] }] })
+   * console.log(next.cores, next.abilities(id))
+   * ```
    */
   async renew(signer: Signer, options: Omit<SignInOptions, 'storage' | 'within'> = {}): Promise<Session> {
     const { client, storage, within } = this
@@ -207,6 +217,14 @@ export class Session {
    * key that was made here, and hand on nothing that was not asked for.
    *
    * @throws SignatureRejectedError, AccountSwitchedError, ForeignMessageError, NetworkError, ProblemError.
+   * @example
+   * ```ts
+   * import { Client, indexedDbStorage, Session, walletSigner } from '@kubelt/sdk'
+   *
+   * const client = new Client('http://127.0.0.1:4747')
+   * const session = await Session.signIn(client, await walletSigner(window.ethereum), { storage: indexedDbStorage() })
+   * console.log(session.account, session.expires)
+   * ```
    */
   static async signIn(client: Client, signer: Signer, options: SignInOptions = {}): Promise<Session> {
     const storage = options.storage ?? memoryStorage()

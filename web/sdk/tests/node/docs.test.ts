@@ -1,5 +1,5 @@
 import 'fake-indexeddb/auto'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +7,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { newSecret, start, type TestNode } from './start.js'
 
+const SOURCES = fileURLToPath(new URL('../../src', import.meta.url))
 const PAGE = fileURLToPath(new URL('../../../../docs/build/sdk.md', import.meta.url))
 const EXAMPLES = fileURLToPath(new URL('../examples', import.meta.url))
 
@@ -16,6 +17,14 @@ let under = ''
 for (const [, heading, code] of page.matchAll(/^## (.*)$|^```ts\n([\s\S]*?)^```$/gm)) {
   if (heading !== undefined) under = heading
   if (code !== undefined) examples.push({ under, code })
+}
+
+// The reference is made of these.
+for (const file of (await readdir(SOURCES, { recursive: true })).filter((name) => name.endsWith('.ts')).sort()) {
+  const source = await readFile(join(SOURCES, file), 'utf8')
+  for (const [, block] of source.matchAll(/@example\n *\* ```ts\n([\s\S]*?)\n *\* ```/g)) {
+    examples.push({ under: file, code: (block ?? '').replace(/^ *\* ?/gm, '') })
+  }
 }
 
 let node: TestNode
@@ -65,6 +74,7 @@ test.each(examples.map((example, i) => ({ i, ...example })))(
   },
 )
 
-test('there are examples', () => {
-  expect(examples.length).toBeGreaterThanOrEqual(6)
+test('there are examples in the page and in the reference', () => {
+  expect(examples.filter(({ under }) => !under.endsWith('.ts')).length).toBeGreaterThanOrEqual(10)
+  expect(examples.filter(({ under }) => under.endsWith('.ts')).length).toBeGreaterThanOrEqual(6)
 })
