@@ -46,6 +46,8 @@ export const corePages: readonly CorePage[] = [
     load: () => import('./pages/requests/Requests.svelte'),
     waits: waitingFor,
   },
+  { name: 'gates', title: 'Gates', icon: 'gates', load: () => import('./pages/gates/Gates.svelte') },
+  { name: 'activity', title: 'Activity', icon: 'activity', load: () => import('./pages/activity/Activity.svelte') },
 ]
 
 /** The pages below them. */

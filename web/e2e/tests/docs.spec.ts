@@ -1,5 +1,5 @@
 import { startNode } from '../../../conformance/node.mjs'
-import { test as base, axeFinds, expect, LOOKS } from '../src/test.js'
+import { axeFinds, test as base, expect, LOOKS } from '../src/test.js'
 
 /** The docs come out of the node itself. */
 const test = base.extend<object, { node: { url: string } }>({

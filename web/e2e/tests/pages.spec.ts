@@ -17,6 +17,8 @@ const PAGES: readonly (readonly [address: string, heading: string])[] = [
   ['@me/content/nothing/here', 'here'],
   ['@me/members', 'Members'],
   ['@me/requests', 'Requests'],
+  ['@me/gates', 'Gates'],
+  ['@me/activity', 'Activity'],
   ['no-such-page', 'Nothing is here'],
 ]
 
@@ -24,6 +26,8 @@ const PAGES: readonly (readonly [address: string, heading: string])[] = [
 const SHARED_PAGES: readonly (readonly [page: string, heading: string])[] = [
   ['members', 'Members'],
   ['requests', 'Requests'],
+  ['gates', 'Gates'],
+  ['activity', 'Activity'],
 ]
 
 /** Where pictures of every page go, to be looked at. */

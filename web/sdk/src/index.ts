@@ -42,6 +42,7 @@ export {
   removeGate,
   setGate,
 } from './gates/gates.js'
+export { type CheckedOp, type CheckedSignIn, checkOperation, type OpCheck } from './local/audit.js'
 export { type ContentAt, CoreContent, mediaTypeOf, type Published, type PublishOptions } from './local/content.js'
 export { type ActDetails, Core, type LiveOptions, type OpenOptions, type Written } from './local/core.js'
 export type { RefusedOp } from './local/replica.js'

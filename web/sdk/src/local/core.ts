@@ -18,7 +18,7 @@ import { DraftError, draft } from '../core/log/draft.js'
 import { entryOf } from '../core/log/entry.js'
 import type { Node } from '../core/log/graph.js'
 import type { GrantView, Log } from '../core/log/log.js'
-import type { LoginFacts } from '../core/login.js'
+import type { Login, LoginFacts } from '../core/login.js'
 import type { Act, Body, Signed } from '../core/op.js'
 import { parsePath } from '../core/path.js'
 import {
@@ -136,6 +136,15 @@ export class Core {
   /** The rules of this core, and all that is known of it. */
   get log(): Log {
     return this.replica.log
+  }
+
+  /** The bytes of an operation as they are kept here, and the sign-in that it names: `checkOperation` looks them over. */
+  evidence(op: OpId): { signed: Uint8Array; body?: Uint8Array; login?: Login } | undefined {
+    const blocks = this.replica.blocks(op)
+    if (!blocks) return undefined
+    const { login: named, ...kept } = blocks
+    const login = named && this.replica.login(named)
+    return { ...kept, ...(login && { login }) }
   }
 
   /** The grants that are in force. */

@@ -1,0 +1,32 @@
+import { coreOf } from '../src/content.js'
+import { expect, signIn, test } from '../src/test.js'
+
+test('an entry of the log is checked in the browser, and long logs come by pages', async ({ page, wallet, node }) => {
+  const core = await coreOf(node.url, wallet.secrets[0] as string)
+  for (let i = 0; i < 60; i++) await core.put(`profile/field-${i}`, i)
+  await core.put('profile/title', 'Ann')
+  const { sent, refused } = await core.sync()
+  expect(refused).toEqual([])
+  expect(sent).toBe(61)
+  await signIn(page)
+  await page.goto('@me/activity')
+  await expect(page.getByText('61 entries, the latest first')).toBeVisible()
+  const entries = page.getByRole('main').locator('ol > li')
+  await expect(entries).toHaveCount(50)
+  await page.getByRole('button', { name: 'Show 11 more' }).click()
+  await expect(entries).toHaveCount(61)
+
+  await page.getByLabel('Path has').fill('Title')
+  await expect(page.getByText('1 entry of 61')).toBeVisible()
+  await entries.locator('summary').click()
+  await expect(page.getByText('Set "profile/title" to "Ann".')).toBeVisible()
+  await page.context().setOffline(true)
+  await page.getByRole('button', { name: 'Check it' }).click()
+  const steps = page.getByRole('list', { name: 'What was checked' })
+  await expect(steps.getByRole('listitem')).toHaveCount(5)
+  await expect(steps).toContainText('The bytes have the hash that is their id')
+  await expect(steps).toContainText('The session was opened by its account')
+  await expect(steps).toContainText('It counts, by the rules of the log')
+  await expect(steps).not.toContainText('Not certain')
+  await page.context().setOffline(false)
+})
