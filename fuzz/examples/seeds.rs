@@ -79,6 +79,7 @@ fn main() {
         ("hosts", format!("core={} host=/dns/a.example/tcp/4749/tls", core_of_nobody())),
         ("invite", invite().to_string()),
         ("ens", "sub.bücher.eth".to_owned()),
+        ("host_name", "Widgets.xn--bcher-kva.Example.".to_owned()),
     ] {
         write("log_text", name, text.as_bytes());
     }

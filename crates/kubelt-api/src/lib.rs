@@ -10,6 +10,7 @@ pub mod content;
 pub mod core;
 pub mod gates;
 pub mod heirs;
+pub mod host_names;
 pub mod log;
 pub mod members;
 pub mod mirrors;
@@ -33,6 +34,7 @@ pub use core::{
 };
 pub use gates::{GateBlock, GateList, GateTest, GateTrial, GateView};
 pub use heirs::{HeirList, HeirView};
+pub use host_names::{HostNameList, HostNameView, HostRecordView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{
     AcceptRequest, AcceptedView, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,

@@ -1,4 +1,6 @@
-//! Content sealed and opened as a stream, against the cipher alone on bytes that are in memory.
+//! Content sealed and opened as a stream, against the cipher alone on bytes that are in memory; and host names (`hosts.rs`).
+
+mod hosts;
 
 use std::hint::black_box;
 use std::io::{Read, Write, sink};
@@ -13,6 +15,7 @@ use crate::args::Args;
 use crate::machine::incompressible;
 use crate::report::{Aim, Table};
 use crate::rounds::{Contender, Work, measure};
+use crate::world::runtime;
 
 const MIB_DEFAULT: usize = 256;
 /// What a reader of the stream asks for at once.
@@ -20,7 +23,8 @@ const READ_BYTES: usize = 256 * 1024;
 const OF_CIPHER_MIN: f64 = 0.7;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    sealing(args)
+    sealing(args)?;
+    hosts::routing(args, &runtime()?)
 }
 
 /// Sealing is to run at a fair part of the cipher's own speed.

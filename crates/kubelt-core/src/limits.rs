@@ -131,6 +131,10 @@ pub const SHOWN_BYTES_MAX: usize = SIGNED_BYTES_MAX + BODY_BYTES_MAX + LOGIN_BYT
 pub const PROOF_AGE_MS_MAX: u64 = 5 * 60 * 1_000;
 /// Copies that a core can ask for.
 pub const COPIES_MAX: u16 = 64;
+/// Longest host name that a core is bound to, in bytes: `_kubelt.` goes before it, and the DNS has 253.
+pub const HOST_NAME_BYTES_MAX: usize = 245;
+/// Longest text that is read as a host name, in bytes.
+pub const HOST_NAME_INPUT_BYTES_MAX: usize = 1_024;
 /// TXT records of a DNS name that are read for the hosts of a core.
 pub const HOST_RECORDS_READ_MAX: usize = 64;
 /// Hosts that they can name.

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use tower::{Service, ServiceExt as _};
 
 use crate::{
+    bound::BoundSites,
     core_routes::{self, CoreRoutes},
     delegated,
     ens_routes::{self, Accounts},
@@ -88,11 +89,21 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
 fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     let rates = Rates::new(config.rates);
     let metrics = Metrics::new(node);
-    let sessions = SessionRoutes {
+    let accounts = Accounts { ens: node.ens.clone(), rates: rates.clone() };
+    let sockets = Sockets::default();
+    let cores =
+        core_routes::routes(core_state(node, accounts.clone(), rates.clone(), inside, sockets.clone()));
+    let session = session_routes::routes(SessionRoutes {
         sessions: node.sessions.clone(),
         cores: node.cores.clone(),
         hosts: config.hosts.clone(),
         rates: rates.clone(),
+    });
+    let bound = BoundSites {
+        names: node.host_names.clone(),
+        sessions: node.sessions.clone(),
+        cores: cores.clone(),
+        session: session.clone().method_not_allowed_fallback(method_not_allowed).fallback(not_found),
     };
     let gateway = Gateway {
         sessions: node.sessions.clone(),
@@ -101,24 +112,13 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     };
     let naming = Arc::new(Naming {
         gateway: gateway.clone(),
+        bound,
         resolver: node.resolver.clone(),
         ipns: node.ipns.clone(),
         rates: rates.clone(),
         public: config.hosts,
         hosts: Arc::new(config.gateway),
     });
-    let kubo = KuboRoutes {
-        sessions: node.sessions.clone(),
-        rpc: node.rpc.clone(),
-        content: node.content.clone(),
-        pins: node.pins.clone(),
-        resolver: node.resolver.clone(),
-        ipns: node.ipns.clone(),
-        rates: rates.clone(),
-    };
-    let accounts = Accounts { ens: node.ens.clone(), rates: rates.clone() };
-    let sockets = Sockets::default();
-    let cores = core_state(node, accounts.clone(), rates.clone(), inside, sockets.clone());
     let members =
         MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
     let about = NodeRoutes {
@@ -137,14 +137,14 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
             node.peers.clone(),
             rates.clone(),
         ))
-        .merge(session_routes::routes(sessions))
+        .merge(session)
         .merge(member_routes::routes(members))
         .merge(ens_routes::routes(accounts))
         .merge(gateway::routes(Arc::new(gateway)))
         .merge(naming::routes(Arc::clone(&naming)))
-        .merge(kubo::routes(kubo))
+        .merge(kubo::routes(kubo_state(node, rates.clone())))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback_service(core_routes::routes(cores))
+        .fallback_service(cores)
         .layer(middleware::from_fn_with_state(naming, naming::at_its_site));
     Inner {
         routes,
@@ -154,6 +154,19 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
         metrics,
         sockets,
         last_sweep: Mutex::new(Instant::now()),
+    }
+}
+
+/// What the routes for tools of IPFS use.
+fn kubo_state(node: &Node, rates: Rates) -> KuboRoutes {
+    KuboRoutes {
+        sessions: node.sessions.clone(),
+        rpc: node.rpc.clone(),
+        content: node.content.clone(),
+        pins: node.pins.clone(),
+        resolver: node.resolver.clone(),
+        ipns: node.ipns.clone(),
+        rates,
     }
 }
 
@@ -172,6 +185,7 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates, inside: Inside, soc
         mirrors: node.mirrors.clone(),
         receipts: node.receipts.clone(),
         gates: node.gates.clone(),
+        host_names: node.host_names.clone(),
         wallets: node.wallets.clone(),
         cores: node.cores.clone(),
         members: node.members.clone(),
@@ -185,6 +199,10 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates, inside: Inside, soc
 
 async fn method_not_allowed() -> Response {
     ApiError::new(Code::MethodNotAllowed, "that method does not work here").into_response()
+}
+
+async fn not_found() -> Response {
+    ApiError::not_found().into_response()
 }
 
 impl Edge {

@@ -15,17 +15,19 @@ use axum::{
 use kubelt_api::Code;
 use kubelt_core::{CoreId, EnsName};
 use kubelt_node::{
-    Content, Cores, Exchange, Gates, HostFinder, Identity, Ipns, Members, Mirrors, Pins, Reader, Receipts,
-    RemotePins, Remotes, Requests, Sessions, Wallets,
+    Content, Cores, Exchange, Gates, HostFinder, HostNames, Identity, Ipns, Members, Mirrors, Pins, Reader,
+    Receipts, RemotePins, Remotes, Requests, Sessions, Wallets,
 };
 
 use crate::{
     app::client,
-    auth, content_routes,
+    auth,
+    bound::BoundHost,
+    content_routes,
     ens_routes::Accounts,
     gate_routes,
     kept::MayBeKept,
-    log_routes, member_routes, mirror_routes,
+    log_routes, member_routes, mirror_routes, name_routes,
     path::{Address, Tail, encode_segment},
     pin_routes, pinning_routes,
     problem::ApiError,
@@ -55,6 +57,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) mirrors: Mirrors,
     pub(crate) receipts: Receipts,
     pub(crate) gates: Gates,
+    pub(crate) host_names: HostNames,
     pub(crate) wallets: Wallets,
     pub(crate) cores: Cores,
     pub(crate) members: Members,
@@ -70,8 +73,12 @@ pub(crate) struct CoreRoutes {
 #[derive(Debug)]
 pub(crate) struct CoreRequest {
     pub(crate) core: CoreId,
-    /// `/@0x…`, as the request wrote it.
+    /// `/@0x…`, as the request wrote it; on a host that leads to a core what stands behind the host.
     pub(crate) address: String,
+    /// The host, where that leads to this very core: what the core publishes has an origin of its own then.
+    pub(crate) own_host: Option<String>,
+    /// Whether the host leads to this core or to one above it, so that it serves nothing else.
+    pub(crate) is_at_host: bool,
     pub(crate) reader: Reader,
     /// The address that it came from.
     pub(crate) client: IpAddr,
@@ -110,12 +117,19 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
         }
         let reader = auth::reader(&routes.sessions, &parts.headers)?;
         let client = client(&parts.extensions);
-        let written = address.cores.iter().map(|name| format!("/@{}", encode_segment(name))).collect();
+        let bound = parts.extensions.remove::<BoundHost>();
+        // The first name of an address on a host that leads to a core is the host.
+        let written = &address.cores[usize::from(bound.is_some())..];
+        let is_at_host = bound.is_some();
+        let own_host = bound.filter(|_| written.is_empty()).map(|bound| bound.host);
+        let written = written.iter().map(|name| format!("/@{}", encode_segment(name))).collect();
         let is_named = address.cores.iter().any(|name| EnsName::is_meant(name));
         let cores = routes.accounts.unnamed(address.cores, client).await?;
         let request = CoreRequest {
             core: routes.cores.resolve_for(&reader, &cores).await?,
             address: written,
+            own_host,
+            is_at_host,
             reader,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
             client,
@@ -163,6 +177,7 @@ async fn route(
                 "keys" => sealed_routes::keys(routes, request),
                 "usage" => usage_routes::serve(routes, request).await,
                 "gates" => gate_routes::serve(routes, request).await,
+                "names" => name_routes::serve(routes, request).await,
                 "receipts" => receipt_routes::serve(routes, request).await,
                 "mirrors" => mirror_routes::serve(routes, request, body).await,
                 "remotes" => remote_routes::serve(routes, request, body).await,

@@ -25,6 +25,9 @@ pub(crate) const SANDBOX: HeaderValue = HeaderValue::from_static(
     "sandbox allow-scripts allow-forms allow-popups allow-popups-to-escape-sandbox allow-modals allow-downloads",
 );
 
+/// On an origin of its own a published program is free.
+pub(crate) const OWN_ORIGIN: HeaderValue = HeaderValue::from_static("frame-ancestors *");
+
 /// Bytes of known size that can be read from anywhere.
 #[derive(Debug)]
 pub(crate) struct Representation<'a> {

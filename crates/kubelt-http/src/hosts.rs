@@ -160,7 +160,13 @@ impl GatewayHosts {
         }
         let name = authority.host().to_ascii_lowercase();
         let is_name = name.contains('.') && name.parse::<IpAddr>().is_err() && !name.starts_with('[');
-        if is_name { Site::Other { name: name.trim_end_matches('.').to_owned(), host } } else { Site::Node }
+        if is_name {
+            // A name of the DNS may end in one dot.
+            let name = name.strip_suffix('.').unwrap_or(&name).to_owned();
+            Site::Other { name, host }
+        } else {
+            Site::Node
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 mod app;
 mod auth;
 mod body;
+mod bound;
 mod car_upload;
 mod content_routes;
 mod core_routes;
@@ -26,6 +27,7 @@ mod log_routes;
 mod member_routes;
 mod metrics;
 mod mirror_routes;
+mod name_routes;
 mod naming;
 mod node_routes;
 mod openapi;

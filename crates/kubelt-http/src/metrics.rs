@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kubelt_node::{Fetcher, Mirrors, Node, Peers, Remotes, Status, worker::WorkerState};
+use kubelt_node::{Fetcher, HostNames, Mirrors, Node, Peers, Remotes, Status, worker::WorkerState};
 use parking_lot::Mutex;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -42,6 +42,7 @@ struct Inner {
     peers: Peers,
     remotes: Remotes,
     mirrors: Mirrors,
+    host_names: HostNames,
     of_peers: Mutex<HashMap<&'static str, Gauge>>,
     fetcher: Fetcher,
     fetched_blocks: Family<WayLabels, Gauge>,
@@ -127,6 +128,7 @@ impl Metrics {
             peers: node.peers.clone(),
             remotes: node.remotes.clone(),
             mirrors: node.mirrors.clone(),
+            host_names: node.host_names.clone(),
             of_peers: Mutex::default(),
             fetcher: node.fetcher.clone(),
             fetched_blocks,
@@ -154,6 +156,7 @@ impl Metrics {
         let mut of_peers = self.0.of_peers.lock();
         let network = self.0.peers.network().map(|network| network.figures()).unwrap_or_default();
         let own = self.0.remotes.figures().into_iter().chain(self.0.mirrors.figures());
+        let own = own.chain(self.0.host_names.figures());
         for (name, help, value) in own.chain(network) {
             let gauge = of_peers.entry(name).or_insert_with(|| {
                 let gauge = Gauge::default();

@@ -25,6 +25,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::{
     app::client,
     auth,
+    bound::BoundSites,
     gateway::{ContentRequest, Gateway, Lasts, Named, Place, serve},
     hosts::{
         GatewayHosts, LabelError, Origin, Site, Space, ipfs_label, ipns_label, read_ipfs_label,
@@ -41,6 +42,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Naming {
     pub(crate) gateway: Gateway,
+    pub(crate) bound: BoundSites,
     pub(crate) resolver: Resolver,
     pub(crate) ipns: Ipns,
     pub(crate) rates: Rates,
@@ -71,8 +73,15 @@ pub(crate) async fn at_its_site(State(naming): State<Arc<Naming>>, request: Requ
             let (parts, _body) = request.into_parts();
             return naming.subdomain(space, &label, gateway, parts).await.unwrap_or_else(as_text);
         }
+        Site::Other { name, host } if naming.is_own(&name, &host) => None,
         Site::Other { name, host } => {
-            if naming.has_dnslink(&name, &host).await {
+            // Large, and for few requests.
+            match Box::pin(naming.bound.find(&name, &host, request.uri().path(), request.headers())).await {
+                Ok(Some(bound)) => return Box::pin(naming.bound.answer(bound, request)).await,
+                Ok(None) => {}
+                Err(error) => return error.into_response(),
+            }
+            if naming.has_dnslink(&name).await {
                 let (parts, _body) = request.into_parts();
                 return naming.dnslink(name, host, parts).await.unwrap_or_else(as_text);
             }
@@ -239,18 +248,20 @@ impl Naming {
         redirects::serve_site(&self.gateway, request).await
     }
 
-    /// Whether a host that is no gateway has a DNSLink.
-    async fn has_dnslink(&self, name: &str, host: &str) -> bool {
-        let is_own = |public: &String| {
+    /// Whether a host is one of the node itself.
+    fn is_own(&self, name: &str, host: &str) -> bool {
+        let is_it = |public: &String| {
             public.eq_ignore_ascii_case(host)
                 || public
                     .rsplit_once(':')
                     .map_or(public.as_str(), |(name, _port)| name)
                     .eq_ignore_ascii_case(name)
         };
-        if self.public.public.iter().any(is_own) {
-            return false;
-        }
+        self.public.public.iter().any(is_it)
+    }
+
+    /// Whether a host that is neither the node's nor a gateway's has a DNSLink.
+    async fn has_dnslink(&self, name: &str) -> bool {
         if self.resolver.is_mapped(name) {
             return true;
         }

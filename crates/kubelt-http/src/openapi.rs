@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 
 use kubelt_api::{
     CarReceipt, ContentReceipt, ContentRemoved, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
-    DraftList, DraftRequest, GateList, GateTrial, Heads, HeirList, InviteList, Listing, MemberList,
-    MirrorList, MirrorRequest, MirrorView, NamedCoreList, NewCoreRequest, OpPost, OpReceipt, OpReceipts,
-    OpsPage, PinFailure, PinObject, PinResults, PinState, Possession, PossessionRequest, Problem, Receipt,
-    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
-    RequestRequest, SealedView, StatePage, VoteRequest,
+    DraftList, DraftRequest, GateList, GateTrial, Heads, HeirList, HostNameList, HostNameView, InviteList,
+    Listing, MemberList, MirrorList, MirrorRequest, MirrorView, NamedCoreList, NewCoreRequest, OpPost,
+    OpReceipt, OpReceipts, OpsPage, PinFailure, PinObject, PinResults, PinState, Possession,
+    PossessionRequest, Problem, Receipt, RemoteList, RemotePinList, RemotePinSetting, RemoteRequest,
+    RemoteView, RequestDetail, RequestList, RequestRequest, SealedView, StatePage, VoteRequest,
 };
 use serde_json::Value;
 use utoipa::{
@@ -40,7 +40,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
         read_sealed, put_sealed, device_keys, proof,
-        member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, list_gates, check_gate, ipfs, ipns,
+        member_routes::own_invites, member_routes::heir_to, member_routes::accept, member_routes::roles, receipt, list_gates, check_gate, list_names, check_name, ipfs, ipns,
         wallet_rpc, wallet_socket, get_record, put_record, naming::resolve, ens_routes::resolve,
     ),
     components(schemas(Problem, Listing, kubelt_api::ContentVersions)),
@@ -300,6 +300,17 @@ fn list_gates() {}
         ("account" = Option<String>, Query, description = "the account; your own when absent")),
     responses((status = 200, body = GateTrial), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
 fn check_gate() {}
+
+/// Lists the host names that a core binds, to its own people. They are bound in the map, as `names/{host}`.
+#[utoipa::path(get, path = "/@{core}/-/names", tag = "names", security(("bearer" = [])), params(("core" = String, Path)),
+    responses((status = 200, body = HostNameList), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn list_names() {}
+
+/// Asks the DNS about a host now, and says which record would prove it.
+#[utoipa::path(get, path = "/@{core}/-/names/{host}/check", tag = "names", security(("bearer" = [])),
+    params(("core" = String, Path), ("host" = String, Path)),
+    responses((status = 200, body = HostNameView), (status = "4XX", body = Problem, content_type = "application/problem+json")))]
+fn check_name() {}
 
 /// Lists the cores that the core names, with what you are in each: to strangers the children that publish something.
 #[utoipa::path(get, path = "/@{core}/-/cores", tag = "members", security(("bearer" = [])), params(("core" = String, Path)),

@@ -60,7 +60,7 @@ impl Hosts {
 
 /// A browser names the page that asks. Sign-ins are asked for by pages of this very host alone: another page,
 /// or a published one in its sandbox (`null`), must not get a person to sign a message that names this host.
-fn check_asker(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
+pub(crate) fn check_asker(headers: &HeaderMap, host: &str) -> Result<(), ApiError> {
     let same = |origin: &HeaderValue| {
         let asker = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
         asker.is_some_and(|(_scheme, asker)| asker.eq_ignore_ascii_case(host))

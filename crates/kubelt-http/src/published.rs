@@ -7,11 +7,11 @@ use axum::{
 };
 use kubelt_api::CoreView;
 use kubelt_core::Genesis;
-use kubelt_node::{ChildKind, Children, Found, Reached};
+use kubelt_node::{ChildKind, Children, File, Found, Reached};
 
 use crate::{
     core_routes::{CoreRequest, CoreRoutes},
-    file_response::{Representation, cache_control, ranged, respond},
+    file_response::{OWN_ORIGIN, Representation, cache_control, ranged, respond},
     gateway::{Disposition, Format, Wish, block_file, car_response, disposition, tar_response},
     limits::NAMES_PER_PAGE,
     member_routes::heir_views,
@@ -29,19 +29,32 @@ pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest) -> Result<
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return Err(request.method_not_allowed());
     }
-    if request.path.is_empty() && !wants_html(&request.headers) {
+    let shows_site = request.path.is_empty()
+        && match request.own_host {
+            // The root of a host is a site, unless it is asked for as data.
+            Some(_) => !wants_json(&request.headers),
+            None => wants_html(&request.headers),
+        };
+    if request.path.is_empty() && !shows_site {
         return describe(routes, request).await;
     }
     if let Some(response) = exported(routes, request).await? {
         return Ok(response);
     }
     match routes.content.find(&request.reader, &request.core, &request.path).await? {
-        Found::File(file) | Found::Block(file) => {
-            respond(&routes.content, &file, &request.method, &request.headers)
-        }
+        Found::File(file) | Found::Block(file) => file_at(routes, request, &file),
         Found::Directory { .. } if !request.slash => Ok(with_slash(request)),
         Found::Directory { .. } => directory(routes, request).await,
     }
+}
+
+/// A file. On a host of its core a published program is free; everywhere else it shares its origin with others.
+fn file_at(routes: &CoreRoutes, request: &CoreRequest, file: &File) -> Result<Response, ApiError> {
+    let mut response = respond(&routes.content, file, &request.method, &request.headers)?;
+    if request.own_host.is_some() {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, OWN_ORIGIN);
+    }
+    Ok(response)
 }
 
 /// Relative links work only below a slash. The target is made of decoded names, so it stays on this host.
@@ -59,9 +72,7 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
     let mut index = request.path.clone();
     index.push(INDEX.to_owned());
     match routes.content.find(&request.reader, &request.core, &index).await {
-        Ok(Found::File(file)) => {
-            return respond(&routes.content, &file, &request.method, &request.headers);
-        }
+        Ok(Found::File(file)) => return file_at(routes, request, &file),
         Ok(_) | Err(kubelt_node::ContentError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
@@ -69,7 +80,10 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
     let page =
         routes.content.list(&request.reader, &request.core, &request.path, cursor, NAMES_PER_PAGE).await?;
     let mut href = request.address.clone();
-    let mut crumbs = vec![Crumb { href: href.clone(), text: request.address.clone() }];
+    let mut crumbs = vec![match &request.own_host {
+        Some(host) => Crumb { href: "/".to_owned(), text: host.clone() },
+        None => Crumb { href: href.clone(), text: request.address.clone() },
+    }];
     for segment in &request.path {
         href.push('/');
         href.push_str(&encode_segment(segment));
@@ -80,7 +94,10 @@ async fn directory(routes: &CoreRoutes, request: &CoreRequest) -> Result<Respons
         crumbs,
         base: href,
         has_parent: !request.path.is_empty(),
-        hashes: HashLinks::Gateway(String::new()),
+        hashes: match request.is_at_host {
+            true => HashLinks::About,
+            false => HashLinks::Gateway(String::new()),
+        },
         cid: None,
         children: &page,
         is_later: cursor.is_some(),
@@ -173,6 +190,12 @@ fn names(page: Children) -> Vec<String> {
         ChildKind::File { .. } | ChildKind::Symlink | ChildKind::Unknown { .. } => child.name,
     };
     page.entries.into_iter().map(name).collect()
+}
+
+/// Whether JSON is named in what the client takes, and not after HTML.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("application/json") && !wants_html(headers)
 }
 
 /// Whether the client is a browser that shows a page: HTML is named, and not after JSON.

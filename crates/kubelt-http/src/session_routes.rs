@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::{ConnectInfo, FromRequestParts, Path, State},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{delete, post},
 };
@@ -20,9 +20,10 @@ use kubelt_node::{Ask, Asks, Cores, Ended, MadeChallenge, Sessions};
 
 use crate::{
     auth::{self, SignedIn},
+    bound::BoundHost,
     json::JsonBody,
     member_routes::{heir_views, principal_view},
-    origin::Hosts,
+    origin::{Hosts, check_asker},
     passkey,
     problem::ApiError,
     rate::Rates,
@@ -48,19 +49,45 @@ pub(crate) fn routes(state: SessionRoutes) -> Router {
         .with_state(state)
 }
 
+/// The host that a sign-in is for.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    /// The host as the message is to name it.
+    origin: String,
+    /// The core that it leads to, where it is one of a core: people sign in through that one there, and reach nothing that
+    /// does not lie in it.
+    core: Option<CoreId>,
+}
+
+impl FromRequestParts<SessionRoutes> for Serving {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, routes: &SessionRoutes) -> Result<Self, ApiError> {
+        match parts.extensions.get::<BoundHost>() {
+            Some(BoundHost { core, host }) => {
+                check_asker(&parts.headers, host)?;
+                Ok(Self { origin: host.clone(), core: Some(*core) })
+            }
+            None => Ok(Self { origin: routes.hosts.serving(&parts.uri, &parts.headers)?, core: None }),
+        }
+    }
+}
+
 /// Asks for a sign-in message.
 #[utoipa::path(post, path = "/-/session/challenge", tag = "session", request_body = ChallengeRequest,
     responses((status = 200, body = Challenge), (status = "4XX", body = kubelt_api::Problem, content_type = "application/problem+json")))]
 pub(crate) async fn challenge(
     State(routes): State<SessionRoutes>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
+    serving: Serving,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ChallengeRequest>,
 ) -> Result<Json<Challenge>, ApiError> {
     routes.rates.sign_in(peer.ip())?;
-    let origin = routes.hosts.serving(&uri, &headers)?;
     let mut ask = ask(&request)?;
+    if let Some(core) = serving.core {
+        ask.within = Some(routes.sessions.within_host(core, ask.within)?);
+    }
     let asking = auth::reader(&routes.sessions, &headers)?;
     for core in &request.cores {
         let id: CoreId = core.core.parse().map_err(|_cause| {
@@ -75,7 +102,7 @@ pub(crate) async fn challenge(
         };
         ask.cores.insert(id, abilities);
     }
-    let made = routes.sessions.challenge_within(&origin, ask).await?;
+    let made = routes.sessions.challenge_within(&serving.origin, ask).await?;
     Ok(Json(challenge_view(made)))
 }
 
@@ -136,12 +163,10 @@ fn others(abilities: &BTreeMap<CoreId, Vec<Ability>>, own: &CoreId) -> Vec<CoreA
 pub(crate) async fn open(
     State(routes): State<SessionRoutes>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
+    Serving { origin, .. }: Serving,
     JsonBody(request): JsonBody<SessionRequest>,
 ) -> Result<impl IntoResponse, ApiError> {
     routes.rates.sign_in(peer.ip())?;
-    let origin = routes.hosts.serving(&uri, &headers)?;
     let opened = routes
         .sessions
         .open(&origin, &request.message, &signature(request.signature.as_deref(), request.passkey.as_ref())?)
@@ -230,17 +255,15 @@ pub(crate) async fn end(
 pub(crate) async fn end_challenge(
     State(routes): State<SessionRoutes>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
+    Serving { origin, core }: Serving,
     JsonBody(request): JsonBody<EndChallengeRequest>,
 ) -> Result<Json<Challenge>, ApiError> {
     routes.rates.sign_in(peer.ip())?;
-    let origin = routes.hosts.serving(&uri, &headers)?;
     let account = request
         .account
         .parse::<Account>()
         .map_err(|error| ApiError::new(Code::BadRequest, error.to_string()))?;
-    let within = within(request.within.as_deref())?;
+    let within = within(request.within.as_deref())?.or(core);
     let made = routes.sessions.end_challenge(&origin, account, login_id(&request.session)?, within)?;
     Ok(Json(challenge_view(made)))
 }
@@ -252,12 +275,10 @@ pub(crate) async fn end_challenge(
 pub(crate) async fn end_signed(
     State(routes): State<SessionRoutes>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    uri: Uri,
-    headers: HeaderMap,
+    Serving { origin, .. }: Serving,
     JsonBody(request): JsonBody<EndRequest>,
 ) -> Result<Response, ApiError> {
     routes.rates.sign_in(peer.ip())?;
-    let origin = routes.hosts.serving(&uri, &headers)?;
     let signature = signature(request.signature.as_deref(), request.passkey.as_ref())?;
     Ok(ended_view(routes.sessions.end_signed(&origin, &request.nonce, &signature).await?))
 }

@@ -320,12 +320,15 @@ impl Cores {
 
     /// Commits a batch and tells who must know. Gives what it owes.
     async fn carry_out(&self, cell: &Cell, finished: Finished) -> Result<BTreeMap<OpId, bool>, WriteError> {
-        let Finished { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, owed } =
+        let Finished { tx, ended, doors_changed, names, root_changed, hosts_changed, requests_changed, owed } =
             finished;
         tx.commit().await.map_err(WriteError::Commit)?;
         ended.iter().for_each(|login| self.sessions.evict(login));
         if doors_changed {
             self.doors.changed(&cell.core);
+        }
+        if !names.is_empty() {
+            self.doors.hosts.changed(&cell.core, names);
         }
         if root_changed {
             self.stale.mark(cell.core);

@@ -68,12 +68,16 @@ pub enum BadLink {
 }
 
 /// What a lookup answers, when it is done.
-pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<TxtAnswer, LookupError>> + Send + 'a>>;
+pub type Looking<'a, T = TxtAnswer> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
-/// Looks up TXT records.
+/// Looks up TXT records, and names that stand for others.
 pub trait TxtLookup: Send + Sync + fmt::Debug {
     /// The TXT records of `name`, which has no dot at its end.
     fn txt<'a>(&'a self, name: &'a str) -> Looking<'a>;
+
+    /// The name that `name` itself stands for (CNAME), in lower case and without a dot at its end; none where it stands
+    /// for itself.
+    fn alias<'a>(&'a self, name: &'a str) -> Looking<'a, Option<String>>;
 }
 
 /// A DNSLink.
@@ -180,6 +184,23 @@ impl DnsLinks {
             Some(path) => Ok(Link { path, ttl: Some(left) }),
             None => Err(ResolveError::NoLink(name.to_owned())),
         }
+    }
+
+    /// Where a name leads by its aliases, one after the other; so many of them at most.
+    pub(crate) async fn aliases(&self, name: &str, count_max: usize) -> Result<Vec<String>, ResolveError> {
+        let Some(lookup) = self.0.lookup.read().clone() else { return Ok(Vec::new()) };
+        let _turn = self.0.looking.acquire().await.expect("the semaphore is never closed");
+        let mut aliases: Vec<String> = Vec::new();
+        while aliases.len() < count_max {
+            let from = aliases.last().map_or(name, String::as_str);
+            let alias = lookup.alias(from).await;
+            let alias = alias.map_err(|source| ResolveError::Lookup { name: from.to_owned(), source })?;
+            match alias {
+                Some(alias) if alias != name && !aliases.contains(&alias) => aliases.push(alias),
+                _ => break,
+            }
+        }
+        Ok(aliases)
     }
 
     /// What the DNS says of hosts at `_kubelt.{name}`, for a name in lower case.

@@ -18,6 +18,7 @@ use crate::{
     StoreError,
     exposures::Exposures,
     gates::GateTable,
+    host_names::HostTable,
     kin::{Kin, Step},
 };
 
@@ -28,6 +29,7 @@ pub(crate) struct Doors {
     exposures: Exposures,
     pub(crate) kin: Kin,
     pub(crate) gates: GateTable,
+    pub(crate) hosts: HostTable,
 }
 
 /// Who comes as far as a core's door.
@@ -77,9 +79,9 @@ impl Door {
 }
 
 impl Doors {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, hosts: HostTable) -> Self {
         let (kin, gates) = (Kin::new(store.clone()), GateTable::new(store.clone()));
-        Self { exposures: Exposures::new(store.clone()), kin, gates, store }
+        Self { exposures: Exposures::new(store.clone()), kin, gates, hosts, store }
     }
 
     /// The door to a core for strangers.
@@ -157,7 +159,7 @@ impl Doors {
 
     /// Grows with every change that was forgotten, before that is told.
     pub(crate) fn changes(&self) -> u64 {
-        self.exposures.changes() + self.kin.changes()
+        self.exposures.changes() + self.kin.changes() + self.hosts.changes()
     }
 }
 

@@ -28,6 +28,7 @@ mod exposures;
 mod fetch;
 mod follow;
 mod gates;
+mod host_names;
 mod identity;
 mod ipns;
 mod kin;
@@ -80,6 +81,7 @@ pub use fetch::{
 };
 pub use follow::{Inlet, Lost, Notice, Outlet, outlet};
 pub use gates::{Barred, GateError, Gates, NamedGate, Tested, Trial, Unasked};
+pub use host_names::{HostBinding, HostNameFault, HostNames, Proof, ProofKind, ProofRecord};
 pub use identity::{Identity, IdentityError, NodeKey, peer_id, peer_key};
 pub use ipns::{Ipns, OwnNameError, PutRecordError};
 pub use members::{

@@ -1,5 +1,7 @@
 //! Limits of a node's use cases. Limits of the log's format are in `kubelt_core::limits`.
 
+pub(crate) mod host_names;
+
 use std::time::Duration;
 
 use kubelt_content::car::CarLimits;

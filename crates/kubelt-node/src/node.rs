@@ -20,6 +20,7 @@ use crate::{
     exchange::Exchange,
     fetch::Fetcher,
     gates::{Gates, Trials},
+    host_names::{HostNames, HostTable},
     identity::Identity,
     ipns::{Ipns, Stale},
     members::Members,
@@ -90,6 +91,8 @@ pub struct Node {
     pub ipns: Ipns,
     /// DNSLinks.
     pub dnslinks: DnsLinks,
+    /// Host names that lead to cores.
+    pub host_names: HostNames,
     /// Names of the Ethereum Name Service.
     pub ens: EnsNames,
     /// Names resolved.
@@ -107,7 +110,7 @@ impl Node {
     /// [`Workers::start`].
     pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
         let table = SessionTable::new(store.clone());
-        let doors = Doors::new(store.clone());
+        let doors = Doors::new(store.clone(), HostTable::open(store.clone(), clock.now_ms()));
         let stale = Arc::new(Stale::default());
         let cores = Cores::new(store.clone(), clock.clone(), table.clone(), doors.clone(), stale.clone());
         let chains = Chains::default();
@@ -126,6 +129,7 @@ impl Node {
         let ipns = Ipns::new(store.clone(), Arc::clone(&clock), cores.clone(), doors, stale);
         let receipts = Receipts::new(&content, &access, &ipns, &peers, &remotes, &remote_pins);
         let (dnslinks, ens) = (DnsLinks::new(Arc::clone(&clock)), EnsNames::new(Arc::clone(&clock)));
+        let host_names = HostNames::new(&cores, &exchange, &access, dnslinks.clone(), Arc::clone(&clock));
         let finder = HostFinder::new(remotes.clone(), dnslinks.clone(), ens.clone(), providers.clone());
         let mirrors = mirroring(&exchange, &access, &clock, &identity, &remotes, &finder);
         let resolver = Resolver::new(ipns.clone(), dnslinks.clone(), denylists, Arc::clone(&clock));
@@ -135,16 +139,12 @@ impl Node {
         let gates = Gates::new(Arc::clone(&access), trials.clone());
         let requests = Requests::new(&store, &cores, &clock, &table, &exchange);
         let sessions = Sessions::new(store.clone(), cores.clone(), chains.clone(), trials, clock, table);
-        let workers = Workers::new([
-            ipns.worker(),
-            ipns.spreader(),
-            remote_pins.worker(),
-            pins.worker(),
-            remotes.worker(),
-            mirrors.worker(),
-            requests.worker(),
-            collecting(&store, &cores, &content, stamps),
-        ]);
+        let collector = collecting(&store, &cores, &content, stamps);
+        let workers = Workers::new(
+            [ipns.worker(), ipns.spreader(), remote_pins.worker(), pins.worker(), remotes.worker()]
+                .into_iter()
+                .chain([mirrors.worker(), requests.worker(), host_names.worker(), collector]),
+        );
         let status = Status::new(store, workers.clone());
         Self {
             status,
@@ -170,6 +170,7 @@ impl Node {
             workers,
             ipns,
             dnslinks,
+            host_names,
             ens,
             resolver,
             announced,

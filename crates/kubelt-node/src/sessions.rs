@@ -238,6 +238,19 @@ impl Sessions {
         self.challenge(origin, ask)
     }
 
+    /// The core that a sign-in on a host goes through which leads to `host`: that one, or one below it.
+    ///
+    /// # Errors
+    /// [`ChallengeError::OutOfScope`] for any other.
+    pub fn within_host(&self, host: CoreId, asked: Option<CoreId>) -> Result<CoreId, ChallengeError> {
+        match asked {
+            Some(core) if core != host && !self.cores.doors.kin.is_within(&core, &host)? => {
+                Err(ChallengeError::OutOfScope(core))
+            }
+            asked => Ok(asked.unwrap_or(host)),
+        }
+    }
+
     /// Makes a sign-in message for `origin`, the host that the request was sent to.
     ///
     /// # Errors

@@ -12,7 +12,8 @@ use std::{
 use cid::Cid;
 use ipld_core::ipld::Ipld;
 use kubelt_core::{
-    Act, Body, CoreId, Genesis, Header, Hlc, Log, Login, LoginId, MapPath, OpId, Signed, Verb, codec,
+    Act, Body, CoreId, Genesis, Header, Hlc, HostName, Log, Login, LoginId, MapPath, OpId, Signed, Verb,
+    codec,
     limits::{NONCE_BYTES, VALUE_BYTES_MAX},
     log::{DraftError, Entry, EntryError, Inserted, Intent, LoginFacts, Refusal},
     schema::{self, ContentEntry, Request, SchemaError, Visibility},
@@ -27,7 +28,7 @@ use crate::{
     cores::{LoadError, Loaded},
     doors::Doors,
     exposures::Exposures,
-    ipns,
+    host_names, ipns,
     kin::{self, Kin},
     limits::{BATCH_BYTES_MAX, EFFECTS_MAX, HEADS_RESERVED, SHOW_AGAIN_MS},
     names::{Named, set_name},
@@ -216,6 +217,8 @@ pub(crate) struct Batch<'a> {
     doors_changed: bool,
     /// Paths at which the core names another, perhaps a child.
     kin: BTreeSet<MapPath>,
+    /// Hosts that the core may have come to bind, or to bind no more; in the end, whether it does.
+    names: BTreeMap<HostName, bool>,
     /// Whether what the core's IPNS name points to may change.
     root_changed: bool,
     versions_changed: bool,
@@ -233,6 +236,8 @@ pub(crate) struct Finished {
     pub(crate) ended: Vec<LoginId>,
     /// Whether it changes what strangers may reach, by its settings, of the core or of those below it.
     pub(crate) doors_changed: bool,
+    /// Hosts that the core binds now, or does not.
+    pub(crate) names: BTreeMap<HostName, bool>,
     /// Whether it changes what the core's IPNS name points to.
     pub(crate) root_changed: bool,
     /// Whether it changes which nodes host the core.
@@ -260,6 +265,7 @@ impl<'a> Batch<'a> {
             exposure_changed: false,
             doors_changed: false,
             kin: BTreeSet::new(),
+            names: BTreeMap::new(),
             root_changed: false,
             versions_changed: false,
             hosts_changed: false,
@@ -437,6 +443,9 @@ impl<'a> Batch<'a> {
         if Kin::concerns(path) {
             self.kin.insert(path.clone());
         }
+        if let Some(host) = HostName::of_path(path) {
+            self.names.insert(host, false);
+        }
         self.exposure_changed |= Exposures::concerns(path);
         self.doors_changed |= Doors::concern(path);
         self.root_changed |= ipns::concerns(path);
@@ -476,6 +485,10 @@ impl<'a> Batch<'a> {
                 let now = self.tx.state(&self.core, &path)?.map(|entry| entry.value);
                 kin::note(&mut self.tx, &self.core, &path, before.as_deref(), now.as_deref())?;
             }
+            for (host, is_bound) in &mut self.names {
+                *is_bound = self.tx.state(&self.core, &host.path())?.is_some();
+                host_names::note(&mut self.tx, &self.core, host, *is_bound)?;
+            }
             if self.versions_changed {
                 enqueue(&mut self.tx, self.now_ms, &Job::Versions { core: self.core })?;
             }
@@ -486,8 +499,8 @@ impl<'a> Batch<'a> {
             self.tx.set_heads(&self.core, &self.loaded.log.heads())?;
         }
         let Self { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, .. } = self;
-        let owed = self.effects;
-        Ok(Finished { tx, ended, doors_changed, root_changed, hosts_changed, requests_changed, owed })
+        let (owed, names) = (self.effects, self.names);
+        Ok(Finished { tx, ended, doors_changed, names, root_changed, hosts_changed, requests_changed, owed })
     }
 
     /// What a path opens as the transaction leaves it: its content, if that is whole in this core.

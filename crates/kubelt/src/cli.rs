@@ -178,7 +178,7 @@ enum Command {
     Usage(usage::UsageArgs),
     /// Show and change the settings of a core
     Config(config::ConfigArgs),
-    /// Show, resolve and bring names
+    /// Show, resolve and bring names, and bind host names
     #[command(subcommand)]
     Name(name::NameCommand),
     /// List the peers of the node, and connect to one; on the node's own machine

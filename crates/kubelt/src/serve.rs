@@ -65,6 +65,9 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     if let Some(url) = config.public_url {
         node.receipts.come_in_by(Arc::new(HttpDoor::new(url)));
     }
+    let own_name =
+        |host: &String| host.rsplit_once(':').map_or(host.as_str(), |(name, _port)| name).to_owned();
+    node.host_names.known_as(config.public_hosts.iter().map(own_name));
     let http = HttpConfig {
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,

@@ -1,4 +1,4 @@
-//! TXT records from the DNS: the port [`TxtLookup`] over a stub resolver.
+//! TXT records and aliases from the DNS: the port [`TxtLookup`] over a stub resolver.
 //!
 //! Nothing is asked, and the system's settings are not even read, before somebody asks for a DNSLink.
 
@@ -7,8 +7,12 @@ use std::{net::SocketAddr, time::Duration};
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts},
+    lookup::Lookup,
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::{op::ResponseCode, rr::RData},
+    proto::{
+        op::ResponseCode,
+        rr::{RData, RecordType},
+    },
 };
 use kubelt_node::{Looking, LookupError, TxtAnswer, TxtLookup};
 use tokio::sync::OnceCell;
@@ -58,14 +62,31 @@ impl DnsLookup {
         builder.build()
     }
 
-    async fn look_up(&self, name: &str) -> Result<TxtAnswer, LookupError> {
+    /// Asks for records of one type; the error of there being none is among the answers.
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Result<Lookup, NetError>, LookupError> {
         let resolver =
             self.resolver.get_or_try_init(async || self.build()).await.map_err(|error| failed(&error))?;
         // With its dot, so that no search domain is tried.
-        let looking = resolver.txt_lookup(format!("{name}."));
+        let looking = resolver.lookup(format!("{name}."), kind);
         let tries = u32::try_from(TRIES).unwrap_or(u32::MAX);
         let looked = tokio::time::timeout(TRY_TIMEOUT * (tries + 1), looking).await;
-        let found = match looked.map_err(|_elapsed| LookupError::Timeout)? {
+        looked.map_err(|_elapsed| LookupError::Timeout)
+    }
+
+    async fn look_up_alias(&self, name: &str) -> Result<Option<String>, LookupError> {
+        let found = match self.ask(name, RecordType::CNAME).await? {
+            Ok(found) => found,
+            Err(error) => return nothing(&error).map(|_none| None),
+        };
+        let alias = |data: &RData| match data {
+            RData::CNAME(alias) => Some(alias.0.to_ascii().trim_end_matches('.').to_ascii_lowercase()),
+            _ => None,
+        };
+        Ok(found.answers().iter().find_map(|record| alias(&record.data)))
+    }
+
+    async fn look_up(&self, name: &str) -> Result<TxtAnswer, LookupError> {
+        let found = match self.ask(name, RecordType::TXT).await? {
             Ok(found) => found,
             Err(error) => return nothing(&error),
         };
@@ -83,6 +104,10 @@ impl DnsLookup {
 impl TxtLookup for DnsLookup {
     fn txt<'a>(&'a self, name: &'a str) -> Looking<'a> {
         Box::pin(self.look_up(name))
+    }
+
+    fn alias<'a>(&'a self, name: &'a str) -> Looking<'a, Option<String>> {
+        Box::pin(self.look_up_alias(name))
     }
 }
 

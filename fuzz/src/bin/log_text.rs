@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use kubelt_core::{
-    Ability, Account, CoreId, EnsName, HostRecord, MapPath, PathPattern, PublicKey, invite::InviteLink,
-    limits::HOST_RECORDS_MAX, schema::ContractName,
+    Ability, Account, CoreId, EnsName, HostName, HostRecord, MapPath, PathPattern, PublicKey,
+    invite::InviteLink, limits::HOST_RECORDS_MAX, schema::ContractName,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -16,6 +16,7 @@ fuzz_target!(|text: &str| {
     check::<ContractName>(text);
     check::<CoreId>(text);
     check::<EnsName>(text);
+    check::<HostName>(text);
     check::<InviteLink>(text);
     check::<MapPath>(text);
     check::<PathPattern>(text);

@@ -14,6 +14,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("crates/kubelt-content/src/limits.rs", "Content"),
     ("crates/kubelt-http/src/limits.rs", "HTTP"),
     ("crates/kubelt-node/src/limits.rs", "What a node does"),
+    ("crates/kubelt-node/src/limits/host_names.rs", "Host names"),
     ("crates/kubelt-store/src/limits.rs", "The store"),
     ("crates/kubelt-net/src/limits.rs", "Peers"),
     ("crates/kubelt-net/src/bitswap/limits.rs", "Blocks for peers"),

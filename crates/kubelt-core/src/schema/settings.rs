@@ -11,7 +11,11 @@ use super::{
     Template, Visibility, check,
     fields::{Fields, text},
 };
-use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
+use crate::{
+    host_name::{HostName, NAMES},
+    limits::VERSIONS_KEPT_MAX,
+    path::MapPath,
+};
 
 /// Checks a value that is about to be put at `path`: what [`check`] says, and that known settings have their form.
 ///
@@ -23,6 +27,7 @@ use crate::{limits::VERSIONS_KEPT_MAX, path::MapPath};
 /// | `content/<path>` | an `encryption`, where there is one, is an [`Encryption`] |
 /// | `keys/<device>` | a [`DeviceKey`], under a name that its path can have ([`DeviceKey::path`]) |
 /// | `gates/<name>` | a [`Gate`], under a name of letters, digits, `-` and `_`, or of a contract ([`Gate::path`]) |
+/// | `names/<host>` | an empty map, under a host name in its one spelling ([`HostName`]) |
 /// | `cores/<name>` | any core, under a name that can stand in an address ([`ChildCore::path`]) |
 ///
 /// # Errors
@@ -39,6 +44,15 @@ pub fn check_new(path: &MapPath, value: &Ipld) -> Result<(), SchemaError> {
             path: path.to_string(),
             expected: "cores/<1 to 64 letters, digits, `-` or `_`, no address and no id; or a contract, as in `1:0x…`>",
         });
+    }
+    if path.below(NAMES).is_some_and(HostName::is_meant) {
+        return match HostName::of_path(path) {
+            Some(_) => Fields::of(value)?.only(&[]),
+            None => Err(SchemaError::Depth {
+                path: path.to_string(),
+                expected: "names/<a host name in lower case, with `xn--` for what is not ASCII, without a port>",
+            }),
+        };
     }
     if let (Some(_), Ok(ContentEntry { encryption: Some(fields), .. })) =
         (path.below("content"), ContentEntry::from_ipld(value))

@@ -131,6 +131,8 @@ fn settings_are_checked_when_they_are_made_and_taken_where_they_are() {
         ("config/versions/of/another/kind", Ipld::Integer(1)),
         ("config/pins", map(&[("visibility", text("private"))])),
         ("config/anything", Ipld::Integer(1)),
+        ("names/acme.org", map(&[])),
+        ("names/acme", map(&[("any", Ipld::Integer(1))])),
     ];
     for (at, value) in taken {
         assert_eq!(check_new(&path(at), &value), Ok(()), "{at} {value:?}");
@@ -148,6 +150,11 @@ fn settings_are_checked_when_they_are_made_and_taken_where_they_are() {
         ("config/pins", map(&[])),
         ("config/pins", map(&[("visibility", text("secret"))])),
         ("config/pins", map(&[("visiblity", text("private"))])),
+        ("names/Acme.org", map(&[])),
+        ("names/*.acme.org", map(&[])),
+        ("names/acme.org:443", map(&[])),
+        ("names/127.0.0.1", map(&[])),
+        ("names/acme.org", map(&[("core", text("x"))])),
     ];
     for (at, value) in refused {
         assert!(check_new(&path(at), &value).is_err(), "{at} {value:?}");

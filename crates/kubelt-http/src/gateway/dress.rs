@@ -11,7 +11,11 @@ use kubelt_core::schema::Visibility;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{ContentRequest, Lasts, Place};
-use crate::{file_response::SANDBOX, page::PAGE_POLICY, path::encode_segment};
+use crate::{
+    file_response::{OWN_ORIGIN, SANDBOX},
+    page::PAGE_POLICY,
+    path::encode_segment,
+};
 
 const X_IPFS_PATH: HeaderName = HeaderName::from_static("x-ipfs-path");
 const X_IPFS_ROOTS: HeaderName = HeaderName::from_static("x-ipfs-roots");
@@ -50,10 +54,7 @@ pub(super) fn dress(
         (Nature::Data, _) => return,
         (Nature::Page, _) => HeaderValue::from_static(PAGE_POLICY),
         (Nature::Content, Place::Path) => SANDBOX,
-        // On an origin of its own a published program is free.
-        (Nature::Content, Place::Subdomain { .. } | Place::DnsLink { .. }) => {
-            HeaderValue::from_static("frame-ancestors *")
-        }
+        (Nature::Content, Place::Subdomain { .. } | Place::DnsLink { .. }) => OWN_ORIGIN,
     };
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
 }

@@ -80,6 +80,8 @@ const METHODS: &[Named] = &[
     named("kb_listKeys", "get /@{core}/-/keys"),
     named("kb_listGates", "get /@{core}/-/gates"),
     named("kb_checkGate", "get /@{core}/-/gates/{name}/check"),
+    named("kb_listNames", "get /@{core}/-/names"),
+    named("kb_checkName", "get /@{core}/-/names/{host}/check"),
     named("kb_resolve", "get /-/resolve/{name}"),
     named("kb_resolveEns", "get /-/ens/{name}"),
     named("kb_node", "get /-/node"),

@@ -133,7 +133,8 @@ pub(super) async fn open(caller: Caller, upgrade: WebSocketUpgrade) -> Result<Re
         let (outlet, inlet) = outlet();
         let told = Arc::new(Told { outlet, subscriptions: Mutex::default() });
         let line = Line { socket, caller, session, told, announced: HashSet::new(), early: Vec::new() };
-        line.run(inlet).await;
+        // Large, and there for long.
+        Box::pin(line.run(inlet)).await;
         drop(place);
     }))
 }

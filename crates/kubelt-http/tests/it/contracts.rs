@@ -91,7 +91,7 @@ impl Club {
 
 #[tokio::test]
 async fn holders_enter_by_http_and_nobody_else_by_any_route() {
-    let club = Club::new(NFT, json!({})).await;
+    let club = Box::pin(Club::new(NFT, json!({}))).await;
     let (ann, eve) = (Person::new(2), Person::new(3));
     club.chain.give(NFT, 7, &ann, 1);
     let [first, second] = [club.reader(&ann).await, club.reader(&eve).await];
@@ -146,7 +146,7 @@ async fn each_kind_of_contract_has_its_holders() {
         (ITEMS.to_owned(), ITEMS, 6, 1, json!({ "if": { "erc1155": { "token": "6" } } })),
     ];
     for (name, contract, token, amount, template) in cases {
-        let club = Club::new(&name, template).await;
+        let club = Box::pin(Club::new(&name, template)).await;
         let (ann, eve) = (Person::new(2), Person::new(3));
         club.chain.give(contract, token, &ann, amount);
         club.chain.give(contract, token, &eve, amount - 1);

@@ -12,6 +12,7 @@ mod exposure;
 mod fetching;
 mod gateway;
 mod harness;
+mod host_names;
 mod kept;
 mod kubo;
 mod kubo_limits;

@@ -1,6 +1,7 @@
 //! From an address to a core: `@acme/@widget/@shop`.
 //!
-//! The first name is an account, the id of a core or a label of this node ([`Cores::label`]). Each further one is looked
+//! The first name is an account, the id of a core, a label of this node ([`Cores::label`]) or a host that the DNS proves to
+//! be that of a core here. Each further one is looked
 //! up in the core before it: an account is that core's user, the id of a core its child, and any other name, a contract's
 //! (`31337:0x…`, in any case) among them, what its map says under `cores/<name>`: a child for everybody, another core for whoever may read that path. A core that is passed
 //! twice is a circle, and leads nowhere.
@@ -13,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use kubelt_core::{
-    Account, CoreId, Genesis, MapPath, Verb,
+    Account, CoreId, Genesis, HostName, MapPath, Verb,
     limits::CORES_ABOVE_MAX,
     schema::{ChildCore, ContractName},
 };
@@ -54,9 +55,13 @@ impl Cores {
         Ok(core)
     }
 
-    /// Where an address begins. Names that prove themselves (ENS, DNS) would be asked here, last.
+    /// Where an address begins. ENS names were given their account before.
     fn first(&self, name: &str) -> Option<CoreId> {
-        root(name).or_else(|| self.labels.read().get(name).copied())
+        let label = || self.labels.read().get(name).copied();
+        root(name).or_else(label).or_else(|| {
+            let host = name.parse::<HostName>().ok().filter(|_| HostName::is_meant(name))?;
+            self.doors.hosts.find(host.as_str())
+        })
     }
 
     /// Where a name leads from a core.

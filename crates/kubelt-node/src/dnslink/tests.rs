@@ -40,6 +40,15 @@ impl TxtLookup for FakeDns {
             Ok(TxtAnswer { records: records.into_iter().map(|text| text.as_bytes().to_vec()).collect(), ttl })
         })
     }
+
+    fn alias<'a>(&'a self, name: &'a str) -> Looking<'a, Option<String>> {
+        // A chain of names, and one that ends in a circle.
+        let alias = name.strip_suffix(".chain.example").map(|n| match n.parse::<u8>() {
+            Ok(n) => format!("{}.chain.example", n + 1),
+            Err(_word) => "circle.chain.example".to_owned(),
+        });
+        Box::pin(async move { Ok(alias) })
+    }
 }
 
 fn links(names: &[(&'static str, &[&'static str])]) -> (DnsLinks, Arc<FakeDns>, Arc<TestClock>) {
@@ -114,4 +123,14 @@ fn dns_names_are_told_from_other_text() {
     {
         assert!(!is_dns_name(text), "{text}");
     }
+}
+
+#[tokio::test]
+async fn aliases_are_followed_so_far_and_in_no_circle() {
+    let (links, ..) = links(&[]);
+    let follow = async |name: &str| links.aliases(name, 3).await.expect("answers");
+    assert_eq!(follow("1.chain.example").await, ["2.chain.example", "3.chain.example", "4.chain.example"]);
+    assert_eq!(follow("word.chain.example").await, ["circle.chain.example"]);
+    assert_eq!(follow("circle.chain.example").await, [""; 0]);
+    assert_eq!(follow("plain.example").await, [""; 0]);
 }

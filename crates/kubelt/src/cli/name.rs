@@ -4,7 +4,8 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use kubelt_core::EnsName;
+use kubelt_api::{HostNameView, HostRecordView};
+use kubelt_core::{EnsName, HostName};
 
 use super::caller::Caller;
 use super::target::CoreTarget;
@@ -19,6 +20,30 @@ pub(super) enum NameCommand {
     Get(GetArgs),
     /// Bring the record of an IPNS name to the node
     Put(PutArgs),
+    /// Bind a host name to a core: `kubelt name add @me widgets.acme.org`
+    Add(HostArgs),
+    /// List the host names that a core binds, and whether they lead to it
+    Ls(LsArgs),
+    /// Take a host name from a core
+    Rm(HostArgs),
+    /// Ask the DNS about a host name now, and say what is missing
+    Check(HostArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HostArgs {
+    /// The core
+    #[arg(value_name = "@CORE")]
+    target: CoreTarget,
+    /// The host name, without a port
+    host: HostName,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LsArgs {
+    /// The core
+    #[arg(value_name = "@CORE", default_value = "@me")]
+    target: CoreTarget,
 }
 
 #[derive(Debug, Args)]
@@ -81,9 +106,65 @@ impl NameCommand {
                 let shown = serde_json::json!({ "name": name });
                 caller.out.result(&shown, || format!("the node keeps the record of {name}\n"))?;
             }
+            Self::Add(args) => args.add(caller)?,
+            Self::Ls(args) => {
+                let (client, core) = caller.reach(&args.target)?;
+                let list = client.host_names(&core)?;
+                caller.out.result(&list, || match list.names.is_empty() {
+                    true => "the core binds no host names\n".to_owned(),
+                    false => list.names.iter().map(line).collect(),
+                })?;
+            }
+            Self::Rm(args) => {
+                let (client, core) = caller.reach(&args.target)?;
+                let receipt = client.clear_state(&core, &args.path())?;
+                caller
+                    .out
+                    .result(&receipt, || format!("{} leads to {} no more\n", args.host, args.target))?;
+            }
+            Self::Check(args) => {
+                let (client, core) = caller.reach(&args.target)?;
+                let view = client.check_host_name(&core, args.host.as_str())?;
+                caller.out.result(&view, || in_words(&view))?;
+            }
         }
         Ok(())
     }
+}
+
+impl HostArgs {
+    fn path(&self) -> String {
+        self.host.path().to_string()
+    }
+
+    fn add(self, caller: &Caller) -> Result<()> {
+        let (client, core) = caller.reach(&self.target)?;
+        client.set_state(&core, &self.path(), &serde_json::json!({}))?;
+        let view = client.check_host_name(&core, self.host.as_str())?;
+        caller.out.result(&view, || in_words(&view))?;
+        Ok(())
+    }
+}
+
+fn line(view: &HostNameView) -> String {
+    let mark = if view.leads_here { "leads here" } else { "leads nowhere" };
+    format!("{}  {mark}: {}\n", view.host, view.why)
+}
+
+/// All that there is to know of a host, and what to do next.
+fn in_words(view: &HostNameView) -> String {
+    let mut text = line(view);
+    if !view.bound {
+        text.push_str("the core does not bind it: `kubelt name add @CORE HOST`\n");
+    }
+    if view.by.is_none() {
+        text.push_str("one of these records proves it:\n");
+        for HostRecordView { name, kind, value } in &view.records {
+            let value = if kind == "TXT" { format!("\"{value}\"") } else { format!("{value}.") };
+            text.push_str(&format!("  {name}. {kind} {value}\n"));
+        }
+    }
+    text
 }
 
 fn bare(name: &str) -> &str {

@@ -6,12 +6,12 @@ use kubelt_api::{
     AcceptRequest, AcceptedView, CAR, CarReceipt, Challenge, ChallengeRequest, ContentReceipt,
     ContentRemoved, ContentVersions, CoreImport, CoreMade, CoreUsage, CoreView, DecidedView, DeviceKeySet,
     DraftList, DraftRequest, DraftView, EndChallengeRequest, EndRequest, EnsView, GateList, GateTrial,
-    Health, HeirList, InviteList, Listing, MemberList, MirrorList, MirrorRequest, MirrorView, NameView,
-    NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage, OwnInviteList,
-    PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf, RemoteList,
-    RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList, RequestRequest,
-    SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry, StatePage, Visibility,
-    VoteRequest, Waiting, WayView, Wish,
+    Health, HeirList, HostNameList, HostNameView, InviteList, Listing, MemberList, MirrorList, MirrorRequest,
+    MirrorView, NameView, NamedCoreList, NewCoreRequest, OpPost, OpPostEntry, OpReceipt, OpReceipts, OpsPage,
+    OwnInviteList, PeerConnect, PeerConnected, PeerList, Possession, PossessionRequest, Receipt, ReceiptOf,
+    RemoteList, RemotePinList, RemotePinSetting, RemoteRequest, RemoteView, RequestDetail, RequestList,
+    RequestRequest, SealedView, SessionCreated, SessionEnded, SessionList, SessionRequest, StateEntry,
+    StatePage, Visibility, VoteRequest, Waiting, WayView, Wish,
 };
 use kubelt_content::limits::IPNS_RECORD_BYTES_MAX;
 use kubelt_core::EnsName;
@@ -341,6 +341,16 @@ impl Client {
     /// The gates of a core, as far as whoever asks may know them.
     pub(crate) fn gates(&self, core: &CorePlace) -> Result<GateList, ClientError> {
         self.get_json(&core.api("gates"))
+    }
+
+    /// The host names that a core binds.
+    pub(crate) fn host_names(&self, core: &CorePlace) -> Result<HostNameList, ClientError> {
+        self.get_json(&core.api("names"))
+    }
+
+    /// Has the node ask the DNS about a host name.
+    pub(crate) fn check_host_name(&self, core: &CorePlace, host: &str) -> Result<HostNameView, ClientError> {
+        self.get_json(&core.api(&format!("names/{host}/check")))
     }
 
     /// How an account fares at a gate; one's own, where none is named.
