@@ -51,7 +51,7 @@ fn every_page_can_be_found_its_way_around_in() {
         {
             assert_eq!(html.matches(once).count(), 1, "{}: {once}", page.path);
         }
-        assert!(!html.contains("<script>") && !html.contains("<style"), "{}", page.path);
+        assert!(!["<script>", "<style", "<th></th>"].iter().any(|bad| html.contains(bad)), "{}", page.path);
     }
 }
 
