@@ -59,7 +59,8 @@ export {
   type NamedCore,
   type NewCore,
   nameCore,
-  setUserTemplate,
+  setTemplate,
+  type Template,
   type UserTemplate,
   unnameCore,
 } from './members/cores.js'

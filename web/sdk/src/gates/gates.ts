@@ -15,6 +15,8 @@ import { KubeltError } from '../errors.js'
 import type { Core } from '../local/core.js'
 import type { CoreAt } from '../members/place.js'
 
+/** A name of one's own, or a contract, perhaps one of its tokens, whose core it is the gate of. */
+const NAME = /^([A-Za-z0-9_-]{1,64}|[1-9][0-9]*:0x[0-9a-f]{40}(:(0|[1-9][0-9]*))?)$/
 const OPENS_MAX = 16
 const DEPTH_MAX = 4
 const TESTS_MAX = 16
@@ -107,7 +109,7 @@ export function gatesOf(core: Core): Map<string, Gate> {
  * ```
  */
 export async function setGate(core: Core, name: string, gate: Gate): Promise<OpId> {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw refused('Its name has 1 to 64 letters, digits, `-` and `_`.')
+  if (!NAME.test(name)) throw refused('Its name has 1 to 64 letters, digits, `-` and `_`, or is a contract: `1:0x…`.')
   return core.put(`gates/${name}`, gateValue(gate))
 }
 

@@ -7,14 +7,16 @@
 
 import type { Schemas } from '../api/client.js'
 import { parseAbility } from '../core/ability.js'
-import { parseAccount } from '../core/account.js'
+import { accountsOf, parseAccount, thresholdOf } from '../core/account.js'
 import { blockOf } from '../core/bytes.js'
 import type { Value } from '../core/dag-cbor.js'
+import { fromDagJson } from '../core/dag-json.js'
 import { coreIdOf, decodeGenesis } from '../core/genesis.js'
 import { type CoreId, linkOf, type OpId, parseId } from '../core/ids.js'
 import type { Act } from '../core/op.js'
 import { parsePath } from '../core/path.js'
-import { IntegrityError, KubeltError, ProblemError, VotesNeededError } from '../errors.js'
+import { ForeignMessageError, IntegrityError, KubeltError, ProblemError, VotesNeededError } from '../errors.js'
+import type { Condition, Gate } from '../gates/gates.js'
 import { Core } from '../local/core.js'
 import type { Session } from '../session/session.js'
 import type { Signer } from '../session/signer.js'
@@ -27,10 +29,15 @@ const CORES_ABOVE_MAX = 7
 const TREE_CORES_MAX = 1_000
 /** What a parent is called in the grants of its users. */
 const PARENT_ROLE = 'parent'
+/** A contract, or one of its tokens. */
+const CONTRACT = /^[0-9]+:0x[0-9a-fA-F]{40}(:[0-9]+)?$/
 
 /** A shared core that somebody wants. */
 export interface NewCore {
-  /** Under which name the core that it is made in knows it: 1 to 64 letters, digits, `-` or `_`. */
+  /**
+   * Under which name the core that it is made in knows it: 1 to 64 letters, digits, `-` or `_`. Or a contract, `1:0x…`, or one
+   * of its tokens, `1:0x…:7`: then it is the core of whoever holds that, and the same one whoever makes it.
+   */
   readonly name: string
   /** What its makers call it; the name when absent. */
   readonly title?: string
@@ -60,8 +67,20 @@ export interface CoreTree extends NamedCore {
   readonly cores: readonly CoreTree[]
 }
 
-/** What a core gives everybody who signs in through it: the value of `config/template`. */
+/** How the cores begin that are made in a core: the value of `config/template`. */
+export interface Template {
+  /** Gives everybody who signs in through it a core of their own. */
+  readonly user?: UserTemplate
+  /** Lets cores of contracts be made: who passes, where the contract's kind is not enough to tell. */
+  readonly contract?: Omit<Gate, 'opens' | 'if'> & { readonly if?: Condition }
+  /** Gates of the core that guard the making of children, by their name; `*` stands for all others. */
+  readonly children?: { readonly [name: string]: string }
+}
+
+/** How a user's core begins. */
 export interface UserTemplate {
+  /** The gate of the parent that an account passes when it signs in. */
+  readonly gate?: string
   /** What each user is asked to grant to the root of the parent, such as `read content/shared/**`. */
   readonly asks?: readonly string[]
   /** Settings that a user's core begins with, by name. */
@@ -94,14 +113,16 @@ export async function createCore(parent: Core, signer: Signer, wanted: NewCore):
   const genesis = decodeGenesis(blockOf(made.genesis))
   const id = coreIdOf(genesis)
   if (id !== made.core) throw new IntegrityError(`The beginning of the core ${made.core}`)
-  const named = await nameOrAsk(parent, name, id)
+  let asked: string | undefined
+  for (const act of namingActs(made, name, id)) asked = (await doOrAsk(parent, act)) ?? asked
   await parent.sync()
-  if ((threshold ?? 1) === 1) {
+  const { account } = parent.session
+  if (thresholdOf(genesis.root) === 1 && accountsOf(genesis.root).includes(account)) {
     const core = await Core.begin(parent.session, genesis)
     await core.sign(signer, { verb: 'seal' })
     await core.send()
   }
-  return { id, ...('asked' in named && { asked: named.asked }) }
+  return { id, ...(asked !== undefined && { asked }) }
 }
 
 /** Names a core in another one: in a private core that is all it takes to have it at hand; a child needs it to be one. */
@@ -171,13 +192,13 @@ export async function findCore(session: Session, address: string): Promise<CoreI
 }
 
 /**
- * Lets everybody sign in through a core, each to a core of their own in it; `undefined` lets nobody new in.
+ * Says how cores begin that are made in a core: with `{ user: {} }` everybody may sign in through it, each to a core of their
+ * own. `undefined` lets nobody new in.
  *
  * @throws as {@link Core.put}.
  */
-export function setUserTemplate(core: Core, template: UserTemplate | undefined): Promise<OpId> {
-  const value = template && { user: { ...template, ...(template.asks && { asks: [...template.asks] }) } }
-  return core.put('config/template', (value as Value | undefined) ?? null)
+export function setTemplate(core: Core, template: Template | undefined): Promise<OpId> {
+  return core.put('config/template', template === undefined ? null : fromDagJson(template))
 }
 
 /**
@@ -193,13 +214,28 @@ export async function agreeToAsks(own: Core, signer: Signer): Promise<Outcome | 
   return signOrAsk(own, signer, { verb: 'grant', to: asks.to, as: PARENT_ROLE, can: asks.can.map(parseAbility) })
 }
 
-async function nameOrAsk(parent: Core, name: string, core: CoreId): Promise<Outcome> {
+/** The session does it, or asks for it; gives the request. */
+async function doOrAsk(core: Core, act: Act): Promise<string | undefined> {
   try {
-    return { done: await nameCore(parent, name, core) }
+    await core.act(act)
+    return undefined
   } catch (error) {
     if (!(error instanceof VotesNeededError)) throw error
-    return { asked: await askOthers(parent, naming(name, core)) }
+    return askOthers(core, act)
   }
+}
+
+/** What the core above is to say of a new one: nothing but its name, and the gate of a contract's core. */
+function namingActs(made: Schemas['CoreMade'], name: string, core: CoreId): Act[] {
+  if (!CONTRACT.test(name)) return [naming(name, core)]
+  const own = name.toLowerCase()
+  return (made.puts ?? []).map(({ path, value: json }) => {
+    const value = fromDagJson(json) as { core?: unknown; opens?: unknown }
+    const isName = path === `cores/${own}` && String(value.core) === core
+    const isGate = path === `gates/${own}` && Array.isArray(value.opens) && String(value.opens) === `cores/${own}`
+    if (!isName && !isGate) throw new ForeignMessageError(`something else than the name of the core \`${own}\``)
+    return { verb: 'put', path: parsePath(path), value: value as Value }
+  })
 }
 
 function naming(name: string, core: CoreId): Act {

@@ -7,9 +7,9 @@
 
 import type { FileData } from '../content/pieces.js'
 import { parseAccount } from '../core/account.js'
-import { concat, fromBase64, sameBytes } from '../core/bytes.js'
+import { concat, sameBytes } from '../core/bytes.js'
 import type { Visibility } from '../core/content-entry.js'
-import type { Value, ValueMap } from '../core/dag-cbor.js'
+import { fromDagJson } from '../core/dag-json.js'
 import { KubeltError } from '../errors.js'
 import type { Published, PublishOptions } from '../local/content.js'
 import type { Core } from '../local/core.js'
@@ -433,13 +433,4 @@ async function collect(data: FileData): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = []
   for await (const piece of data) pieces.push(piece)
   return concat(pieces)
-}
-
-/** A value of dag-json in which bytes are `{"/": {"bytes": …}}`. */
-function fromDagJson(value: unknown): Value {
-  if (Array.isArray(value)) return value.map(fromDagJson)
-  if (typeof value !== 'object' || value === null) return value as Value
-  const { '/': slash } = value as { '/'?: { bytes?: unknown } }
-  if (typeof slash?.bytes === 'string') return fromBase64(slash.bytes) ?? null
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, fromDagJson(field)])) as ValueMap
 }

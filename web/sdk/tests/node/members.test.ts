@@ -9,7 +9,7 @@ import {
   createCore,
   findCore,
   listCores,
-  setUserTemplate,
+  setTemplate,
   unnameCore,
 } from '../../src/members/cores.js'
 import { acceptInvite, listInvites, ownInvites, parseInvite } from '../../src/members/invites.js'
@@ -298,7 +298,7 @@ describe('cores inside cores', () => {
     const [ann, bob] = [await someone(node), await someone(node)]
     const acme = await team(ann)
     await expect(Session.signIn(bob.client, bob.signer, { within: acme.id })).rejects.toBeInstanceOf(KubeltError)
-    await setUserTemplate(acme, { asks: ['read content/shared/**'] })
+    await setTemplate(acme, { user: { asks: ['read content/shared/**'] } })
     expect((await acme.sync()).refused).toEqual([])
     const storage = memoryStorage()
     const session = await Session.signIn(bob.client, bob.signer, { within: acme.id, storage })
