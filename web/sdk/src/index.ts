@@ -103,6 +103,15 @@ export {
   voteRequests,
   withdrawRequest,
 } from './members/requests.js'
+export {
+  bindHost,
+  checkHost,
+  type HostName,
+  hostOf,
+  hostsOf,
+  listHosts,
+  unbindHost,
+} from './names/hosts.js'
 export { fetchProof, isContentOf, type Origin, originOf } from './provenance/fetch.js'
 export { type Authority, type Provenance, verifyProof } from './provenance/proof.js'
 export {
