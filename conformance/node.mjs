@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
 /** No limits, and no name is looked up beyond this machine. */
-const ALWAYS = '[rates]\nrequests_per_second = 0\nsign_ins_per_minute = 0\nwrites_per_second = 0\n[dns]\nlookup = false\n'
+const ALWAYS = '[rates]\nrequests_per_second = 0\nsign_ins_per_minute = 0\nwrites_per_second = 0\nlookups_per_minute = 0\n[dns]\n'
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 /** One run of a command must not outlast this, or a check would hang for ever. */
 const COMMAND_MS_MAX = 300_000
@@ -20,10 +20,11 @@ const COMMAND_MS_MAX = 300_000
  *
  * @param {object} [options]
  * @param {string} [options.settings] more of the settings file (TOML), without `[rates]` and `[dns]`
+ * @param {string} [options.dns] the settings under `[dns]`; without, nobody is asked
  * @param {object} [options.env] more of the environment
  * @param {boolean} [options.person] whether somebody is signed in; without, the node has no `token`, `account` and `core`
  * @returns the node:
- *  - `url` (`http://127.0.0.1:PORT`), `port`, `dir` (removed by `stop`), `pid`, `peers` (where peers reach it), `replicas` (where nodes that exchange cores do)
+ *  - `url` (`http://127.0.0.1:PORT`), `port`, `tlsPort` (where it ends TLS), `dir` (removed by `stop`), `pid`, `peers` (where peers reach it), `replicas` (where nodes that exchange cores do)
  *  - `token` (bearer token), `account` (`0x…`), `core` (the core's path, `/@0x…`)
  *  - `run(args, {cwd, input})` runs a command as that person and gives what it prints; `json(args)` gives it parsed
  *  - `fetch(path, init)` asks as that person (`path` from `/`, redirects not followed), `anonymous(path, init)` as nobody
@@ -31,7 +32,7 @@ const COMMAND_MS_MAX = 300_000
  *    gives the roots
  *  - `stop()` ends the process, by its id, and removes the directory
  */
-export async function startNode ({ settings = '', env = {}, person = true } = {}) {
+export async function startNode ({ settings = '', dns = 'lookup = false', env = {}, person = true } = {}) {
   const kubelt = process.env.KUBELT
   if (!kubelt) {
     throw new Error('KUBELT names no binary; run `cargo xtask test`, or set it to the path of `kubelt`')
@@ -40,7 +41,7 @@ export async function startNode ({ settings = '', env = {}, person = true } = {}
   const dir = mkdtempSync(join(tmpdir(), 'kubelt-conformance-'))
   const passphrase = join(dir, 'passphrase')
   writeFileSync(passphrase, 'a passphrase\n')
-  writeFileSync(join(dir, 'kubelt.toml'), `${settings}\n${ALWAYS}`)
+  writeFileSync(join(dir, 'kubelt.toml'), `${settings}\n${ALWAYS}${dns}\n`)
   const around = { ...clean(process.env), ...env, KUBELT_HOME: join(dir, 'config') }
 
   const child = spawn(
@@ -58,7 +59,7 @@ export async function startNode ({ settings = '', env = {}, person = true } = {}
   process.once('exit', () => child.kill('SIGKILL'))
 
   try {
-    const { listening: url, pid, peer_addresses: peers, replicate_addresses: replicas } = JSON.parse(await firstLine(child, ended))
+    const { listening: url, tls, pid, peer_addresses: peers, replicate_addresses: replicas } = JSON.parse(await firstLine(child, ended))
     const exec = promisify(execFile)
     const run = async (args, { cwd = dir, input } = {}) => {
       const running = exec(binary, args, {
@@ -89,7 +90,8 @@ export async function startNode ({ settings = '', env = {}, person = true } = {}
       }
       return roots
     }
-    return { url, peers, replicas, port: Number(new URL(url).port), dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
+    const tlsPort = tls == null ? undefined : Number(tls.split(':').at(-1))
+    return { url, peers, replicas, port: Number(new URL(url).port), tlsPort, dir, pid, token, account, core, run, json, anonymous, fetch: asPerson, importCar, stop }
   } catch (error) {
     await stop()
     throw error

@@ -84,6 +84,15 @@ fn judge(
             }
             Err(why) => return Ok(Err(why)),
         },
+        "acme" => match go_programs::pebble(workspace)? {
+            Ok(pebble) => {
+                check
+                    .env("PEBBLE", pebble.program)
+                    .env("PEBBLE_DNS", pebble.dns)
+                    .env("PEBBLE_HOME", pebble.home);
+            }
+            Err(why) => return Ok(Err(why)),
+        },
         "kubo" | "dht" => match go_programs::kubo(workspace)? {
             Ok(program) => {
                 check.env("KUBO", program);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 use crate::workspace::Workspace;
 
+const PEBBLE_MODULE: &str = "github.com/letsencrypt/pebble/v2";
 const SUITE_MODULE: &str = "github.com/ipfs/gateway-conformance";
 /// Names a checkout of the suite, for machines that cannot download the module.
 pub(crate) const SUITE_VARIABLE: &str = "KUBELT_GATEWAY_CONFORMANCE";
@@ -20,19 +21,33 @@ pub(crate) struct GatewaySuite {
     pub(crate) program: PathBuf,
 }
 
+/// Pebble, an ACME server for tests, with its DNS server.
+#[derive(Debug)]
+pub(crate) struct Pebble {
+    pub(crate) program: PathBuf,
+    pub(crate) dns: PathBuf,
+    /// Its sources, which hold the certificate that it shows itself.
+    pub(crate) home: PathBuf,
+}
+
 /// Why an outside program is not to be had.
 #[derive(Debug)]
 pub(crate) enum Unavailable {
     /// This machine has no Go.
     NoGo,
-    /// The module's proxy does not give the module; its own words.
+    /// The module's proxy does not give the suite; its own words.
     NotServed(String),
+    /// The same of Pebble.
+    NoPebble(String),
 }
 
 impl std::fmt::Display for Unavailable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoGo => write!(f, "Go was not found; install it from https://go.dev/dl"),
+            Self::NoPebble(words) => {
+                write!(f, "the module {PEBBLE_MODULE} cannot be downloaded here ({words})")
+            }
             Self::NotServed(words) => write!(
                 f,
                 "the module {SUITE_MODULE} cannot be downloaded here ({words}); name a checkout of its pinned \
@@ -53,6 +68,25 @@ pub(crate) fn kubo(workspace: &Workspace) -> Result<Result<PathBuf, Unavailable>
     Ok(Ok(program))
 }
 
+/// Pebble and its DNS server, from the module that `conformance/acme/go.mod` pins.
+pub(crate) fn pebble(workspace: &Workspace) -> Result<Result<Pebble, Unavailable>> {
+    if !is_there() {
+        return Ok(Err(Unavailable::NoGo));
+    }
+    let folder = workspace.root().join("conformance/acme");
+    let home = match download(&folder, PEBBLE_MODULE)? {
+        Ok(dir) => dir,
+        Err(words) => return Ok(Err(Unavailable::NoPebble(words))),
+    };
+    let [program, dns] = ["pebble", "pebble-challtestsrv"].map(|name| (program(workspace, name), name)).map(
+        |(program, name)| {
+            process::run(build(&folder, &program).arg(format!("{PEBBLE_MODULE}/cmd/{name}")))?;
+            Ok::<_, anyhow::Error>(program)
+        },
+    );
+    Ok(Ok(Pebble { program: program?, dns: dns?, home }))
+}
+
 /// The suite of gateways, from `checkout` or from the module that `conformance/gateway/go.mod` pins.
 pub(crate) fn gateway_suite(
     workspace: &Workspace,
@@ -67,7 +101,7 @@ pub(crate) fn gateway_suite(
             bail!("`{}` is no checkout of {SUITE_MODULE}", dir.display())
         }
         Some(dir) => std::path::absolute(dir).context("the checkout's path is not usable")?,
-        None => match download(&workspace.root().join("conformance/gateway"))? {
+        None => match download(&workspace.root().join("conformance/gateway"), SUITE_MODULE)? {
             Ok(dir) => dir,
             Err(words) => return Ok(Err(Unavailable::NotServed(words))),
         },
@@ -96,10 +130,10 @@ fn build(folder: &Path, program: &Path) -> Command {
     go
 }
 
-/// Where the pinned suite lies in Go's own cache, or what the proxy said instead.
-fn download(folder: &Path) -> Result<Result<PathBuf, String>> {
+/// Where a pinned module lies in Go's own cache, or what the proxy said instead.
+fn download(folder: &Path, module: &str) -> Result<Result<PathBuf, String>> {
     let asked = Command::new("go")
-        .args(["mod", "download", "-json", SUITE_MODULE])
+        .args(["mod", "download", "-json", module])
         .current_dir(folder)
         .env("GOWORK", "off")
         .output()

@@ -30,6 +30,21 @@ pub struct HostNameView {
     pub looked: Option<String>,
     /// Records of which any one proves it.
     pub records: Vec<HostRecordView>,
+    /// How it stands with its certificate, where the node ends TLS itself.
+    pub certificate: Option<CertificateView>,
+}
+
+/// How it stands with the certificate of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CertificateView {
+    /// `given` (the operator's), `held` (issued), `wanted` (asked for) or `none`.
+    pub state: String,
+    /// When it ends (RFC 3339).
+    pub until: Option<String>,
+    /// When the next one is asked for (RFC 3339).
+    pub next: Option<String>,
+    /// Why there is none, or why it was not renewed when it was tried last.
+    pub failure: Option<String>,
 }
 
 /// A record of the DNS.

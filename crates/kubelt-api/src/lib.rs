@@ -34,7 +34,7 @@ pub use core::{
 };
 pub use gates::{GateBlock, GateList, GateTest, GateTrial, GateView};
 pub use heirs::{HeirList, HeirView};
-pub use host_names::{HostNameList, HostNameView, HostRecordView};
+pub use host_names::{CertificateView, HostNameList, HostNameView, HostRecordView};
 pub use log::{OpPost, OpPostEntry, OpReceipt, OpReceipts, OpView, OpsPage, SignatureScheme};
 pub use members::{
     AcceptRequest, AcceptedView, CoreMade, DraftList, DraftRequest, DraftView, InviteList, InviteView,

@@ -27,13 +27,14 @@ use crate::{
     core_routes::{self, CoreRoutes},
     delegated,
     ens_routes::{self, Accounts},
+    forwarded::{Arrival, TrustedProxies},
     gateway::{self, Gateway},
     hosts::GatewayHosts,
     kept::{Kept, Key, body_to_keep},
     kubo::{self, KuboRoutes},
     member_routes::{self, MemberRoutes},
     metrics::Metrics,
-    naming::{self, Naming},
+    naming::{self, Naming, Secure},
     node_routes::{self, NodeRoutes},
     origin::Hosts,
     own_pages::{self, OwnPages},
@@ -43,6 +44,7 @@ use crate::{
     request_id,
     rpc::{inside::Inside, socket::Sockets},
     session_routes::{self, SessionRoutes},
+    tls::{Certificates, OverTls},
 };
 
 /// How the edge behaves.
@@ -56,6 +58,13 @@ pub struct HttpConfig {
     pub gateway: GatewayHosts,
     /// The console and the docs.
     pub pages: OwnPages,
+    /// Whose word is taken for who asks, for which host, and by which scheme.
+    pub proxies: TrustedProxies,
+    /// The certificates that are shown over TLS, where there are any.
+    pub certificates: Option<Arc<dyn Certificates>>,
+    /// The port of `https` to which requests by plain HTTP are sent on for names that have a certificate; none where they
+    /// are answered.
+    pub redirect_port: Option<u16>,
 }
 
 type Request = HttpRequest<Body>;
@@ -76,6 +85,7 @@ pub(crate) struct Inner {
     content: Content,
     kept: Kept,
     rates: Rates,
+    proxies: TrustedProxies,
     metrics: Metrics,
     sockets: Sockets,
     last_sweep: Mutex<Instant>,
@@ -88,23 +98,24 @@ pub fn router(node: &Node, config: HttpConfig) -> Edge {
 
 fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     let rates = Rates::new(config.rates);
-    let metrics = Metrics::new(node);
+    let metrics = Metrics::new(node, config.certificates.clone());
     let accounts = Accounts { ens: node.ens.clone(), rates: rates.clone() };
     let sockets = Sockets::default();
-    let cores =
-        core_routes::routes(core_state(node, accounts.clone(), rates.clone(), inside, sockets.clone()));
+    let cores = core_routes::routes(core_state(
+        node,
+        &config,
+        accounts.clone(),
+        rates.clone(),
+        inside,
+        sockets.clone(),
+    ));
     let session = session_routes::routes(SessionRoutes {
         sessions: node.sessions.clone(),
         cores: node.cores.clone(),
         hosts: config.hosts.clone(),
         rates: rates.clone(),
     });
-    let bound = BoundSites {
-        names: node.host_names.clone(),
-        sessions: node.sessions.clone(),
-        cores: cores.clone(),
-        session: session.clone().method_not_allowed_fallback(method_not_allowed).fallback(not_found),
-    };
+    let bound = bound_sites(node, &cores, &session);
     let gateway = Gateway {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -113,6 +124,7 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     let naming = Arc::new(Naming {
         gateway: gateway.clone(),
         bound,
+        secure: Secure { certificates: config.certificates, redirect_port: config.redirect_port },
         resolver: node.resolver.clone(),
         ipns: node.ipns.clone(),
         rates: rates.clone(),
@@ -121,14 +133,7 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
     });
     let members =
         MemberRoutes { sessions: node.sessions.clone(), members: node.members.clone(), rates: rates.clone() };
-    let about = NodeRoutes {
-        status: node.status.clone(),
-        sessions: node.sessions.clone(),
-        exchange: node.exchange.clone(),
-        metrics: metrics.clone(),
-        rates: rates.clone(),
-    };
-    let routes = node_routes::routes(about)
+    let routes = node_routes::routes(about(node, metrics.clone(), rates.clone()))
         .merge(own_pages::routes(config.pages))
         .merge(peer_routes::routes(node.peers.clone()))
         .merge(delegated::routes(
@@ -151,9 +156,32 @@ fn make(node: &Node, config: HttpConfig, inside: Inside) -> Inner {
         content: node.content.clone(),
         kept: Kept::default(),
         rates,
+        proxies: config.proxies,
         metrics,
         sockets,
         last_sweep: Mutex::new(Instant::now()),
+    }
+}
+
+/// What answers on hosts that lead to cores.
+fn bound_sites(node: &Node, cores: &Router, session: &Router) -> BoundSites {
+    let session = session.clone().method_not_allowed_fallback(method_not_allowed).fallback(not_found);
+    BoundSites {
+        names: node.host_names.clone(),
+        sessions: node.sessions.clone(),
+        cores: cores.clone(),
+        session,
+    }
+}
+
+/// What the node's own routes use.
+fn about(node: &Node, metrics: Metrics, rates: Rates) -> NodeRoutes {
+    NodeRoutes {
+        status: node.status.clone(),
+        sessions: node.sessions.clone(),
+        exchange: node.exchange.clone(),
+        metrics,
+        rates,
     }
 }
 
@@ -171,7 +199,14 @@ fn kubo_state(node: &Node, rates: Rates) -> KuboRoutes {
 }
 
 /// What the routes of cores use.
-fn core_state(node: &Node, accounts: Accounts, rates: Rates, inside: Inside, sockets: Sockets) -> CoreRoutes {
+fn core_state(
+    node: &Node,
+    config: &HttpConfig,
+    accounts: Accounts,
+    rates: Rates,
+    inside: Inside,
+    sockets: Sockets,
+) -> CoreRoutes {
     CoreRoutes {
         sessions: node.sessions.clone(),
         content: node.content.clone(),
@@ -186,6 +221,7 @@ fn core_state(node: &Node, accounts: Accounts, rates: Rates, inside: Inside, soc
         receipts: node.receipts.clone(),
         gates: node.gates.clone(),
         host_names: node.host_names.clone(),
+        certificates: config.certificates.clone(),
         wallets: node.wallets.clone(),
         cores: node.cores.clone(),
         members: node.members.clone(),
@@ -229,12 +265,17 @@ impl Edge {
         let logged = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| request.uri().path().chars().take(256).collect::<String>());
         edge.sweep(began);
-        let mut response = match edge.rates.request(peer.ip()) {
+        let mut request = request;
+        let admitted = edge.arrival(&mut request, peer.ip()).and_then(|arrival| {
+            edge.rates.request(arrival.client)?;
+            Ok(arrival)
+        });
+        let mut response = match admitted {
             Err(error) => request_id::scope(id, async { refused(error) }).await,
-            Ok(()) => {
+            Ok(arrival) => {
                 // First the moment, then whatever is looked at.
                 let moment = edge.content.moment();
-                let key = Key::of(&request);
+                let key = Key::of(&request, arrival.https == Some(true));
                 match key.as_ref().and_then(|key| edge.kept.find(key, moment)) {
                     Some(response) => {
                         edge.metrics.was_kept();
@@ -242,7 +283,9 @@ impl Edge {
                     }
                     None => {
                         let mut request = request.map(body);
-                        request.extensions_mut().insert(ConnectInfo(peer));
+                        let client = SocketAddr::new(arrival.client, peer.port());
+                        request.extensions_mut().insert(ConnectInfo(client));
+                        request.extensions_mut().insert(arrival);
                         // Large, and not needed where the answer is kept.
                         Box::pin(request_id::scope(id, edge.make(request, key, moment))).await
                     }
@@ -261,6 +304,17 @@ impl Edge {
 }
 
 impl Inner {
+    /// How a request came: as a route says that asks in somebody's place, or as the connection and trusted proxies do.
+    fn arrival<B>(&self, request: &mut HttpRequest<B>, peer: IpAddr) -> Result<Arrival, ApiError> {
+        if let Some(arrival) = request.extensions_mut().remove::<Arrival>() {
+            return Ok(arrival);
+        }
+        let mut arrival = self.proxies.arrival(peer, request.headers())?;
+        let is_tls = request.extensions().get::<OverTls>().is_some();
+        arrival.https = arrival.https.or(is_tls.then_some(true));
+        Ok(arrival)
+    }
+
     /// Has the routes answer, and keeps the answer if they say that it may be.
     async fn make(&self, request: Request, key: Option<Key>, begun: Moment) -> Response {
         let signed_in = request.headers().contains_key(header::AUTHORIZATION);

@@ -3,7 +3,7 @@
 //! The address is read once ([`crate::path::Address`]), the core is found, and one match sends the request
 //! on. A core that is not here and one that shows nothing to this reader take the same way to the same answer.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -25,6 +25,7 @@ use crate::{
     bound::BoundHost,
     content_routes,
     ens_routes::Accounts,
+    forwarded::Arrival,
     gate_routes,
     kept::MayBeKept,
     log_routes, member_routes, mirror_routes, name_routes,
@@ -39,7 +40,9 @@ use crate::{
         inside::Inside,
         socket::{self, Sockets},
     },
-    sealed_routes, state_routes, usage_routes,
+    sealed_routes, state_routes,
+    tls::Certificates,
+    usage_routes,
 };
 
 /// What these routes use.
@@ -58,6 +61,7 @@ pub(crate) struct CoreRoutes {
     pub(crate) receipts: Receipts,
     pub(crate) gates: Gates,
     pub(crate) host_names: HostNames,
+    pub(crate) certificates: Option<Arc<dyn Certificates>>,
     pub(crate) wallets: Wallets,
     pub(crate) cores: Cores,
     pub(crate) members: Members,
@@ -82,6 +86,8 @@ pub(crate) struct CoreRequest {
     pub(crate) reader: Reader,
     /// The address that it came from.
     pub(crate) client: IpAddr,
+    /// And by which way.
+    pub(crate) arrival: Arrival,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
@@ -133,6 +139,7 @@ async fn dispatch(State(routes): State<CoreRoutes>, request: Request) -> Respons
             reader,
             query: Query::parse(parts.uri.query().unwrap_or_default())?,
             client,
+            arrival: Arrival::of(&parts.extensions),
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
@@ -199,7 +206,7 @@ async fn route(
 
 impl CoreRequest {
     /// The session that asks. Without one the answer is that of a core which is not here.
-    pub(crate) fn session(&self) -> Result<std::sync::Arc<kubelt_node::Session>, ApiError> {
+    pub(crate) fn session(&self) -> Result<Arc<kubelt_node::Session>, ApiError> {
         self.reader.session().cloned().ok_or_else(ApiError::not_found)
     }
 

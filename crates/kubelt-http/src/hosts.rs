@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use kubelt_api::Code;
 
 pub(crate) use self::label::{LabelError, ipfs_label, ipns_label, read_ipfs_label, read_ipns_label};
-use crate::problem::ApiError;
+use crate::{forwarded::Arrival, problem::ApiError};
 
 /// What is served under which host.
 #[derive(Debug, Clone)]
@@ -23,29 +23,11 @@ pub struct GatewayHosts {
     /// Whether any other host name is looked up in the DNS for a DNSLink of its own. Names of the static map are
     /// served either way.
     pub dnslink_by_dns: bool,
-    /// Whose word is taken for the host and the scheme that a request was made under.
-    pub forwarded: Forwarded,
-}
-
-/// From whom `X-Forwarded-Host` and `X-Forwarded-Proto` are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Forwarded {
-    /// From nobody.
-    Nobody,
-    /// From clients on this machine: a proxy beside the node.
-    #[default]
-    Loopback,
-    /// From everybody; only for a node that nobody reaches but through its proxy.
-    Everybody,
 }
 
 impl Default for GatewayHosts {
     fn default() -> Self {
-        Self {
-            subdomains: vec!["localhost".to_owned()],
-            dnslink_by_dns: false,
-            forwarded: Forwarded::default(),
-        }
+        Self { subdomains: vec!["localhost".to_owned()], dnslink_by_dns: false }
     }
 }
 
@@ -111,30 +93,29 @@ impl Origin {
 }
 
 impl GatewayHosts {
-    /// Where a request was sent.
+    /// Where a request was sent. What a trusted proxy says of the host is not asked under a host of content, nor under
+    /// one that `is_bound` to a core.
     ///
     /// # Errors
     /// [`Code::BadRequest`] when `Host` is there and no host.
-    pub(crate) fn site(&self, peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> Result<Site, ApiError> {
+    pub(crate) fn site(
+        &self,
+        arrival: &Arrival,
+        uri: &Uri,
+        headers: &HeaderMap,
+        is_bound: impl Fn(&str) -> bool,
+    ) -> Result<Site, ApiError> {
         let Some(direct) = direct_host(uri, headers)? else { return Ok(Site::Node) };
-        let trusted = match self.forwarded {
-            Forwarded::Nobody => false,
-            Forwarded::Loopback => peer.to_canonical().is_loopback(),
-            Forwarded::Everybody => true,
-        };
-        let forwarded = |name: &str| headers.get(name).filter(|_| trusted)?.to_str().ok();
-        let https = match forwarded("x-forwarded-proto") {
-            Some(proto) => first(proto).eq_ignore_ascii_case("https"),
-            None => uri.scheme_str() == Some("https"),
-        };
+        let https = arrival.https.unwrap_or(uri.scheme_str() == Some("https"));
         let site = self.site_of(&direct, https);
         // A page on an origin of content can send any header to its own host; it does not get out that way.
-        match (&site, forwarded("x-forwarded-host").map(first)) {
-            (Site::Other { .. } | Site::Node, Some(host)) => {
-                let host = host.parse().ok().filter(is_plain);
-                let host: Authority = host.ok_or_else(|| bad_host("X-Forwarded-Host"))?;
-                Ok(self.site_of(&host, https))
-            }
+        let stays = match &site {
+            Site::Other { name, .. } => is_bound(name),
+            Site::Node => false,
+            Site::Gateway(_) | Site::Subdomain { .. } => true,
+        };
+        match &arrival.host {
+            Some(host) if !stays => Ok(self.site_of(host, https)),
             _ => Ok(site),
         }
     }
@@ -178,7 +159,7 @@ fn tail_of(host: &str, gateway: &str) -> Option<usize> {
 }
 
 /// The host of the request line, which a proxy's client writes there, or else of `Host`.
-fn direct_host(uri: &Uri, headers: &HeaderMap) -> Result<Option<Authority>, ApiError> {
+pub(crate) fn direct_host(uri: &Uri, headers: &HeaderMap) -> Result<Option<Authority>, ApiError> {
     if let Some(authority) = uri.authority() {
         return if is_plain(authority) { Ok(Some(authority.clone())) } else { Err(bad_host("Host")) };
     }
@@ -193,10 +174,6 @@ fn direct_host(uri: &Uri, headers: &HeaderMap) -> Result<Option<Authority>, ApiE
 
 fn is_plain(authority: &Authority) -> bool {
     !authority.as_str().contains('@') && !authority.host().is_empty()
-}
-
-fn first(list: &str) -> &str {
-    list.split(',').next().unwrap_or_default().trim()
 }
 
 fn bad_host(header: &str) -> ApiError {

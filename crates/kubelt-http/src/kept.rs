@@ -68,7 +68,7 @@ struct Answers {
 
 impl Key {
     /// The key of a request; none where its answer may depend on more.
-    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(crate) fn of<B>(request: &Request<B>, is_https: bool) -> Option<Self> {
         if request.method() != Method::GET {
             return None;
         }
@@ -84,7 +84,7 @@ impl Key {
                 return None;
             }
         }
-        key(request.uri(), host, accept)
+        key(request.uri(), is_https, host, accept)
     }
 }
 
@@ -93,10 +93,16 @@ fn text(value: Option<&HeaderValue>) -> &str {
 }
 
 /// No part holds a zero byte: neither an address nor the value of a header can.
-fn key(uri: &Uri, host: Option<&HeaderValue>, accept: Option<&HeaderValue>) -> Option<Key> {
+fn key(uri: &Uri, is_https: bool, host: Option<&HeaderValue>, accept: Option<&HeaderValue>) -> Option<Key> {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let address = uri.path_and_query()?.as_str();
-    let parts = [text(host), uri.scheme_str().unwrap_or(""), authority, address, text(accept)];
+    let parts = [
+        text(host),
+        if is_https { "https" } else { uri.scheme_str().unwrap_or("") },
+        authority,
+        address,
+        text(accept),
+    ];
     let len: usize = parts.iter().map(|part| part.len() + 1).sum();
     if len > KEPT_KEY_BYTES_MAX || parts.iter().any(|part| part.contains('\0')) {
         return None;

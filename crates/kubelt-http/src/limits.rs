@@ -18,6 +18,8 @@ pub(crate) const REFUSED_TIME_MAX: Duration = Duration::from_secs(10);
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// Longest path of a request, in bytes, before decoding.
 pub(crate) const PATH_BYTES_MAX: usize = 8 * 1_024;
+/// Proxies that a request is traced back through.
+pub(crate) const FORWARDED_HOPS_MAX: usize = 32;
 /// Largest head of a request, in bytes.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1_024;
 /// Largest JSON body of somebody who signed in, in bytes.

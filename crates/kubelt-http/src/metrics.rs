@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::problem::ApiError;
+use crate::{problem::ApiError, tls::Certificates};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -43,6 +43,7 @@ struct Inner {
     remotes: Remotes,
     mirrors: Mirrors,
     host_names: HostNames,
+    certificates: Option<Arc<dyn Certificates>>,
     of_peers: Mutex<HashMap<&'static str, Gauge>>,
     fetcher: Fetcher,
     fetched_blocks: Family<WayLabels, Gauge>,
@@ -65,7 +66,7 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(node: &Node) -> Self {
+    pub(crate) fn new(node: &Node, certificates: Option<Arc<dyn Certificates>>) -> Self {
         let mut registry = Registry::with_prefix("kubelt");
         let requests = Family::default();
         let seconds = Histogram::new([
@@ -129,6 +130,7 @@ impl Metrics {
             remotes: node.remotes.clone(),
             mirrors: node.mirrors.clone(),
             host_names: node.host_names.clone(),
+            certificates,
             of_peers: Mutex::default(),
             fetcher: node.fetcher.clone(),
             fetched_blocks,
@@ -157,6 +159,7 @@ impl Metrics {
         let network = self.0.peers.network().map(|network| network.figures()).unwrap_or_default();
         let own = self.0.remotes.figures().into_iter().chain(self.0.mirrors.figures());
         let own = own.chain(self.0.host_names.figures());
+        let own = own.chain(self.0.certificates.iter().flat_map(|certificates| certificates.figures()));
         for (name, help, value) in own.chain(network) {
             let gauge = of_peers.entry(name).or_insert_with(|| {
                 let gauge = Gauge::default();

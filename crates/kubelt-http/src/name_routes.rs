@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use kubelt_api::{Code, HostNameList, HostNameView, HostRecordView};
+use kubelt_api::{CertificateView, Code, HostNameList, HostNameView, HostRecordView};
 use kubelt_core::{CoreId, HostName};
 use kubelt_node::{HostBinding, HostNameFault, ProofKind};
 
@@ -13,6 +13,7 @@ use crate::{
     core_routes::{CoreRequest, CoreRoutes},
     problem::ApiError,
     time::rfc3339,
+    tls::Certificates,
 };
 
 /// Serves `GET` of `/@core/-/names`, and of `/@core/-/names/{host}/check`.
@@ -38,7 +39,9 @@ async fn list(routes: &CoreRoutes, request: &CoreRequest) -> Result<Json<HostNam
     if names.is_empty() && routes.exchange.summary(&request.reader, &request.core).await?.is_none() {
         return Err(ApiError::not_found());
     }
-    Ok(Json(HostNameList { names: names.iter().map(|binding| view(&request.core, binding)).collect() }))
+    Ok(Json(HostNameList {
+        names: names.iter().map(|binding| view(routes, &request.core, binding)).collect(),
+    }))
 }
 
 async fn check(
@@ -51,10 +54,10 @@ async fn check(
         .map_err(|error: kubelt_core::HostNameError| ApiError::new(Code::BadRequest, error.to_string()))?;
     let admit = || routes.rates.lookup(request.client);
     let binding = routes.host_names.check(&request.reader, &request.core, &host, admit).await?;
-    Ok(Json(view(&request.core, &binding)))
+    Ok(Json(view(routes, &request.core, &binding)))
 }
 
-fn view(core: &CoreId, binding: &HostBinding) -> HostNameView {
+fn view(routes: &CoreRoutes, core: &CoreId, binding: &HostBinding) -> HostNameView {
     let (state, why) = standing(core, binding);
     let record = |record: &kubelt_node::ProofRecord| HostRecordView {
         name: record.name.clone(),
@@ -74,6 +77,34 @@ fn view(core: &CoreId, binding: &HostBinding) -> HostNameView {
             .map(|kind| word(kind).to_owned()),
         looked: binding.proof.looked_ms.map(rfc3339),
         records: binding.records.iter().map(record).collect(),
+        certificate: routes.certificates.as_deref().map(|all| certificate(all, binding)),
+    }
+}
+
+/// How it stands with the certificate of a host.
+fn certificate(all: &dyn Certificates, binding: &HostBinding) -> CertificateView {
+    let Some(standing) = all.standing(binding.host.as_str()) else {
+        let why = match binding.leads_here {
+            true => "none is asked for as yet, or for a core that shows nothing to strangers",
+            false => "none is asked for before the host leads here",
+        };
+        return CertificateView {
+            state: "none".to_owned(),
+            until: None,
+            next: None,
+            failure: Some(why.to_owned()),
+        };
+    };
+    let state = match (standing.until_ms, standing.next_ms) {
+        (None, None) => "given",
+        (Some(_), _) => "held",
+        (None, Some(_)) => "wanted",
+    };
+    CertificateView {
+        state: state.to_owned(),
+        until: standing.until_ms.map(rfc3339),
+        next: standing.next_ms.filter(|at_ms| *at_ms > 0).map(rfc3339),
+        failure: standing.failure,
     }
 }
 

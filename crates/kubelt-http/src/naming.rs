@@ -26,9 +26,10 @@ use crate::{
     app::client,
     auth,
     bound::BoundSites,
+    forwarded::Arrival,
     gateway::{ContentRequest, Gateway, Lasts, Named, Place, serve},
     hosts::{
-        GatewayHosts, LabelError, Origin, Site, Space, ipfs_label, ipns_label, read_ipfs_label,
+        GatewayHosts, LabelError, Origin, Site, Space, direct_host, ipfs_label, ipns_label, read_ipfs_label,
         read_ipns_label,
     },
     origin::Hosts,
@@ -36,6 +37,7 @@ use crate::{
     problem::ApiError,
     query::Query,
     rate::Rates,
+    tls::Certificates,
 };
 
 /// What serving by name uses.
@@ -43,12 +45,42 @@ use crate::{
 pub(crate) struct Naming {
     pub(crate) gateway: Gateway,
     pub(crate) bound: BoundSites,
+    pub(crate) secure: Secure,
     pub(crate) resolver: Resolver,
     pub(crate) ipns: Ipns,
     pub(crate) rates: Rates,
     /// Hosts of the node itself.
     pub(crate) public: Hosts,
     pub(crate) hosts: Arc<GatewayHosts>,
+}
+
+/// What is answered in plain HTTP for the sake of TLS.
+#[derive(Debug, Clone)]
+pub(crate) struct Secure {
+    pub(crate) certificates: Option<Arc<dyn Certificates>>,
+    pub(crate) redirect_port: Option<u16>,
+}
+
+impl Secure {
+    /// The answer to who looks whether this node is at a name (RFC 8555, section 8.3), or the way to the same address by
+    /// `https`; none for any other request.
+    fn answer(&self, arrival: &Arrival, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+        /// Where the answer stands.
+        const PROOF: &str = "/.well-known/acme-challenge/";
+        let certificates = self.certificates.as_ref()?;
+        let host = arrival.host.clone().or_else(|| direct_host(uri, headers).ok().flatten())?;
+        let name = host.host().to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        if let Some(token) = uri.path().strip_prefix(PROOF) {
+            let proof = certificates.http_proof(name, token)?;
+            return Some(plain(StatusCode::OK, proof));
+        }
+        let port = self.redirect_port.filter(|_| arrival.https != Some(true))?;
+        certificates.find(Some(name))?;
+        let port = if port == 443 { String::new() } else { format!(":{port}") };
+        let target = format!("https://{name}{port}{}", uri.path());
+        Some(redirect(StatusCode::PERMANENT_REDIRECT, &target, uri.query()))
+    }
 }
 
 pub(crate) fn routes(state: Arc<Naming>) -> Router {
@@ -61,8 +93,12 @@ pub(crate) fn routes(state: Arc<Naming>) -> Router {
 
 /// Sends a request to the site that it was made for.
 pub(crate) async fn at_its_site(State(naming): State<Arc<Naming>>, request: Request, next: Next) -> Response {
-    let peer = client(request.extensions());
-    let site = match naming.hosts.site(peer, request.uri(), request.headers()) {
+    let arrival = Arrival::of(request.extensions());
+    if let Some(answer) = naming.secure.answer(&arrival, request.uri(), request.headers()) {
+        return answer;
+    }
+    let is_bound = |name: &str| naming.bound.names.find(name).is_some();
+    let site = match naming.hosts.site(&arrival, request.uri(), request.headers(), is_bound) {
         Ok(site) => site,
         Err(error) => return error.into_response(),
     };

@@ -103,7 +103,7 @@ impl Caller {
             uri: request.uri.clone(),
             core: request.address.clone(),
             headers: request.headers.clone(),
-            client: request.client,
+            arrival: request.arrival.clone(),
         };
         Ok(Self { routes: routes.clone(), core: request.core, chain, origin })
     }
@@ -184,7 +184,7 @@ impl Client {
         let limited = |_limited| {
             WalletFault::new(WalletFault::LIMIT, "too many calls from your address; wait a moment")
         };
-        routes.rates.lookup(origin.client).map_err(limited)?;
+        routes.rates.lookup(origin.arrival.client).map_err(limited)?;
         match (&self.hears, method) {
             (Some(Hears { told, opened }), "eth_subscribe") => {
                 let subscription = routes.wallets.subscribe(&self.face, params, told.outlet()).await?;

@@ -13,7 +13,8 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{Method, Request, Response, Version},
+    http::{HeaderValue, Method, Request, Response, Version, header},
+    response::IntoResponse as _,
 };
 use hyper::body::Incoming;
 use hyper_util::{
@@ -23,30 +24,50 @@ use hyper_util::{
         graceful::{GracefulShutdown, Watcher},
     },
 };
+use kubelt_api::Code;
 use parking_lot::Mutex;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 
 use crate::{
     app::Edge,
+    framing,
     limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, SHUTDOWN_GRACE},
+    problem::ApiError,
+    tls::{OverTls, Tls},
 };
 
-/// Serves `edge` on `listener` until `stop` resolves, then lets open requests finish for a while.
+/// Where connections come in that are to be secured.
+#[derive(Debug)]
+pub struct SecureListener {
+    /// The socket.
+    pub listener: TcpListener,
+    /// What ends TLS.
+    pub tls: Tls,
+}
+
+/// Serves `edge` on `listener`, and over TLS on `secure`, until `stop` resolves, then lets open requests finish for a while.
 ///
 /// # Errors
-/// Only when the listener itself fails for good; a failing connection ends alone.
-pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output = ()>) -> io::Result<()> {
+/// Only when a listener itself fails for good; a failing connection ends alone.
+pub async fn serve(
+    listener: TcpListener,
+    secure: Option<SecureListener>,
+    edge: Edge,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let builder = Arc::new(connection_builder());
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (accepted, tls) = tokio::select! {
+            accepted = listener.accept() => (accepted, None),
+            accepted = accept_secure(secure.as_ref()) => (accepted, secure.as_ref().map(|secure| secure.tls.clone())),
             () = &mut stop => break,
         };
         match accepted {
@@ -54,7 +75,7 @@ pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output =
                 let watchers = [graceful.watcher(), graceful.watcher()];
                 let (builder, edge) = (Arc::clone(&builder), edge.clone());
                 tokio::spawn(async move {
-                    connection(&builder, stream, peer, edge, watchers).await;
+                    incoming(&builder, stream, tls, peer, edge, watchers).await;
                     drop(slot);
                 });
             }
@@ -65,7 +86,7 @@ pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output =
             Err(error) => return Err(error),
         }
     }
-    drop(listener);
+    drop((listener, secure));
     tokio::select! {
         _closed = async { tokio::join!(graceful.shutdown(), edge.close_sockets()) } => {}
         () = tokio::time::sleep(SHUTDOWN_GRACE) => tracing::warn!("open requests were cut off"),
@@ -73,15 +94,41 @@ pub async fn serve(listener: TcpListener, edge: Edge, stop: impl Future<Output =
     Ok(())
 }
 
-async fn connection(
+/// The next connection that is to be secured; never one where there is no such listener.
+async fn accept_secure(secure: Option<&SecureListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match secure {
+        Some(secure) => secure.listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection, whose TLS is ended first where it comes in for that.
+async fn incoming(
     builder: &auto::Builder<TokioExecutor>,
     stream: TcpStream,
+    tls: Option<Tls>,
+    peer: SocketAddr,
+    edge: Edge,
+    watchers: [Watcher; 2],
+) {
+    // Small answers must not wait for more bytes; the setting is a hint, so failing to set it is no error.
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return connection(builder, stream, None, peer, edge, watchers).await };
+    match tls.accept(stream).await {
+        Ok(Some(stream)) => connection(builder, stream, Some(OverTls), peer, edge, watchers).await,
+        Ok(None) => tracing::debug!(%peer, "somebody looked who is at a name"),
+        Err(error) => tracing::debug!(%peer, %error, "no TLS connection came about"),
+    }
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    builder: &auto::Builder<TokioExecutor>,
+    stream: S,
+    tls: Option<OverTls>,
     peer: SocketAddr,
     edge: Edge,
     [watcher, tunnel_watcher]: [Watcher; 2],
 ) {
-    // Small answers must not wait for more bytes; the setting is a hint, so failing to set it is no error.
-    let _ = stream.set_nodelay(true);
     let begun = Arc::new(AtomicBool::new(false));
     let first = Arc::clone(&begun);
     let tunnel = Arc::new(Mutex::new(None));
@@ -93,7 +140,9 @@ async fn connection(
             *opened.lock() = Some(hyper::upgrade::on(&mut request));
         }
         let edge = direct.clone();
-        async move { if opens { Ok(Response::new(Body::empty())) } else { answer(edge, request, peer).await } }
+        async move {
+            if opens { Ok(Response::new(Body::empty())) } else { answer(edge, request, tls, peer).await }
+        }
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     tokio::select! {
@@ -114,7 +163,7 @@ async fn connection(
         let first = Arc::clone(&begun);
         let service = hyper::service::service_fn(move |request| {
             first.store(true, Ordering::Relaxed);
-            answer(edge.clone(), request, peer)
+            answer(edge.clone(), request, tls, peer)
         });
         let connection = builder.serve_connection(stream, service).into_owned();
         tokio::select! {
@@ -130,10 +179,26 @@ async fn connection(
 
 async fn answer(
     edge: Edge,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
+    tls: Option<OverTls>,
     peer: SocketAddr,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(edge.answer(request, peer, Body::new).await)
+    let (refusal, is_last) =
+        (framing::refusal(&request), framing::is_last(request.headers(), request.version()));
+    let is_http1 = request.version() < Version::HTTP_2;
+    let mut response = match refusal {
+        Some(why) => ApiError::new(Code::BadRequest, why).into_response(),
+        None => {
+            if let Some(tls) = tls {
+                request.extensions_mut().insert(tls);
+            }
+            edge.answer(request, peer, Body::new).await
+        }
+    };
+    if is_http1 && (refusal.is_some() || is_last) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 /// Resolves when a connection has not made its first request in time. (Afterwards hyper itself limits how

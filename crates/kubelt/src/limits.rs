@@ -62,3 +62,21 @@ pub(crate) const ROUTER_PROVIDERS_MAX: usize = 128;
 pub(crate) const DOOR_CALL_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a set of keys may take to come.
 pub(crate) const JWKS_CALL_TIME_MAX: Duration = Duration::from_secs(20);
+/// Largest answer of a certificate authority, in bytes.
+pub(crate) const ACME_ANSWER_BYTES_MAX: u64 = 1024 * 1024;
+/// How long one call to it may take.
+pub(crate) const ACME_CALL_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to look at a name, and again to issue the certificate.
+pub(crate) const ACME_ORDER_TIME_MAX: Duration = Duration::from_secs(90);
+/// Certificates that are asked for within an hour.
+pub(crate) const ACME_ORDERS_PER_HOUR_MAX: usize = 60;
+/// How long a name waits for which no certificate was issued, in milliseconds; three times as long after each time.
+pub(crate) const ACME_RETRY_MIN_MS: u64 = 2 * 60 * 1_000;
+/// The longest that it waits then.
+pub(crate) const ACME_RETRY_MAX_MS: u64 = 24 * 60 * 60 * 1_000;
+/// How often it is looked whether certificates are due.
+pub(crate) const ACME_LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked which names there are, though no host has changed, in milliseconds.
+pub(crate) const ACME_NAMES_EVERY_MS: u64 = 60 * 1_000;
+/// How often an authority is asked when it wants a certificate renewed, in milliseconds.
+pub(crate) const ACME_RENEWAL_LOOK_MS: u64 = 6 * 60 * 60 * 1_000;

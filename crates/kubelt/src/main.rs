@@ -27,6 +27,7 @@ mod public_only;
 mod routers;
 mod scratch_file;
 mod serve;
+mod tls;
 mod txt_lookup;
 mod upload;
 

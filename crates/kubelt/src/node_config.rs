@@ -1,6 +1,7 @@
 //! Configuration of a node: flags over environment over a TOML file over defaults. An empty one runs.
 
 mod network;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -11,13 +12,15 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kubelt_core::{CoreId, Genesis, PublicKey, schema::ChildCore};
-use kubelt_http::{Forwarded, GatewayHosts, RateLimits};
+use kubelt_http::{GatewayHosts, RateLimits, TrustedProxies};
 use kubelt_net::{Multiaddr, NetConfig};
 use kubelt_node::{FetchRules, What, peer_key};
 use kubelt_store::Quota;
 use serde::Deserialize;
 
 use self::network::{NetworkFile, gateways, https_address};
+pub(crate) use self::tls::TlsConfig;
+use self::tls::TlsFile;
 use crate::{
     chain_config::{ChainFile, ChainsConfig, EnsFile, chains},
     client::NodeUrl,
@@ -114,8 +117,10 @@ struct File {
     dnslink: BTreeMap<String, String>,
     /// How other DNS names are looked up.
     dns: DnsFile,
-    /// From whom the host and the scheme of a request are taken that a proxy passes on.
-    forwarded: ForwardedFile,
+    /// Addresses of proxies whose word is taken for who asks, for which host, and by which scheme; this machine's without it.
+    trusted_proxies: Option<Vec<String>>,
+    /// Where the node ends TLS itself.
+    tls: TlsFile,
     /// How published content is delivered to pinning services.
     pinning: PinningFile,
     /// How the node takes part in the network of peers.
@@ -156,16 +161,6 @@ impl Default for DnsFile {
     fn default() -> Self {
         Self { lookup: true, servers: Vec::new(), hosts: false }
     }
-}
-
-/// `forwarded`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ForwardedFile {
-    Nobody,
-    #[default]
-    Loopback,
-    Everybody,
 }
 
 #[derive(Debug, Deserialize)]
@@ -246,6 +241,8 @@ pub(crate) struct NodeConfig {
     pub(crate) quota: Quota,
     pub(crate) rates: RateLimits,
     pub(crate) gateway: GatewayHosts,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) tls: Option<TlsConfig>,
     /// Which servers are asked for DNSLinks; none where nobody is.
     pub(crate) dns: Option<DnsServers>,
     /// DNSLinks that are known without asking.
@@ -304,11 +301,6 @@ impl NodeConfig {
                 args.gateway_host
             },
             dnslink_by_dns: file.dns.hosts,
-            forwarded: match file.forwarded {
-                ForwardedFile::Nobody => Forwarded::Nobody,
-                ForwardedFile::Loopback => Forwarded::Loopback,
-                ForwardedFile::Everybody => Forwarded::Everybody,
-            },
         };
         check_hosts(&gateway.subdomains)?;
         let listen = listen.unwrap_or_else(|| LISTEN.parse().expect("a constant address"));
@@ -328,6 +320,8 @@ impl NodeConfig {
             quota: Quota { ops, op_bytes, blocks, block_bytes },
             rates: file.rates.into(),
             gateway,
+            proxies: proxies(file.trusted_proxies.as_deref())?,
+            tls: file.tls.resolve()?,
             dns: file.dns.resolve()?,
             dnslinks,
             pinning_allow_local: file.pinning.allow_local,
@@ -390,6 +384,14 @@ fn check_hosts(hosts: &[String]) -> anyhow::Result<()> {
         bail!("`{bad}` is not a host name; write `kubelt.example` or `kubelt.example:8443`");
     }
     Ok(())
+}
+
+fn proxies(networks: Option<&[String]>) -> anyhow::Result<TrustedProxies> {
+    match networks {
+        None => Ok(TrustedProxies::default()),
+        Some(networks) => TrustedProxies::read(networks.iter().map(String::as_str))
+            .context("`trusted_proxies` of the settings is refused"),
+    }
 }
 
 /// Labels stand where accounts and ids do, and hide neither.

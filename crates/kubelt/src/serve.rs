@@ -3,7 +3,8 @@
 use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context as _;
-use kubelt_http::{Hosts, HttpConfig, OwnPage, router, serve};
+use kubelt_core::HostName;
+use kubelt_http::{Certificates, Hosts, HttpConfig, OwnPage, SecureListener, Tls, router, serve};
 use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address, provider};
 use kubelt_node::{FetchFor, Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
@@ -20,7 +21,8 @@ use crate::public_door::HttpDoor;
 use crate::routers::{AllOf, Router};
 use crate::{
     denylists::DenylistFiles,
-    node_config::{NodeConfig, ReplicationConfig},
+    node_config::{NodeConfig, ReplicationConfig, TlsConfig},
+    tls::{Shelf, keeper},
     txt_lookup::DnsLookup,
 };
 
@@ -65,13 +67,14 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     if let Some(url) = config.public_url {
         node.receipts.come_in_by(Arc::new(HttpDoor::new(url)));
     }
-    let own_name =
-        |host: &String| host.rsplit_once(':').map_or(host.as_str(), |(name, _port)| name).to_owned();
-    node.host_names.known_as(config.public_hosts.iter().map(own_name));
+    let secured = secured(&node, config.tls, &config.public_hosts, &config.data_dir).await?;
     let http = HttpConfig {
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,
         gateway: config.gateway,
+        proxies: config.proxies,
+        certificates: secured.certificates,
+        redirect_port: secured.redirect_port,
         pages: kubelt_pages::FILES.iter().map(own_page).collect(),
     };
     let listener = TcpListener::bind(config.listen)
@@ -89,7 +92,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
     }
     let replicas = replicate(&node, config.replication, net.as_ref()).await?;
     let stopped = stopped()?;
-    announce(address, net.as_ref(), &replicas, &config.data_dir, json, began);
+    announce((address, secured.address), net.as_ref(), &replicas, &config.data_dir, json, began);
     node.workers.start().await;
     let mut broken = None;
     let stop = async {
@@ -98,7 +101,7 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
             name = node.workers.broken() => broken = Some(name),
         }
     };
-    let served = serve(listener, router(&node, http), stop).await;
+    let served = serve(listener, secured.listener, router(&node, http), stop).await;
     node.workers.stop().await;
     served.context("the listener failed")?;
     if let Some(name) = broken {
@@ -113,6 +116,50 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
 fn own_page(file: &kubelt_pages::File) -> OwnPage {
     let kubelt_pages::File { path, media_type, hash, plain, gzip, brotli } = *file;
     OwnPage { path, media_type, hash, plain, gzip, brotli }
+}
+
+/// Where TLS is ended, and by what; nothing where a node speaks plain HTTP.
+#[derive(Default)]
+struct Secured {
+    listener: Option<SecureListener>,
+    address: Option<SocketAddr>,
+    certificates: Option<Arc<dyn Certificates>>,
+    redirect_port: Option<u16>,
+}
+
+/// Tells the node its own names, listens for TLS, and has certificates kept for these names and the hosts of cores.
+async fn secured(
+    node: &Node,
+    config: Option<TlsConfig>,
+    public_hosts: &[String],
+    data_dir: &Path,
+) -> anyhow::Result<Secured> {
+    let name = |host: &String| {
+        host.rsplit_once(':').map_or(host.as_str(), |(name, _port)| name).to_ascii_lowercase()
+    };
+    let own: Vec<String> = public_hosts.iter().map(name).collect();
+    node.host_names.known_as(own.clone());
+    let Some(config) = config else { return Ok(Secured::default()) };
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}` for TLS", config.listen))?;
+    let address = listener.local_addr().context("the listener for TLS has no address")?;
+    // What is no name of the DNS has no certificate.
+    let own = own.into_iter().filter(|name| name.parse::<HostName>().is_ok()).collect();
+    let shelf = Shelf::new(node.host_names.clone(), own);
+    shelf.read_files(config.files)?;
+    if let Some(acme) = config.acme {
+        let (hosts, clock) = (node.host_names.clone(), Arc::new(SystemClock));
+        node.workers.add(keeper(acme, hosts, shelf.clone(), clock, &data_dir.join("tls"))?);
+    }
+    let certificates: Arc<dyn Certificates> = Arc::new(shelf);
+    let tls = Tls::new(Arc::clone(&certificates));
+    Ok(Secured {
+        listener: Some(SecureListener { listener, tls }),
+        address: Some(address),
+        certificates: Some(certificates),
+        redirect_port: config.redirect_port,
+    })
 }
 
 /// The node's network; none where the disk is read-only and the node never had a key.
@@ -198,7 +245,7 @@ fn report(store: &Store) {
 /// Says where the node is and what to do next.
 #[allow(clippy::print_stdout, reason = "this is what the command prints")]
 fn announce(
-    address: SocketAddr,
+    (address, tls): (SocketAddr, Option<SocketAddr>),
     net: Option<&Net>,
     replicas: &[String],
     data_dir: &Path,
@@ -212,6 +259,7 @@ fn announce(
     if json {
         let line = serde_json::json!({
             "listening": format!("http://{address}"),
+            "tls": tls,
             "data_dir": data_dir,
             "peer": peer,
             "peer_addresses": peer_addresses,
@@ -223,6 +271,9 @@ fn announce(
         return;
     }
     println!("kubelt {} is ready at http://{address} ({} ms)", env!("CARGO_PKG_VERSION"), took.as_millis());
+    if let Some(tls) = tls {
+        println!("TLS: {tls}");
+    }
     println!("console: http://{address}/_/");
     println!("data: {}", data_dir.display());
     for address in &peer_addresses {

@@ -1,9 +1,6 @@
 //! Calls answered by the node's own routes: what a client could ask by HTTP, asked from inside with its credentials.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Weak,
-};
+use std::{net::SocketAddr, sync::Weak};
 
 use axum::{
     body::Body,
@@ -18,6 +15,7 @@ use serde_json::{Value, json};
 use super::operations::{Asked, Operation};
 use crate::{
     app::{Edge, Inner},
+    forwarded::Arrival,
     limits::RPC_ANSWER_BYTES_MAX,
 };
 
@@ -32,7 +30,7 @@ pub(crate) struct Origin {
     /// The address of the core in it, `/@0x…`.
     pub(crate) core: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) client: IpAddr,
+    pub(crate) arrival: Arrival,
 }
 
 /// Headers that say something of one request and not of who asks. All others are handed on: what a route is told of
@@ -74,7 +72,7 @@ impl Inside {
         let edge = Edge::of(self.0.upgrade().ok_or_else(failed)?);
         let path = asked.path.clone();
         let request = origin.request(asked)?;
-        let peer = SocketAddr::new(origin.client, 0);
+        let peer = SocketAddr::new(origin.arrival.client, 0);
         // Large, and one inside of another.
         let response = Box::pin(edge.answer(request, peer, |body| body)).await;
         read(response, &path).await
@@ -94,6 +92,9 @@ impl Origin {
             if asked.body.is_some() {
                 headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
             }
+        }
+        if let Some(extensions) = request.extensions_mut() {
+            extensions.insert(self.arrival.clone());
         }
         let body = asked.body.map_or_else(Body::empty, Body::from);
         Ok(request.body(body).expect("a method of the description, and headers that came"))

@@ -253,7 +253,7 @@ impl Line {
     fn take(&self, bytes: Bytes, answering: &mut JoinSet<Result<Answered, ApiError>>) {
         let (caller, told) = (self.caller.clone(), Arc::clone(&self.told));
         answering.spawn(async move {
-            if let Err(error) = caller.routes.rates.request(caller.origin.client) {
+            if let Err(error) = caller.routes.rates.request(caller.origin.arrival.client) {
                 let fault = WalletFault::new(WalletFault::LIMIT, error.detail());
                 return Ok(Answered {
                     answer: Some(super::failure(&Value::Null, &fault)),

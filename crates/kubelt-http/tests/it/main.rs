@@ -26,6 +26,7 @@ mod own_pages;
 mod passkeys;
 mod pins;
 mod privacy;
+mod proxies;
 mod receipts;
 mod remotes;
 mod requests;

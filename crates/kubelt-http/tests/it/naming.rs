@@ -401,7 +401,7 @@ async fn the_node_is_a_proxy_to_its_own_content_alone() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(kubelt_http::serve(listener, site.node.router(), async {
+    let serving = tokio::spawn(kubelt_http::serve(listener, None, site.node.router(), async {
         let _stopped = stopped.await;
     }));
     let host = format!("{cid}.ipfs.example.com");

@@ -42,7 +42,7 @@ impl Listening {
         let edge = node.router();
         let serving = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            kubelt_http::serve(listener, edge, stopped).await.expect("serves");
+            kubelt_http::serve(listener, None, edge, stopped).await.expect("serves");
         });
         Self { address, stop: Some(stop), serving }
     }

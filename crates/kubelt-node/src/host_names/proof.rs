@@ -7,6 +7,7 @@
 use kubelt_core::{CoreId, HostName, host_name::core_of_host};
 
 use crate::{
+    ResolveError,
     dnslink::DnsLinks,
     limits::host_names::{
         HOST_ALIASES_MAX, HOST_GRACE_MS, HOST_LOOK_FAILED_MS, HOST_LOOK_MAX_MS, HOST_LOOK_MIN_MS,
@@ -166,8 +167,12 @@ pub(crate) async fn ask(dns: &DnsLinks, host: &HostName, own: &[String]) -> Said
     }
 }
 
-/// An error with its causes.
-fn words(error: &dyn std::error::Error) -> String {
+/// Why the DNS gave no answer, in its own words.
+fn words(error: &ResolveError) -> String {
+    let error: &dyn std::error::Error = match error {
+        ResolveError::Lookup { source, .. } => source,
+        other => other,
+    };
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

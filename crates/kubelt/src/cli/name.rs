@@ -157,6 +157,17 @@ fn in_words(view: &HostNameView) -> String {
     if !view.bound {
         text.push_str("the core does not bind it: `kubelt name add @CORE HOST`\n");
     }
+    if let Some(certificate) = &view.certificate {
+        text.push_str(&format!("certificate: {}", certificate.state));
+        for (word, value) in
+            [("until", &certificate.until), ("next one", &certificate.next), ("why", &certificate.failure)]
+        {
+            if let Some(value) = value {
+                text.push_str(&format!("; {word}: {value}"));
+            }
+        }
+        text.push('\n');
+    }
     if view.by.is_none() {
         text.push_str("one of these records proves it:\n");
         for HostRecordView { name, kind, value } in &view.records {

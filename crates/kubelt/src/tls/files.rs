@@ -1,0 +1,89 @@
+//! Certificates that the operator gives as files, read again when they change.
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Shelf, certificate::Certificate};
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// A certificate and its key.
+#[derive(Debug, Clone)]
+pub(crate) struct CertificateFiles {
+    /// The chain, the own certificate first.
+    pub(crate) cert: PathBuf,
+    pub(crate) key: PathBuf,
+    /// For which of its names it is shown; for all where none is given.
+    pub(crate) names: Vec<String>,
+}
+
+/// Files to be read, and how they were when they were read last.
+#[derive(Debug)]
+pub(super) struct Files {
+    all: Vec<CertificateFiles>,
+    seen: Vec<Option<SystemTime>>,
+    shelf: Shelf,
+}
+
+impl Shelf {
+    /// Shows what the files hold, now and whenever one has changed. Files that cannot be read any more leave what there is.
+    pub(crate) fn read_files(&self, all: Vec<CertificateFiles>) -> Result<()> {
+        let mut files = Files { all, seen: Vec::new(), shelf: self.clone() };
+        files.read()?;
+        if !files.all.is_empty() {
+            tokio::spawn(files.keep_up());
+        }
+        Ok(())
+    }
+}
+
+impl Files {
+    async fn keep_up(mut self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let looking = tokio::task::spawn_blocking(move || {
+                if self.stamps() != self.seen
+                    && let Err(error) = self.read()
+                {
+                    tracing::error!("the certificates stay as they were: {error:#}");
+                }
+                self
+            });
+            self = looking.await.expect("reading certificates does not panic");
+        }
+    }
+
+    fn read(&mut self) -> Result<()> {
+        self.seen = self.stamps();
+        let all = self.all.iter().map(read).collect::<Result<Vec<_>>>()?;
+        self.shelf.give(all);
+        Ok(())
+    }
+
+    fn stamps(&self) -> Vec<Option<SystemTime>> {
+        let paths = self.all.iter().flat_map(|files| [&files.cert, &files.key]);
+        paths.map(|path| fs::metadata(path).ok()?.modified().ok()).collect()
+    }
+}
+
+fn read(files: &CertificateFiles) -> Result<Certificate> {
+    let bytes =
+        |path: &PathBuf| fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()));
+    let certificate = Certificate::read(&bytes(&files.cert)?, &bytes(&files.key)?);
+    let mut certificate =
+        certificate.with_context(|| format!("the certificate `{}` is refused", files.cert.display()))?;
+    if !files.names.is_empty() {
+        for name in &files.names {
+            let is_named = certificate.names.iter().any(|own| own.eq_ignore_ascii_case(name));
+            ensure!(is_named, "the certificate `{}` is not for `{name}`", files.cert.display());
+        }
+        certificate.names = files.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    }
+    Ok(certificate)
+}
