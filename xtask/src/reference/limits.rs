@@ -153,7 +153,8 @@ fn shown(name: &str, number: u64) -> String {
 fn time_text(ms: u64) -> String {
     const UNITS: [(u64, &str); 5] =
         [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"), (1, "ms")];
-    let (unit, name) = UNITS.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit) && ms >= *unit).unwrap_or((1, "ms"));
+    let (unit, name) =
+        UNITS.into_iter().find(|(unit, _)| ms.is_multiple_of(*unit) && ms >= *unit).unwrap_or((1, "ms"));
     let count = ms / unit;
     let plural = if count == 1 || name == "ms" { "" } else { "s" };
     format!("{} {name}{plural}", grouped(count))

@@ -148,7 +148,11 @@ impl HostArgs {
 
 fn line(view: &HostNameView) -> String {
     let mark = if view.leads_here { "leads here" } else { "leads nowhere" };
-    format!("{}  {mark}: {}\n", view.host, view.why)
+    let certificate = view.certificate.as_ref().map(|certificate| match &certificate.until {
+        Some(until) => format!("; certificate {} until {until}", certificate.state),
+        None => format!("; certificate {}", certificate.state),
+    });
+    format!("{}  {mark}: {}{}\n", view.host, view.why, certificate.unwrap_or_default())
 }
 
 /// All that there is to know of a host, and what to do next.
@@ -158,15 +162,12 @@ fn in_words(view: &HostNameView) -> String {
         text.push_str("the core does not bind it: `kubelt name add @CORE HOST`\n");
     }
     if let Some(certificate) = &view.certificate {
-        text.push_str(&format!("certificate: {}", certificate.state));
-        for (word, value) in
-            [("until", &certificate.until), ("next one", &certificate.next), ("why", &certificate.failure)]
-        {
-            if let Some(value) = value {
-                text.push_str(&format!("; {word}: {value}"));
-            }
+        if let Some(next) = &certificate.next {
+            text.push_str(&format!("the next certificate is asked for at {next}\n"));
         }
-        text.push('\n');
+        if let Some(failure) = &certificate.failure {
+            text.push_str(&format!("why no other certificate: {failure}\n"));
+        }
     }
     if view.by.is_none() {
         text.push_str("one of these records proves it:\n");

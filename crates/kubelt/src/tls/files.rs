@@ -87,3 +87,70 @@ fn read(files: &CertificateFiles) -> Result<Certificate> {
     }
     Ok(certificate)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, sync::Arc};
+
+    use kubelt_http::Certificates as _;
+    use kubelt_node::{Node, SystemClock};
+    use kubelt_store::{Options, Store};
+    use rcgen::{CertificateParams, KeyPair};
+    use tokio_rustls::rustls::sign::CertifiedKey;
+
+    use super::{CertificateFiles, Files};
+    use crate::tls::Shelf;
+
+    fn write(dir: &Path, names: &[&str]) -> CertificateFiles {
+        let key = KeyPair::generate().expect("a key");
+        let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = CertificateParams::new(all).expect("names").self_signed(&key).expect("a certificate");
+        let [cert, own] = ["cert.pem", "key.pem"].map(|name| dir.join(name));
+        fs::write(&cert, made.pem()).expect("written");
+        fs::write(&own, key.serialize_pem()).expect("written");
+        CertificateFiles { cert, key: own, names: Vec::new() }
+    }
+
+    fn first(key: Option<Arc<CertifiedKey>>) -> Option<Vec<u8>> {
+        key.map(|key| key.cert[0].to_vec())
+    }
+
+    #[tokio::test]
+    async fn what_the_files_hold_is_shown_until_they_hold_something_else() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let node = Node::new(Store::memory(Options::default()), Arc::new(SystemClock));
+        let shelf = Shelf::new(node.host_names.clone(), Vec::new());
+        let given = write(dir.path(), &["a.example", "*.b.example"]);
+        let mut files = Files { all: vec![given.clone()], seen: Vec::new(), shelf: shelf.clone() };
+        assert_eq!(first(shelf.find(Some("a.example"))), None);
+        files.read().expect("read");
+        let one = first(shelf.find(Some("a.example")));
+        assert!(one.is_some());
+        for (name, expected) in [
+            (Some("x.b.example"), &one),
+            (None, &one),
+            (Some("b.example"), &None),
+            (Some("x.y.b.example"), &None),
+            (Some("c.example"), &None),
+        ] {
+            assert_eq!(&first(shelf.find(name)), expected, "{name:?}");
+        }
+        // Another certificate in the same place.
+        write(dir.path(), &["a.example"]);
+        files.read().expect("read");
+        let other = first(shelf.find(Some("a.example")));
+        assert!(other.is_some() && other != one);
+        assert_eq!(first(shelf.find(Some("x.b.example"))), None);
+        // What cannot be read leaves what there is; so does a key without its certificate.
+        fs::write(&given.cert, "nonsense").expect("written");
+        assert!(files.read().is_err());
+        write(&dir.path().join("."), &["a.example"]);
+        fs::write(&given.key, KeyPair::generate().expect("a key").serialize_pem()).expect("written");
+        assert!(files.read().is_err());
+        assert_eq!(first(shelf.find(Some("a.example"))), other);
+        // A certificate is not shown for what it is not for.
+        let wrong = write(dir.path(), &["a.example"]);
+        files.all = vec![CertificateFiles { names: vec!["b.example".to_owned()], ..wrong }];
+        assert!(files.read().is_err());
+    }
+}
