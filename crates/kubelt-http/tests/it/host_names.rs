@@ -171,6 +171,8 @@ async fn a_host_of_a_core_is_an_origin_for_that_core_and_nothing_else() {
     for path in [
         "/healthz",
         "/metrics",
+        "/_/",
+        "/_/docs/",
         "/openapi.json",
         "/-/node",
         "/-/peers",
@@ -289,6 +291,31 @@ async fn calls_by_json_rpc_on_a_host_reach_its_core() {
         "the node is not to be had there: {}",
         answer.text()
     );
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_may_name_the_host_and_a_page_on_it_may_not_name_another() {
+    let scene = Scene::new().await;
+    scene.bind(&scene.acme, HOST).await;
+    let (site, behind) = (format!("the site of {}", scene.acme), "backend.internal:4747");
+    let named =
+        [("x-forwarded-host", HOST), ("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https")];
+    let answer = scene.ask("GET", behind, "/", None, &named, Body::empty()).await.expect(200);
+    assert_eq!(answer.text(), site);
+    let standard = [("forwarded", "for=203.0.113.9;host=widgets.acme.org;proto=https")];
+    assert_eq!(scene.ask("GET", behind, "/", None, &standard, Body::empty()).await.expect(200).text(), site);
+    // Calls from inside keep to the host that the proxy named.
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "kb_listNames" }).to_string();
+    let headers = [&[("content-type", "application/json")][..], &named].concat();
+    let answer = scene.ask("POST", behind, "/-/rpc", Some(&scene.token), &headers, call).await.expect(200);
+    assert_eq!(answer.json::<Value>()["result"]["names"][0]["host"], HOST, "{}", answer.text());
+    // A page on the host can send headers to its own host, and reaches the node by none of them.
+    for other in ["localhost", "127.0.0.1:4747", "example.com"] {
+        let named = [("x-forwarded-host", other)];
+        scene.ask("GET", HOST, "/healthz", None, &named, Body::empty()).await.expect_problem(Code::NotFound);
+        let named = [("forwarded", &*format!("for=203.0.113.9;host=\"{other}\""))];
+        scene.ask("GET", HOST, "/healthz", None, &named, Body::empty()).await.expect_problem(Code::NotFound);
+    }
 }
 
 /// An answer without what differs between any two.

@@ -267,7 +267,7 @@ async fn the_api_describes_itself() {
     {
         assert!(document["paths"][path].is_object(), "{path}");
     }
-    assert!(node.get("/", None).await.expect(200).text().contains("Kubelt"));
+    assert_eq!(node.get("/", None).await.expect(302).header("location"), Some("/_/"));
     node.get("/healthz", None).await.expect(200);
     node.get("/readyz", None).await.expect(200);
     assert!(node.get("/metrics", None).await.expect(200).text().contains("kubelt_http_requests_total"));
