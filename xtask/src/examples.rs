@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::conformance::{build_node, name_of};
 use crate::node_packages;
 use crate::tally::Tally;
-use crate::test::{count, report};
+use crate::test::{count, report, see_to};
 use crate::workspace::Workspace;
 
 /// Runs the example that `args` names, or all of them.
@@ -32,6 +32,8 @@ pub(crate) fn run_all(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
 }
 
 fn run_those(workspace: &Workspace, name: Option<&str>, tally: &mut Tally) -> Result<usize> {
+    // The notebook is shown in it, and says itself where there is none.
+    see_to("chromium", &["--version"], "chromium");
     let mut folders = node_packages::folders_with(workspace, "examples", "run.mjs")?;
     folders.retain(|folder| name.is_none_or(|name| name == name_of(folder)));
     for folder in &folders {
