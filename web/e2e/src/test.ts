@@ -1,4 +1,4 @@
-import { test as base, expect, type Page } from '@playwright/test'
+import { type BrowserContext, test as base, expect, type Page } from '@playwright/test'
 import axe from 'axe-core'
 import { startNode } from '../../../conformance/node.mjs'
 import { serveConsole } from './serve.js'
@@ -15,6 +15,8 @@ interface Fixtures {
   wallet: TestWallet
   /** A page at which nothing may go wrong unsaid: what its console reports as an error fails the test. */
   page: Page
+  /** Opens a page in a browser of its own, with a wallet in it: somebody else, or another device. */
+  visit: (wallet: TestWallet) => Promise<Page>
   /** What the page's console may report as errors, because the test makes it: requests that are refused. */
   expected: { errors: RegExp[] }
 }
@@ -38,16 +40,38 @@ export const test = base.extend<Fixtures, { node: ConsoleNode }>({
   // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
   expected: ({}, use) => use({ errors: [] }),
   page: async ({ page, context, wallet, expected }, use) => {
-    const errors: string[] = []
-    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
-    page.on('pageerror', (error) => errors.push(String(error)))
+    const errors = watch(page)
     await wallet.install(context)
     await use(page)
-    expect(errors.filter((error) => !expected.errors.some((known) => known.test(error)))).toEqual([])
+    expect(unexpected(errors, expected)).toEqual([])
+  },
+  visit: async ({ browser, baseURL, expected }, use) => {
+    const opened: { context: BrowserContext; errors: string[] }[] = []
+    await use(async (wallet) => {
+      const context = await browser.newContext({ ...(baseURL !== undefined && { baseURL }) })
+      await wallet.install(context)
+      const page = await context.newPage()
+      opened.push({ context, errors: watch(page) })
+      return page
+    })
+    for (const { context } of opened) await context.close()
+    expect(opened.flatMap(({ errors }) => unexpected(errors, expected))).toEqual([])
   },
 })
 
 export { expect }
+
+/** What a page's console reports as errors, from now on. */
+function watch(page: Page): string[] {
+  const errors: string[] = []
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+  page.on('pageerror', (error) => errors.push(String(error)))
+  return errors
+}
+
+function unexpected(errors: readonly string[], expected: Fixtures['expected']): string[] {
+  return errors.filter((error) => !expected.errors.some((known) => known.test(error)))
+}
 
 /** Opens the console and signs in; the wallet is asked once. */
 export async function signIn(page: Page): Promise<void> {

@@ -2,22 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Page } from '@playwright/test'
 import { coreOf, picture } from '../src/content.js'
 import { axeFinds, expect, signIn, test } from '../src/test.js'
-
-interface Given {
-  readonly name: string
-  readonly mimeType: string
-  readonly buffer: Buffer
-}
-
-const text = (name: string, content: string): Given => ({ name, mimeType: 'text/plain', buffer: Buffer.from(content) })
-
-async function choose(page: Page, files: readonly Given[], readers: string): Promise<void> {
-  await page.getByLabel('Files to upload').setInputFiles([...files])
-  const dialog = page.getByRole('dialog')
-  await dialog.getByRole('radio', { name: readers }).check()
-  expect(await axeFinds(page)).toEqual([])
-  await dialog.getByRole('button', { name: /Upload|Replace/ }).click()
-}
+import { choose, text } from '../src/upload.js'
 
 async function openContent(page: Page): Promise<void> {
   await signIn(page)

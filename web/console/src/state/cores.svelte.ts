@@ -1,4 +1,5 @@
 import { type NamedCore as KnownCore, listCores, type Session } from '@kubelt/sdk'
+import { untrack } from 'svelte'
 import { account } from './account.svelte.js'
 import { OpenCore } from './open-core.svelte.js'
 
@@ -26,7 +27,8 @@ class Cores {
    * @throws what `Core.open` throws
    */
   open(session: Session, ref: string): Promise<OpenCore> {
-    if (this.#of !== session) this.close()
+    // A page may ask while it is drawn, before anything else has noticed the new session.
+    if (this.#of !== session) untrack(() => this.close())
     this.#of = session
     const key = ref === session.core ? 'me' : ref
     const found = this.#opened.get(key) ?? this.#begin(session, key)

@@ -113,15 +113,15 @@ export async function createCore(parent: Core, signer: Signer, wanted: NewCore):
   const genesis = decodeGenesis(blockOf(made.genesis))
   const id = coreIdOf(genesis)
   if (id !== made.core) throw new IntegrityError(`The beginning of the core ${made.core}`)
+  const { account } = parent.session
+  const isAlone = thresholdOf(genesis.root) === 1 && accountsOf(genesis.root).includes(account)
+  // Signed before anything names it: who declines has the name free for another try.
+  const core = isAlone ? await Core.begin(parent.session, genesis) : undefined
+  await core?.sign(signer, { verb: 'seal' })
   let asked: string | undefined
   for (const act of namingActs(made, name, id)) asked = (await doOrAsk(parent, act)) ?? asked
   await parent.sync()
-  const { account } = parent.session
-  if (thresholdOf(genesis.root) === 1 && accountsOf(genesis.root).includes(account)) {
-    const core = await Core.begin(parent.session, genesis)
-    await core.sign(signer, { verb: 'seal' })
-    await core.send()
-  }
+  await core?.send()
   return { id, ...(asked !== undefined && { asked }) }
 }
 
