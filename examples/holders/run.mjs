@@ -10,18 +10,24 @@ const { anvilProgram, compile, startChain } = await import('../../conformance/ch
 
 const TOKEN = 7n
 
-const chain = await startChain(anvilProgram())
-const node = await startNode({ settings: `[chains.${chain.id}]\nurls = ['${chain.url}']\n` })
-try {
-  await example()
-} finally {
-  await node.stop()
-  await chain.stop()
-}
+const program = anvilProgram()
+if (program) await onChain(program)
+else say('SKIPPED content for holders: `@foundry-rs/anvil` has no program for this machine\n0 passed, 0 failed, 1 skipped')
 // Libraries of wallets leave timers behind that would keep the process for minutes.
 process.exit()
 
-async function example () {
+async function onChain (program) {
+  const chain = await startChain(program)
+  const node = await startNode({ settings: `[chains.${chain.id}]\nurls = ['${chain.url}']\n` })
+  try {
+    await example(chain, node)
+  } finally {
+    await node.stop()
+    await chain.stop()
+  }
+}
+
+async function example (chain, node) {
   const { Pass } = compile(new URL('pass.sol', import.meta.url).href)
   const [maker, ann, bob] = chain.accounts
   const contract = await chain.deploy(Pass)
@@ -38,15 +44,15 @@ async function example () {
   const holding = ['--erc721', `${chain.id}:${contract}:${TOKEN}`, '--keep', '1']
   await node.run(['gate', 'set', '@me', 'holders', '--opens', 'content/backstage/**', ...holding])
 
-  const [asAnn, asBob] = [await signIn(ann), await signIn(bob)]
-  strictEqual(await read(asAnn), 'la la la')
-  strictEqual(await read(asBob), 404)
-  strictEqual(await read(), 404)
+  const [asAnn, asBob] = [await signIn(node, ann), await signIn(node, bob)]
+  strictEqual(await read(node, asAnn), 'la la la')
+  strictEqual(await read(node, asBob), 404)
+  strictEqual(await read(node), 404)
   say('  Ann reads it. For Bob, and for who has not signed in, nothing is there.')
 
   say('She gives the token to Bob, on the chain alone.')
   await call(ann, 'transferFrom', ann.address, bob.address, TOKEN)
-  await until(async () => await read(asBob) === 'la la la' && await read(asAnn) === 404)
+  await until(async () => await read(node, asBob) === 'la la la' && await read(node, asAnn) === 404)
   say('  Now he reads it, and she does not.')
 
   const { tests } = await node.json(['gate', 'check', '@me', 'holders', ann.address])
@@ -56,7 +62,7 @@ async function example () {
 }
 
 /** The recording as somebody gets it, or the status where they get nothing. */
-async function read (token) {
+async function read (node, token) {
   const headers = token ? { authorization: `Bearer ${token}` } : {}
   const answer = await node.anonymous(`${node.core}/backstage/recording.txt`, { headers })
   const text = await answer.text()
@@ -64,7 +70,7 @@ async function read (token) {
 }
 
 /** Signs in as any page with a wallet does: the node says a message, the wallet signs it. */
-async function signIn (account) {
+async function signIn (node, account) {
   const post = async (path, body) => {
     const answer = await node.anonymous(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
     return answer.json()
