@@ -1,4 +1,5 @@
-// Bitswap with outside peers, both ways: Kubo, where the environment variable KUBO names its binary, and Helia.
+// Bitswap with outside peers, both ways: Kubo, where the environment variable KUBO names its binary, and Helia, also as it
+// runs in browsers, and from a mirror.
 // `--full` exchanges 100,000 blocks and 1 GiB instead of a few thousand and some MiB.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,6 +9,7 @@ import { Checks } from '../checks.mjs'
 import { startNode } from '../node.mjs'
 import { fetchedByHttps } from './https.mjs'
 import { exchangeWithKubo } from './kubo.mjs'
+import { fromBrowsers } from './sockets.mjs'
 
 // What Helia's libraries take for granted, and Node.js has since version 22.
 Promise.withResolvers ??= () => {
@@ -17,6 +19,7 @@ Promise.withResolvers ??= () => {
 }
 const { exchangeWithHelia } = await import('./helia.mjs')
 const { misbehavingPeers } = await import('./misbehaving.mjs')
+const { mirrored } = await import('./mirror.mjs')
 
 const full = process.argv.includes('--full')
 /** How much is exchanged. */
@@ -30,6 +33,8 @@ const node = await startNode({ settings: '[network]\nlisten = ["/ip4/127.0.0.1/t
 try {
   await exchangeWithHelia(checks, node, sizes)
   await misbehavingPeers(checks)
+  await mirrored(checks)
+  await fromBrowsers(checks, dir)
   writeTree(dir)
   if (process.env.KUBO) {
     await exchangeWithKubo(checks, node, dir, sizes)

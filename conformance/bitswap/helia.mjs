@@ -41,10 +41,10 @@ export async function exchangeWithHelia (checks, node, sizes) {
 }
 
 /** A peer that speaks nothing but who it is. */
-export function startLibp2p () {
+export function startLibp2p ({ listen = ['/ip4/127.0.0.1/tcp/0'], transport = tcp() } = {}) {
   return createLibp2p({
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
+    addresses: { listen },
+    transports: [transport],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     // It pings who does not answer pings of those that answer none themselves, and ends the connection.
@@ -54,8 +54,8 @@ export function startLibp2p () {
 }
 
 /** Helia's bitswap, and blocks that it has. */
-export async function startHelia () {
-  const libp2p = await startLibp2p()
+export async function startHelia (options) {
+  const libp2p = await startLibp2p(options)
   const blockstore = new MemoryBlockstore()
   // Nobody is looked for: who is connected is all there is.
   const routing = { findProviders: async function * () {} }

@@ -55,15 +55,22 @@ function askingOnly (url) {
   }
 }
 
-/** What ends TLS before a node, and speaks HTTP/2. */
-async function startProxy (dir) {
-  const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
+/** A key and a certificate for `localhost`, which nobody trusts who is not told to: as a server takes them, and the file. */
+export function certificate (dir) {
+  const [key, file] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
   execFileSync('openssl', [
     'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert
+    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-addext', 'basicConstraints=critical,CA:FALSE',
+    '-keyout', key, '-out', file
   ], { stdio: 'ignore' })
+  return { key: readFileSync(key), cert: readFileSync(file), file }
+}
+
+/** What ends TLS before a node, and speaks HTTP/2. */
+async function startProxy (dir) {
+  const { key, cert } = certificate(dir)
   const proxy = { asked: [], to: 0 }
-  proxy.server = createSecureServer({ key: readFileSync(key), cert: readFileSync(cert) }, (asked, answer) => {
+  proxy.server = createSecureServer({ key, cert }, (asked, answer) => {
     proxy.asked.push(asked.url)
     const headers = Object.fromEntries(Object.entries(asked.headers).filter(([name]) => !name.startsWith(':')))
     const passed = request({ port: proxy.to, host: '127.0.0.1', method: asked.method, path: asked.url, headers }, got => {

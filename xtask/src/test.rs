@@ -20,6 +20,7 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<()> {
         _ => bail!("`test` takes nothing, or `--faults`"),
     }
     see_to("ip", &["-V"], "iproute2");
+    see_to("nft", &["--version"], "nftables");
     let mut tally = Tally::default();
     if let Err(error) = web::build_console(workspace) {
         report(&mut tally, Err(error));

@@ -10,8 +10,20 @@ pub struct PeerList {
     pub id: String,
     /// Where peers reach it, with its id at the end.
     pub addresses: Vec<String>,
+    /// Addresses that others were asked to reach it at (AutoNAT), with what they found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<TriedAddress>,
     /// The peers that are connected.
     pub peers: Vec<PeerView>,
+}
+
+/// An address of the node that somebody else tried to reach it at.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TriedAddress {
+    /// The address.
+    pub address: String,
+    /// Whether that worked, the last time.
+    pub reached: bool,
 }
 
 /// A peer that is connected.
@@ -19,7 +31,7 @@ pub struct PeerList {
 pub struct PeerView {
     /// Its id.
     pub id: String,
-    /// Where the connections lead, or come from.
+    /// Where the connections lead, or come from: one for each of them, those through relays last.
     pub addresses: Vec<String>,
     /// What it calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

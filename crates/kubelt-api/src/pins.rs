@@ -37,7 +37,7 @@ pub struct PinState {
     pub pin: PinObject,
     /// Multiaddrs that take the data.
     pub delegates: Vec<String>,
-    /// More about it: `status_details` says why it waits or failed.
+    /// More about it: `status_details` says why it waits or failed, how far it is, or by which ways it came.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub info: BTreeMap<String, String>,
 }

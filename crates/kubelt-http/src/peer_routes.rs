@@ -7,7 +7,7 @@ use axum::{
     extract::{ConnectInfo, FromRequest as _, Request, State},
     routing::get,
 };
-use kubelt_api::{Code, PeerConnect, PeerConnected, PeerList, PeerView};
+use kubelt_api::{Code, PeerConnect, PeerConnected, PeerList, PeerView, TriedAddress};
 use kubelt_node::{ConnectedPeer, Peers};
 
 use crate::{json::JsonBody, origin::Hosts, problem::ApiError};
@@ -25,7 +25,8 @@ pub(crate) async fn list(State(peers): State<Peers>, request: Request) -> Result
     let own = network.own();
     let mut peers: Vec<PeerView> = network.peers().into_iter().map(view).collect();
     peers.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(Json(PeerList { id: own.peer, addresses: own.addresses, peers }))
+    let tried = network.tried().into_iter().map(|(address, reached)| TriedAddress { address, reached });
+    Ok(Json(PeerList { id: own.peer, addresses: own.addresses, tried: tried.collect(), peers }))
 }
 
 /// Connects to a peer. Answered to the machine itself.

@@ -18,7 +18,7 @@ use crate::{
     kad::{OwnProvided, store::Records},
     limits::{
         CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PENDING_INCOMING_MAX,
-        CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX,
+        CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX, RELAY_CIRCUIT_BYTES_MAX,
     },
     provide::push,
     replicate_stream,
@@ -62,7 +62,9 @@ impl Behaviour {
         let identify = identify::Config::new(FAMILY.to_owned(), key).with_agent_version(AGENT.to_owned());
         let mdns =
             config.mdns.then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), own)).transpose()?;
-        let relay = config.relay.then(|| relay::Behaviour::new(own, relay::Config::default()));
+        let relaying =
+            relay::Config { max_circuit_bytes: RELAY_CIRCUIT_BYTES_MAX, ..relay::Config::default() };
+        let relay = config.relay.then(|| relay::Behaviour::new(own, relaying));
         Ok(Self {
             limits: connection_limits::Behaviour::new(connection_limits(true)),
             banned: allow_block_list::Behaviour::default(),

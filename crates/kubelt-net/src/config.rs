@@ -1,6 +1,10 @@
 //! What an operator decides about the network.
 
 use libp2p::Multiaddr;
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer,
+    pem::{self, PemObject as _},
+};
 
 /// How a node takes part in the network. The default listens nowhere and knows nobody: it can still be told to
 /// connect.
@@ -24,6 +28,35 @@ pub struct NetConfig {
     pub dht_scope: DhtScope,
     /// Whether peers are connected to at addresses of the public internet only, unless they are named here.
     pub only_public: bool,
+    /// Who may sign certificates of secure WebSockets, besides the authorities that browsers trust.
+    pub wss_roots: Vec<RootCertificate>,
+}
+
+/// The certificate of an authority that the operator trusts.
+#[derive(Debug, Clone)]
+pub struct RootCertificate(pub(crate) CertificateDer<'static>);
+
+/// Why certificates are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// It is no PEM, or there is something else in it.
+    #[error("no certificates in PEM")]
+    Pem(#[from] pem::Error),
+    /// There is none.
+    #[error("no certificate is in it")]
+    None,
+}
+
+impl RootCertificate {
+    /// The certificates in a text of PEM.
+    ///
+    /// # Errors
+    /// [`RootError`] when there are none.
+    pub fn read(pem: &[u8]) -> Result<Vec<Self>, RootError> {
+        let found = CertificateDer::pem_slice_iter(pem).map(|certificate| certificate.map(Self));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
+        if found.is_empty() { Err(RootError::None) } else { Ok(found) }
+    }
 }
 
 /// How a node takes part in the DHT.

@@ -27,7 +27,7 @@ mod swarm;
 mod transport;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
-pub use config::{DhtMode, DhtScope, NetConfig, public_bootstrap};
+pub use config::{DhtMode, DhtScope, NetConfig, RootCertificate, RootError, public_bootstrap};
 pub use dialer::NodeDialer;
 pub use direct::{Direct, DirectStream, TlsError, direct_address, is_direct};
 pub use kad::{FoundProvider, Provided, PutError};

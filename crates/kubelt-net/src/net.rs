@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) figures: Mutex<Figures>,
     /// Addresses that others are known to reach.
     pub(crate) external: Mutex<Vec<Multiaddr>>,
+    /// Addresses that others were asked to reach, and whether they did when they tried last.
+    pub(crate) tried: Mutex<BTreeMap<Multiaddr, bool>>,
     /// Keys announced, and the walks for that.
     pub(crate) provided: Mutex<(u64, u64)>,
 }
@@ -92,7 +94,7 @@ pub struct Figures {
 pub struct Peer {
     /// Its id.
     pub id: PeerId,
-    /// Where the connections lead, or come from.
+    /// Where the connections lead, or come from: one for each of them, those through relays last.
     pub addresses: Vec<Multiaddr>,
     /// What it calls itself.
     pub agent: Option<String>,
@@ -201,6 +203,11 @@ impl Net {
     pub fn addresses(&self) -> Vec<Multiaddr> {
         let with_id = |address: &Multiaddr| address.clone().with_p2p(self.id).unwrap_or_else(|other| other);
         self.state.listening.lock().iter().map(with_id).collect()
+    }
+
+    /// Addresses that others were asked to reach (AutoNAT), and whether they did when they tried last.
+    pub fn tried(&self) -> Vec<(Multiaddr, bool)> {
+        self.state.tried.lock().iter().map(|(address, reached)| (address.clone(), *reached)).collect()
     }
 
     /// The peers that are connected.

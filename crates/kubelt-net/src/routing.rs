@@ -62,6 +62,10 @@ impl PeerNetwork for Net {
         Provider { peer: self.id().to_string(), addresses }
     }
 
+    fn tried(&self) -> Vec<(String, bool)> {
+        self.tried().into_iter().map(|(address, reached)| (address.to_string(), reached)).collect()
+    }
+
     fn peers(&self) -> Vec<ConnectedPeer> {
         self.peers().into_iter().map(Into::into).collect()
     }

@@ -5,14 +5,18 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use futures::StreamExt as _;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder,
+    autonat::v2 as autonat,
     core::{ConnectedPoint, transport::ListenerId},
-    identify,
+    dcutr, identify,
     identity::Keypair,
     kad::{self, InboundRequest},
     mdns,
     multiaddr::Protocol,
     noise,
-    swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
+    swarm::{
+        ConnectionId, DialError, SwarmEvent,
+        dial_opts::{DialOpts, PeerCondition},
+    },
     tls,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -42,7 +46,9 @@ pub(crate) fn build(
     let transport = |error: &dyn std::fmt::Display| NetError::Transport(error.to_string());
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_other_transport(|key| crate::transport::build(key, guard).map_err(Into::into))
+        .with_other_transport(|key| {
+            crate::transport::build(key, guard, &config.wss_roots).map_err(Into::into)
+        })
         .map_err(|error| transport(&error))?
         .with_relay_client((tls::Config::new, noise::Config::new), crate::transport::multiplexed)
         .map_err(|error| transport(&error))?
@@ -76,7 +82,9 @@ pub(crate) struct Task {
     ticks: u64,
 }
 
+/// Somebody who waits for a connection, and which one is being made for that.
 struct Dial {
+    id: ConnectionId,
     address: Multiaddr,
     answer: oneshot::Sender<Result<PeerId, NetError>>,
 }
@@ -254,15 +262,29 @@ impl Task {
             let _ = answer.send(Ok(peer));
             return;
         }
-        let dial = DialOpts::peer_id(peer).addresses(vec![address.clone()]).build();
-        match self.swarm.dial(dial) {
-            // Being dialled already: the addresses of both count.
-            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {
-                self.dials.entry(peer).or_default().push(Dial { address, answer });
-            }
+        let begun = self.dials.get(&peer).into_iter().flatten().find(|dial| dial.address == address);
+        let begun = begun.map(|dial| dial.id);
+        // Whatever else is being tried with the peer, such as meeting it past a relay, says nothing of this address.
+        let dial = DialOpts::peer_id(peer).addresses(vec![address.clone()]).condition(PeerCondition::Always);
+        let dial = dial.build();
+        let id = begun.unwrap_or(dial.connection_id());
+        match begun.map_or_else(|| self.swarm.dial(dial), |_| Ok(())) {
+            Ok(()) => self.dials.entry(peer).or_default().push(Dial { id, address, answer }),
             Err(error) => {
                 let _ = answer.send(Err(NetError::Connect { address, reason: error.to_string() }));
             }
+        }
+    }
+
+    /// A connection was not made.
+    fn not_connected(&mut self, peer: PeerId, id: ConnectionId, error: &DialError) {
+        let dials = self.dials.remove(&peer).unwrap_or_default();
+        let (failed, others): (Vec<Dial>, Vec<Dial>) = dials.into_iter().partition(|dial| dial.id == id);
+        if !others.is_empty() {
+            self.dials.insert(peer, others);
+        }
+        for Dial { address, answer, .. } in failed {
+            let _ = answer.send(Err(NetError::Connect { address, reason: error.to_string() }));
         }
     }
 
@@ -297,10 +319,15 @@ impl Task {
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.state.peers.lock().remove(&peer_id);
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                for Dial { address, answer } in self.dials.remove(&peer).unwrap_or_default() {
-                    let _ = answer.send(Err(NetError::Connect { address, reason: error.to_string() }));
+            SwarmEvent::ConnectionClosed { peer_id, endpoint, .. } => {
+                if let Some(peer) = self.state.peers.lock().get_mut(&peer_id) {
+                    let closed = endpoint.get_remote_address();
+                    let at = peer.addresses.iter().position(|address| address == closed);
+                    at.map(|at| peer.addresses.remove(at));
                 }
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, error } => {
+                self.not_connected(peer, connection_id, &error);
             }
             SwarmEvent::Behaviour(event) => self.heard_protocol(event),
             _ => {}
@@ -316,10 +343,9 @@ impl Task {
             protocols: Vec::new(),
             ping: None,
         });
-        let address = endpoint.get_remote_address();
-        if !peer.addresses.contains(address) && peer.addresses.len() < PEER_ADDRESSES_MAX {
-            peer.addresses.push(address.clone());
-        }
+        // One for each connection, those past relays first.
+        let place = if endpoint.is_relayed() { peer.addresses.len() } else { 0 };
+        peer.addresses.insert(place, endpoint.get_remote_address().clone());
     }
 
     fn heard_protocol(&mut self, event: BehaviourEvent) {
@@ -337,6 +363,16 @@ impl Task {
                 }
             }
             BehaviourEvent::Kad(event) => self.heard_kad(event),
+            BehaviourEvent::Reached(autonat::client::Event { tested_addr, result, .. }) => {
+                let mut tried = self.state.tried.lock();
+                if tried.contains_key(&tested_addr) || tried.len() < PEER_ADDRESSES_MAX {
+                    tried.insert(tested_addr, result.is_ok());
+                }
+            }
+            BehaviourEvent::Punch(dcutr::Event { remote_peer_id, result }) => {
+                let error = result.err().map(|error| error.to_string());
+                tracing::debug!(peer = %remote_peer_id, error, "both sides tried to meet past the relay");
+            }
             BehaviourEvent::Bitswap(Misbehaved(peer, offence)) => self.blame(peer, offence),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
                 for (peer, address) in found.into_iter().take(MDNS_DIALS_MAX) {

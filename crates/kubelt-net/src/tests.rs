@@ -1,6 +1,7 @@
 mod dht;
 mod reach;
 mod replicate;
+mod sockets;
 
 use std::sync::Arc;
 
@@ -62,6 +63,23 @@ async fn two_nodes_meet_over_every_transport() {
         assert_eq!(met, server.id());
         assert!(client.peers().iter().any(|peer| peer.id == met));
     }
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_says_nothing_of_others_of_the_same_peer() {
+    let (server, client) = (listening(1).await, start(2, &NetConfig::default()).await);
+    let good = server.addresses().into_iter().next().expect("it listens");
+    // Nobody listens at the one, and who listens at the other says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = listener.local_addr().expect("is bound").port();
+    let dial = |port: u16| {
+        let bad = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", server.id());
+        client.connect(bad.parse().expect("an address"))
+    };
+    let (refused, stuck, met) = tokio::join!(dial(1), dial(silent), client.connect(good));
+    assert_eq!(met.expect("connects"), server.id());
+    assert_eq!(stuck.expect("it is connected by now"), server.id());
+    assert!(matches!(refused, Ok(_) | Err(NetError::Connect { .. })), "{refused:?}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use libp2p::{
 };
 
 use crate::{
+    RootCertificate,
     guard::{Guard, Guarded},
     limits::YAMUX_STREAMS_MAX,
 };
@@ -27,7 +28,11 @@ use crate::{
 pub(crate) type Connected = (PeerId, StreamMuxerBox);
 
 /// All transports but that through relays.
-pub(crate) fn build(key: &Keypair, guard: &Guard) -> io::Result<Boxed<Connected>> {
+pub(crate) fn build(
+    key: &Keypair,
+    guard: &Guard,
+    wss_roots: &[RootCertificate],
+) -> io::Result<Boxed<Connected>> {
     let secured = Secured {
         tls: tls::Config::new(key).map_err(io::Error::other)?,
         noise: noise::Config::new(key).map_err(io::Error::other)?,
@@ -43,12 +48,24 @@ pub(crate) fn build(key: &Keypair, guard: &Guard) -> io::Result<Boxed<Connected>
         .map(|connected, _| boxed(connected));
     let either = streams.or_transport(datagrams).map(|either, _| either.into_inner());
     let named = dns::tokio::Transport::system(either)?;
-    let sockets = websocket::Config::new(dns::tokio::Transport::system(tcp())?)
+    let mut sockets = websocket::Config::new(dns::tokio::Transport::system(tcp())?);
+    sockets.set_tls_config(trusting(wss_roots)?);
+    let sockets = sockets
         .upgrade(Version::V1Lazy)
         .authenticate(secured)
         .multiplex(multiplexed())
         .map(|connected, _| boxed(connected));
     Ok(sockets.or_transport(named).map(|either, _| either.into_inner()).boxed())
+}
+
+/// Whose certificates count where a secure WebSocket is dialled: those of the authorities that browsers trust, and of these.
+fn trusting(roots: &[RootCertificate]) -> io::Result<websocket::tls::Config> {
+    let mut trusted = websocket::tls::Config::builder();
+    for RootCertificate(root) in roots {
+        let root = websocket::tls::Certificate::new(root.to_vec());
+        trusted.add_trust(&root).map_err(io::Error::other)?;
+    }
+    Ok(trusted.finish())
 }
 
 /// Streams with windows of a MiB at most. Peers in JavaScript send frames as large as a window, and this implementation

@@ -493,6 +493,8 @@ pub(crate) const FETCH_GATEWAY_CALLS_MAX: usize = 8;
 pub(crate) const FETCH_PROVIDER_LOOKUPS_MAX: usize = 4;
 /// Bytes of blocks that are read for a peer without leaving the task that asks.
 pub(crate) const INLINE_READ_BYTES_MAX: u64 = 64 << 10;
+/// Pins of which the ways are remembered on which they came.
+pub(crate) const PIN_WAYS_REMEMBERED_MAX: usize = 256;
 /// Pins whose blocks are fetched from elsewhere, those that wait for their turn among them.
 pub(crate) const PIN_FETCHES_MAX: usize = 1_000;
 /// The same of one core.

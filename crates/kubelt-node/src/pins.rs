@@ -11,7 +11,10 @@ mod record;
 mod retries;
 mod take;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use cid::Cid;
 use kubelt_content::{
@@ -68,6 +71,8 @@ struct Shared {
     looks: Mutex<looks::Looks>,
     /// Pins whose blocks are being fetched from elsewhere, and how far that is.
     fetches: Mutex<HashMap<(CoreId, MapPath), FetchProgress>>,
+    /// Pins that were made whole by fetching of late, and by which ways: the newest last.
+    fetched: Mutex<VecDeque<((CoreId, MapPath), FetchProgress)>>,
     /// Pins that are looked for again by themselves.
     retries: Mutex<retries::Retries>,
 }
@@ -114,6 +119,7 @@ impl Pins {
             newest_ms: Mutex::default(),
             looks: Mutex::default(),
             fetches: Mutex::default(),
+            fetched: Mutex::default(),
             retries: Mutex::default(),
         };
         Self { store, cores, content, clock, fetcher, shared: Arc::new(shared) }

@@ -212,6 +212,9 @@ pub enum ChannelError {
         "the peer has no such core, or none for this node; sign in there first, or have it named as a host"
     )]
     NotFound,
+    /// The peer has no such core, or nothing of it is published to everybody.
+    #[error("the peer has no such core, or nothing of it is public")]
+    NothingPublished,
     /// The peer's fault.
     #[error("the peer does not keep to the protocol")]
     Peer(#[from] PeerFault),

@@ -46,6 +46,10 @@ pub trait ProviderRouting: Send + Sync + fmt::Debug {
 pub trait PeerNetwork: Send + Sync + fmt::Debug {
     /// The node's id and the addresses where peers reach it.
     fn own(&self) -> Provider;
+    /// Addresses of the node that others were asked to reach, and whether they did when they tried last.
+    fn tried(&self) -> Vec<(String, bool)> {
+        Vec::new()
+    }
     /// The peers that are connected.
     fn peers(&self) -> Vec<ConnectedPeer>;
     /// Connects to the peer that an address names, for the operator: wherever it is; gives its id.
@@ -107,7 +111,7 @@ pub enum StrangerError {
 pub struct ConnectedPeer {
     /// Its peer id, in base58.
     pub peer: String,
-    /// Where the connections lead, or come from.
+    /// Where the connections lead, or come from: one for each of them, those through relays last.
     pub addresses: Vec<String>,
     /// What it calls itself.
     pub agent: Option<String>,

@@ -18,6 +18,7 @@ mod member;
 mod mirror;
 mod name;
 mod peers;
+mod pin;
 mod publish;
 mod receipt;
 mod recipients;
@@ -190,6 +191,9 @@ enum Command {
     /// Keep what others have published on this node, and serve it from here
     #[command(subcommand)]
     Mirror(mirror::MirrorCommand),
+    /// Have a core keep content by its CID, wherever it is now
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
     /// Deliver what you publish to pinning services
     #[command(subcommand)]
     RemotePin(remote_pin::RemotePinCommand),
@@ -270,6 +274,7 @@ impl Command {
             Self::Peers(command) => command.run(caller),
             Self::Remote(command) => command.run(caller),
             Self::Mirror(command) => command.run(caller),
+            Self::Pin(command) => command.run(caller),
             Self::RemotePin(command) => command.run(caller),
             Self::Log(args) => args.run(caller),
             Self::Core(command) => command.run(caller),

@@ -5,6 +5,7 @@
 mod calls;
 mod error;
 mod node_url;
+mod pins;
 mod place;
 
 use std::io::{self, Read};

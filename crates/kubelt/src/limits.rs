@@ -80,3 +80,9 @@ pub(crate) const ACME_LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const ACME_NAMES_EVERY_MS: u64 = 60 * 1_000;
 /// How often an authority is asked when it wants a certificate renewed, in milliseconds.
 pub(crate) const ACME_RENEWAL_LOOK_MS: u64 = 6 * 60 * 60 * 1_000;
+/// How long the first pause is before it is looked again how far a pin is; twice as long each time.
+pub(crate) const PIN_LOOK_MIN: Duration = Duration::from_millis(50);
+/// The longest pause.
+pub(crate) const PIN_LOOK_MAX: Duration = Duration::from_secs(1);
+/// Pins that are listed, the newest.
+pub(crate) const PINS_LISTED_MAX: usize = 1_000;

@@ -339,7 +339,7 @@ impl NodeConfig {
             chains: chains(file.chains, &file.ens)?,
             provide: file.network.provide.into(),
             routers: file.network.routers.iter().map(|url| Router::new(url)).collect::<Result<_, _>>()?,
-            network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address, only_public),
+            network: file.network.resolve(args.p2p_listen, args.bootstrap, gateway_address, only_public)?,
         })
     }
 }

@@ -51,6 +51,13 @@ impl BlockSink {
         Ok(())
     }
 
+    /// Commits what there is and waits for nothing: whoever brings the rest finds it, if all goes well.
+    pub(crate) fn let_go(&mut self) {
+        if let Err(error) = self.commit() {
+            tracing::debug!(%error, "what came last is not kept");
+        }
+    }
+
     fn commit(&mut self) -> Result<(), UploadError> {
         if self.batch.is_empty() {
             return Ok(());

@@ -137,13 +137,30 @@ impl FetchProgress {
 
     /// It in words: how much came, by which way, and how many blocks are asked for.
     pub fn text(&self) -> String {
-        let mut text = String::from("fetching:");
+        format!(
+            "fetching: {}, {} asked for",
+            self.came_text(),
+            blocks_text(self.0.wanted.load(Ordering::Relaxed))
+        )
+    }
+
+    /// The same once it is over.
+    pub(crate) fn text_of_end(&self) -> String {
+        format!("fetched: {}", self.came_text())
+    }
+
+    fn came_text(&self) -> String {
+        let mut text = String::new();
         for (way, blocks) in self.taken() {
             // Writing to a string does not fail.
-            let _ = write!(text, " {blocks} blocks {},", way.in_words());
+            let _ = write!(text, "{} {}, ", blocks_text(blocks), way.in_words());
         }
         let bytes: u64 = self.0.came.taken().map(|(_, _, bytes)| bytes).sum();
-        let _ = write!(text, " {bytes} bytes, {} blocks asked for", self.0.wanted.load(Ordering::Relaxed));
+        let _ = write!(text, "{bytes} bytes");
         text
     }
+}
+
+fn blocks_text(count: u64) -> String {
+    if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") }
 }

@@ -264,7 +264,7 @@ async fn a_car_that_is_cut_or_lies_goes_on_by_single_blocks() {
     let last = forged.car.len() - 1;
     forged.car[last] ^= 1;
     let (text, cars, _) = from_gateway(forged).await;
-    assert!(text.contains("1 blocks from gateways") && text.contains("22 blocks in CARs"), "{text}");
+    assert!(text.contains("1 block from gateways") && text.contains("22 blocks in CARs"), "{text}");
     assert_eq!(cars, 1, "who lied is asked for no other");
 
     let other = Block::new(Codec::Raw, Bytes::from_static(b"something else")).expect("small");

@@ -152,6 +152,15 @@ impl Task {
         }
     }
 
+    /// A live connection is over: what was whole until now may not be from here on.
+    fn note_parting(&self) {
+        let now_ms = self.mirrors.0.shelves.clock.now_ms();
+        self.kept.mirrored.send_if_modified(|mirrored| {
+            mirrored.settled_ms = mirrored.settled.then_some(now_ms).or(mirrored.settled_ms);
+            mirrored.settled
+        });
+    }
+
     fn note_end(&self, ended: Result<(), String>) {
         if let Err(error) = &ended {
             tracing::debug!(core = %self.core, error, "a mirror is not connected");
@@ -185,7 +194,7 @@ impl Task {
         }
         self.kept.state.send_modify(|state| state.rests = true);
         shelves.close_all(&self.core).await.map_err(|error| chain(&error))?;
-        Err(ChannelError::NotFound.to_string())
+        Err(ChannelError::NothingPublished.to_string())
     }
 
     async fn follow(&self) -> Result<(), String> {
@@ -206,11 +215,14 @@ impl Task {
             self.kept.state.send_modify(|state| state.connected = true);
             let live = every.is_none();
             let ended = link.follow(replication, shelves, self.core, live, &self.kept.mirrored).await;
+            if live {
+                self.note_parting();
+            }
             self.kept.state.send_modify(|state| state.connected = false);
             match ended {
                 Ok(()) => return Ok(()),
                 Err(failed) => {
-                    is_gone |= matches!(failed, ChannelError::NotFound);
+                    is_gone |= matches!(failed, ChannelError::NothingPublished);
                     if let ChannelError::Peer(fault) = &failed {
                         replication.strike(&peer, fault);
                         link.end();

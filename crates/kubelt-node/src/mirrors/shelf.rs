@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use kubelt_content::denylist::Denylist;
 use kubelt_core::{
     CoreId, Genesis, Log, LoginId, MapPath, OpId, Verb,
     log::{Entry, LoginFacts, Refusal, check_alone},
@@ -210,13 +211,14 @@ impl Shelf {
         if log.is_effective(&entry.id()) { Ok(()) } else { Err(Refusal::UnknownAuth(entry.header().auth)) }
     }
 
-    /// What is held and not open: its content is to be fetched, as far as the quota has room for it; and how many paths it
-    /// has no room for.
-    pub(crate) fn wanted(&self) -> Result<(Vec<(MapPath, Wanted)>, u64), ShelfError> {
+    /// What is held, not open and not denied here: its content is to be fetched, as far as the quota has room for it; and
+    /// how many paths it has no room for.
+    pub(crate) fn wanted(&self, denylist: &Denylist) -> Result<(Vec<(MapPath, Wanted)>, u64), ShelfError> {
         let quota = self.shelves.store.quota(&self.stand_in)?.block_bytes;
         let open = self.held.values().filter(|held| held.is_open).map(|held| held.entry.value.size);
         let mut room = open.fold(quota, u64::saturating_sub);
-        let mut closed: Vec<_> = self.held.iter().filter(|(_, held)| !held.is_open).collect();
+        let is_wanted = |held: &Held| !held.is_open && !denylist.denies_cid(&held.entry.value.cid);
+        let mut closed: Vec<_> = self.held.iter().filter(|(_, held)| is_wanted(held)).collect();
         closed.sort_by_key(|(_, held)| held.entry.value.size);
         let (mut wanted, mut over) = (Vec::new(), 0);
         for (path, held) in closed {

@@ -171,7 +171,7 @@ pub struct Pin {
     pub created_ms: u64,
     /// How far it is.
     pub status: PinStatus,
-    /// Why it waits, or why it failed.
+    /// Why it waits, or why it failed; by which ways it was fetched a while ago.
     pub details: Option<String>,
 }
 
@@ -208,7 +208,7 @@ impl Pins {
         let whole =
             named(&self.store, core, path)?.is_some_and(|named| named.root == entry.cid && !named.partial);
         if whole {
-            return Ok((PinStatus::Pinned, None));
+            return Ok((PinStatus::Pinned, self.came(core, path)));
         }
         if let Some(reason) = self.trouble(core, path, &entry.cid)? {
             return Ok((PinStatus::Failed, Some(reason)));

@@ -21,7 +21,7 @@ use crate::{
     fetch::{FetchProgress, Fetched},
     limits::{
         DAG_BLOCKS_MAX, LINKS_PER_COMMIT, PIN_FETCHES_MAX, PIN_FETCHES_PER_CORE_MAX, PIN_MISSING_MAX,
-        PIN_ROUNDS_MAX, PINS_PER_ARRIVAL_MAX,
+        PIN_ROUNDS_MAX, PIN_WAYS_REMEMBERED_MAX, PINS_PER_ARRIVAL_MAX,
     },
     names::named,
 };
@@ -119,12 +119,37 @@ impl Pins {
                 tracing::warn!(%error, "the blocks of a pin could not be fetched");
                 true
             });
+            if !waits {
+                this.remember(key.clone(), progress);
+            }
             this.shared.fetches.lock().remove(&key);
             match waits {
                 true => this.put_off(key),
                 false => this.shared.retries.lock().forget(&key.0, &key.1),
             }
         });
+    }
+
+    /// Remembers for a while by which ways a pin has come.
+    fn remember(&self, key: (CoreId, MapPath), progress: FetchProgress) {
+        let mut fetched = self.shared.fetched.lock();
+        fetched.retain(|(other, _)| *other != key);
+        if fetched.len() >= PIN_WAYS_REMEMBERED_MAX {
+            fetched.pop_front();
+        }
+        fetched.push_back((key, progress));
+    }
+
+    /// By which ways a pin has come that is whole; none where it was here, or where that is long past.
+    pub(super) fn came(&self, core: &CoreId, path: &MapPath) -> Option<String> {
+        let key = (*core, path.clone());
+        let last = self.shared.fetches.lock().get(&key).cloned();
+        let remembered = || {
+            let fetched = self.shared.fetched.lock();
+            fetched.iter().find(|(other, _)| *other == key).map(|(_, progress)| progress.clone())
+        };
+        let progress = last.or_else(remembered)?;
+        (progress.fetched() > 0).then(|| progress.text_of_end())
     }
 
     /// Looks for a pin again after a while.

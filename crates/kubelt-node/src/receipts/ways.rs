@@ -37,6 +37,15 @@ fn open(nearness: Nearness, detail: impl Into<String>) -> Open {
     Open { nearness, detail: detail.into() }
 }
 
+/// How many others are told of, after these words; nothing where nobody is.
+fn others_text(words: &str, others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => format!("{words} another one"),
+        others => format!("{words} {others} others"),
+    }
+}
+
 impl Trial {
     /// Tries a way that every node has.
     pub(super) async fn one(&self, kind: WayKind) -> Tried {
@@ -133,7 +142,7 @@ impl Trial {
         };
         let others = heard.providers.iter().filter(|peer| **peer != own).count();
         if heard.providers.contains(&own) {
-            let also = if others > 0 { format!(", and of {others} others") } else { String::new() };
+            let also = others_text(", and of", others);
             return Ok(open(nearness(&announced.addresses), format!("others tell of this node{also}")));
         }
         if peers == 0 {
@@ -147,7 +156,7 @@ impl Trial {
         if announced.addresses.is_empty() {
             return Err(no_address());
         }
-        let others = if others > 0 { format!("; they tell of {others} others") } else { String::new() };
+        let others = others_text("; they tell of", others);
         Err(shut(
             FailingStep::Announcement,
             format!("others do not tell of this node yet{others}"),

@@ -35,7 +35,8 @@ pub(super) struct State {
     pub(super) lost_ms: Option<u64>,
     /// Whether it is not tried any more by itself.
     pub(super) given_up: bool,
-    /// Connections that ended, or were never made.
+    /// Connections that were never made, or ended otherwise than by being cut when something had come over them: relays do
+    /// that, and the next one goes on.
     failures: u64,
 }
 
@@ -255,12 +256,14 @@ impl Task {
         // Since it was reached last, or somebody asked.
         let mut tries = 0;
         loop {
-            let rounds = self.exchanged.borrow().rounds;
-            let error = self.exchange().await;
-            if self.exchanged.borrow().rounds != rounds {
+            let progress = |exchanged: &Exchanged| (exchanged.rounds, exchanged.ops);
+            let before = progress(&self.exchanged.borrow());
+            let (error, is_cut) = self.exchange().await;
+            let after = progress(&self.exchanged.borrow());
+            if after.0 != before.0 {
                 pause = REMOTE_NODE_RETRY_MIN;
             }
-            let was_reached = self.lost(error);
+            let was_reached = self.lost(error, is_cut && after != before);
             tries = if was_reached { 0 } else { tries + 1 };
             let is_likely = self.is_likely();
             if tries >= REMOTE_UNPROVEN_TRIES_MAX && !is_likely {
@@ -278,8 +281,9 @@ impl Task {
         }
     }
 
-    /// Notes why the exchange ended; gives whether the remote was reached at all.
-    fn lost(&self, error: String) -> bool {
+    /// Notes why the exchange ended, and whether it `goes_on` over the next connection; gives whether the remote was reached
+    /// at all.
+    fn lost(&self, error: String, goes_on: bool) -> bool {
         tracing::debug!(core = %self.core, peer = %self.peer, error, "a remote is not connected");
         self.exchanged.send_modify(|exchanged| exchanged.settled = false);
         let now_ms = self.remotes.0.clock.now_ms();
@@ -290,7 +294,7 @@ impl Task {
                 state.lost_ms = Some(now_ms);
             }
             state.error = Some(error);
-            state.failures += 1;
+            state.failures += u64::from(!goes_on);
         });
         was_reached
     }
@@ -315,19 +319,19 @@ impl Task {
         self.state.send_modify(|state| state.given_up = false);
     }
 
-    /// Exchanges the core until that ends; gives why.
-    async fn exchange(&self) -> String {
+    /// Exchanges the core until that ends; gives why, and whether the connection was cut.
+    async fn exchange(&self) -> (String, bool) {
         let replication = &self.remotes.0.replication;
         match replication.gives_all(&self.core, &self.peer).await {
             Ok(true) => {}
-            Ok(false) => return ENDED.to_owned(),
-            Err(error) => return chain(&error),
+            Ok(false) => return (ENDED.to_owned(), false),
+            Err(error) => return (chain(&error), false),
         }
         let addresses = self.addresses.lock().clone();
         let is_proven = self.state.borrow().lost_ms.is_some();
         let link = match self.remotes.link(&self.core, &self.peer, &addresses, is_proven).await {
             Ok(link) => link,
-            Err(error) => return error,
+            Err(error) => return (error, false),
         };
         let session = self.remotes.session(&self.core).await;
         self.state.send_modify(|state| {
@@ -337,13 +341,13 @@ impl Task {
         let ended =
             link.replicate(replication, self.core, session.as_deref(), true, self.exchanged.clone()).await;
         match ended {
-            Ok(()) => "the peer closed the exchange".to_owned(),
+            Ok(()) => ("the peer closed the exchange".to_owned(), false),
             Err(error) => {
                 if let ChannelError::Peer(fault) = &error {
                     replication.strike(&self.peer, fault);
                     link.end();
                 }
-                chain(&error)
+                (chain(&error), matches!(error, ChannelError::Closed))
             }
         }
     }

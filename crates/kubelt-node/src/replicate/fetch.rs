@@ -108,6 +108,16 @@ impl std::fmt::Debug for Fetch {
     }
 }
 
+/// However the channel ends: a relay cuts connections after so little that nothing would ever come, if each lost its last
+/// blocks.
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        if let Some(sink) = &mut self.sink {
+            sink.let_go();
+        }
+    }
+}
+
 impl Fetch {
     pub(super) fn new(content: Content, store: Store, core: CoreId, claims: Claimant, room: Part) -> Self {
         Self {

@@ -65,7 +65,7 @@ impl Link {
     /// ends or nothing is published any more.
     ///
     /// # Errors
-    /// [`ChannelError::NotFound`] where the peer has no such core, or nothing of it is published.
+    /// [`ChannelError::NothingPublished`] where the peer has no such core, or nothing of it is published.
     pub(crate) async fn follow(
         &self,
         replication: &Replication,
@@ -84,7 +84,7 @@ impl Link {
         let Incoming { kind, payload, .. } = answer.ok_or(ChannelError::Closed)?;
         let opened = match kind {
             Kind::Opened => Opened::decode(&payload).map_err(PeerFault::Message)?,
-            Kind::NotFound => return Err(ChannelError::NotFound),
+            Kind::NotFound => return Err(ChannelError::NothingPublished),
             other => return Err(PeerFault::Unexpected(other).into()),
         };
         let genesis = Genesis::decode(&opened.genesis).map_err(PeerFault::Message)?;
@@ -239,7 +239,8 @@ impl Following {
         if self.fetch.is_idle() {
             self.wanted.clear();
         }
-        let (wanted, over_quota) = self.shelf.wanted()?;
+        let denylist = self.replication.0.content.denylists().now();
+        let (wanted, over_quota) = self.shelf.wanted(&denylist)?;
         self.over_quota = over_quota;
         let fresh = |(path, wanted): &(MapPath, Wanted)| self.wanted.get(path) != Some(wanted);
         let fresh: Vec<_> = wanted.into_iter().filter(fresh).collect();
@@ -282,7 +283,7 @@ impl Following {
                 let (cid, _) = read_block(payload).map_err(PeerFault::Frame)?;
                 self.fetch.not_here(&cid)?;
             }
-            Kind::NotFound => return Err(ChannelError::NotFound),
+            Kind::NotFound => return Err(ChannelError::NothingPublished),
             Kind::Close => return Err(ChannelError::Closed),
             other => return Err(PeerFault::Unexpected(*other).into()),
         }
@@ -308,7 +309,7 @@ impl Following {
                     self.status.send_modify(|status| status.ops += fresh);
                 }
                 Output::Bodies(_) => {}
-                Output::NotFound => return Err(ChannelError::NotFound),
+                Output::NotFound => return Err(ChannelError::NothingPublished),
                 Output::Finished { .. } => {
                     self.sync = None;
                     self.plan_asking();

@@ -103,22 +103,24 @@ fn table(list: &MirrorList) -> String {
 }
 
 fn row(mirror: &MirrorView) -> [String; 6] {
+    let settled_at = mirror.settled_at.as_deref().map(short_time);
     let state = match (mirror.settled, mirror.connected) {
-        (true, _) => "whole",
-        (false, true) => "behind",
-        (false, false) => "away",
+        (true, _) => "whole".to_owned(),
+        (false, true) => "behind".to_owned(),
+        (false, false) => {
+            format!("away since {}", settled_at.as_deref().unwrap_or("before the node was started"))
+        }
     };
     let lacking = match mirror.lacking {
         0 => String::new(),
         lacking => format!("{lacking} lacking"),
     };
-    let why = mirror.error.clone().or_else(|| mirror.settled_at.as_deref().map(short_time));
     [
         mirror.core.clone(),
-        state.to_owned(),
+        state,
         count_text(mirror.paths, "path"),
         lacking,
         mirror.sources.join(" "),
-        why.unwrap_or_default(),
+        mirror.error.clone().or(settled_at).unwrap_or_default(),
     ]
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use kubelt_api::{PeerList, PeerView};
+use kubelt_api::{PeerList, PeerView, TriedAddress};
 
 use super::caller::Caller;
 use crate::output::columns;
@@ -47,6 +47,10 @@ fn text(list: &PeerList) -> String {
     let mut text = format!("this node: {}\n", list.id);
     for address in &list.addresses {
         text.push_str(&format!("  {address}\n"));
+    }
+    for TriedAddress { address, reached } in &list.tried {
+        let said = if *reached { "reached by others" } else { "not reached by others" };
+        text.push_str(&format!("  {address}: {said}\n"));
     }
     text.push_str(&match list.peers.len() {
         0 => "no peer is connected; `kubelt peers connect MULTIADDR` connects to one\n".to_owned(),

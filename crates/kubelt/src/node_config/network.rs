@@ -2,11 +2,12 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
-use anyhow::bail;
-use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig, multiaddr::Protocol};
+use anyhow::{Context as _, bail};
+use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig, RootCertificate, multiaddr::Protocol};
 use kubelt_node::{FetchFor, FetchRules, What};
 use serde::Deserialize;
 use ureq::http::Uri;
@@ -26,6 +27,8 @@ pub(super) struct NetworkFile {
     bootstrap: Vec<Multiaddr>,
     /// Well-known peers to connect to besides.
     preset: Preset,
+    /// Files (PEM) with certificates of authorities that secure WebSockets of peers may rely on besides the usual ones.
+    wss_roots: Vec<PathBuf>,
     /// Whether nodes in the same local network find each other.
     mdns: bool,
     /// Whether the node relays for nodes that nobody reaches.
@@ -62,6 +65,9 @@ pub(super) struct NetworkFile {
     /// Where others reach that, where it is not the address itself: `/dns/node.example/tcp/4749/tls`.
     pub(super) replicate_addresses: Vec<Multiaddr>,
 }
+
+/// Where a node listens that looks for others in its network and was told no address.
+const FOUND_AT: [&str; 2] = ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"];
 
 /// `fetch`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -148,7 +154,7 @@ impl NetworkFile {
         p2p_listen: &[Multiaddr],
         replicate_listen: Option<SocketAddr>,
     ) -> bool {
-        let listen = if p2p_listen.is_empty() { &self.listen } else { p2p_listen };
+        let listen = self.listens(p2p_listen.to_vec());
         let is_alone = is_local
             && replicate_listen.is_none_or(|at| at.ip().is_loopback())
             && listen.iter().all(is_loopback)
@@ -157,19 +163,29 @@ impl NetworkFile {
         self.allow_local.unwrap_or(is_alone || matches!(self.dht_scope, DhtScopeFile::Lan))
     }
 
+    /// Where the node listens for peers. One that is to be found in its network, and was told nowhere, takes any free port.
+    fn listens(&self, given: Vec<Multiaddr>) -> Vec<Multiaddr> {
+        let told = first_given(given, self.listen.clone());
+        if !told.is_empty() || !self.mdns {
+            return told;
+        }
+        FOUND_AT.iter().map(|address| address.parse().expect("a constant address")).collect()
+    }
+
     pub(super) fn resolve(
         self,
         listen: Vec<Multiaddr>,
         bootstrap: Vec<Multiaddr>,
         gateway: Option<Multiaddr>,
         only_public: bool,
-    ) -> NetConfig {
+    ) -> anyhow::Result<NetConfig> {
+        let (listen, wss_roots) = (self.listens(listen), roots(&self.wss_roots)?);
         let mut bootstrap = first_given(bootstrap, self.bootstrap);
         if matches!(self.preset, Preset::Public) {
             bootstrap.extend(kubelt_net::public_bootstrap());
         }
-        NetConfig {
-            listen: first_given(listen, self.listen),
+        Ok(NetConfig {
+            listen,
             announce: self.announce.into_iter().chain(gateway).collect(),
             bootstrap,
             mdns: self.mdns,
@@ -186,8 +202,19 @@ impl NetworkFile {
                 DhtScopeFile::Lan => DhtScope::Lan,
             },
             only_public,
-        }
+            wss_roots,
+        })
     }
+}
+
+/// The certificates in these files.
+fn roots(files: &[PathBuf]) -> anyhow::Result<Vec<RootCertificate>> {
+    let mut found = Vec::new();
+    for file in files {
+        let read = || anyhow::Ok(RootCertificate::read(&std::fs::read(file)?)?);
+        found.extend(read().with_context(|| format!("`wss_roots`: `{}` is not taken", file.display()))?);
+    }
+    Ok(found)
 }
 
 fn is_loopback(address: &Multiaddr) -> bool {
@@ -279,6 +306,7 @@ mod tests {
             assert!(allows(&format!("{reached}\nallow_local = true"), false), "{reached}");
         }
         assert!(!allows("allow_local = false", true));
+        assert!(!allows("mdns = true", true), "it listens for its network");
         assert!(allows("dht_scope = 'lan'", false));
     }
 

@@ -37,6 +37,18 @@ fn who_is_signed_in_reads_what_only_another_node_has() {
     let (_, metrics) = here.fetch("/metrics");
     assert!(metrics.contains("kubelt_fetch_blocks{way=\"peer\"}"), "{metrics}");
 
+    let pinned = bob.run(&["pin", "add", &cid, "--name", "site"]);
+    assert!(pinned.starts_with(&format!("pinned {cid} as ")), "{pinned}");
+    assert!(pinned.contains("fetched: ") && pinned.contains("from connected peers"), "{pinned}");
+    assert_eq!(here.fetch(&path), (200, "<p>hello".to_owned()), "pins are for everybody");
+    let listed = bob.run(&["pin", "ls"]);
+    assert!(listed.contains("pinned") && listed.contains(&cid) && listed.contains("site"), "{listed}");
+    let id = bob.json(&["pin", "ls"])["results"][0]["requestid"].as_str().expect("it has one").to_owned();
+    bob.run(&["pin", "rm", &id]);
+    assert_eq!(bob.json(&["pin", "ls"])["count"], 0);
+    let refused = bob.fails(&["pin", "add", "no-cid"]);
+    assert!(refused.contains("`no-cid` is no CID"), "{refused}");
+
     // An open gateway behind which nobody but that node is.
     let open = Node::start_with("[network]\nfetch = 'anybody'\n");
     Person::at(&open.url).run(&["peers", "connect", &there.peer_address()]);

@@ -67,7 +67,8 @@ fn a_mirror_serves_what_is_published_for_as_long_as_it_is() {
     assert_eq!(mirror.fetch(&at("site/index.html")), (200, "<p>hello".to_owned()));
     bob.stays_signed_in_at(&mirror.url);
     let listed = bob.run(&["mirror", "ls"]);
-    assert!(listed.contains(&core) && listed.contains("away") && listed.contains("1 path"), "{listed}");
+    assert!(listed.contains("away since before the node was started"), "{listed}");
+    assert!(listed.contains(&core) && listed.contains("1 path"), "{listed}");
 
     // It is back, with something new.
     origin.restart();
@@ -76,6 +77,16 @@ fn a_mirror_serves_what_is_published_for_as_long_as_it_is() {
     ann.run(&["put", "@me/late.txt", "late.txt", "--public"]);
     bob.json(&["mirror", "add", &named, "--from", &origin.replicates()]);
     until(&mirror, &at("late.txt"), (200, "late"));
+
+    // It is gone again.
+    origin.kill();
+    let listed = loop {
+        let listed = bob.run(&["mirror", "ls"]);
+        if listed.contains("away") {
+            break listed;
+        }
+    };
+    assert!(listed.contains("away since 20"), "{listed}");
 
     bob.run(&["mirror", "rm", &named]);
     assert_eq!(mirror.fetch(&at("site/index.html")).0, 404);
@@ -94,7 +105,7 @@ fn what_cannot_be_mirrored_is_told_and_not_added() {
     let nobody = "@0x00000000000000000000000000000000000000aa";
     let nothing = bob.fails(&["mirror", "add", &named, "--from", &address]);
     assert_eq!(nothing, bob.fails(&["mirror", "add", nobody, "--from", &address]));
-    assert!(nothing.contains("the peer has no such core"), "{nothing}");
+    assert!(nothing.contains("the peer has no such core, or nothing of it is public"), "{nothing}");
     for (args, why) in [
         (vec!["mirror", "add", &named, "--from", "/ip4/127.0.0.1/tcp/1"], "not the address of a node"),
         (vec!["mirror", "add", &named, "--from", &address, "--every", "31d"], "every 30 days at least"),

@@ -2,6 +2,8 @@
 //! that are late or lost, and a node that is killed in the middle. Only root may make such networks; nothing of it
 //! listens or speaks outside of them.
 
+mod homes;
+mod reach;
 mod wires;
 
 use std::process::Command;
@@ -16,11 +18,27 @@ use crate::faults::say;
 /// How long two nodes may take to become equal.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Namespaces whose only way out is a cable to one switch. All are removed with this value.
+/// Namespaces whose only way out are cables to one switch. All are removed with this value.
 struct Network {
     name: String,
     places: usize,
     wires: Option<Wires>,
+}
+
+/// A cable from the switch to a place.
+struct Cable {
+    place: usize,
+    /// What the place calls it.
+    name: &'static str,
+    /// The address of the place on it, and how much of it is that of the network.
+    address: String,
+    /// Which cables hear each other: those of the same number.
+    side: usize,
+}
+
+/// The cable of a place to the network that all are in.
+fn street(place: usize) -> Cable {
+    Cable { place, name: "cable0", address: format!("10.77.0.{place}/24"), side: 0 }
 }
 
 fn ip(args: &str) -> Result<(), String> {
@@ -31,25 +49,27 @@ fn ip(args: &str) -> Result<(), String> {
 }
 
 impl Network {
-    fn new(purpose: &str, places: usize) -> Result<Self, String> {
+    fn new(purpose: &str, cables: &[Cable]) -> Result<Self, String> {
         let id = std::process::id();
+        let places = cables.iter().map(|cable| cable.place).max().unwrap_or(0);
         // Made first, so that what is there is removed when the rest fails.
         let mut network = Self { name: format!("kubelt-{id}-{purpose}"), places, wires: None };
         let seed = seed();
         say(&format!("network `{purpose}`: KUBELT_NETWORK_SEED={seed}"));
-        let device = |n: usize| format!("kb{id}{}{n}", &purpose[..1]);
-        let names: Vec<String> = (1..=places).map(device).collect();
+        let names: Vec<String> = (0..cables.len()).map(|n| format!("kb{id}{}{n}", &purpose[..1])).collect();
         let wires = Wires::new(&names, seed).map_err(|error| format!("no TAP devices ({error})"))?;
-        let wires = network.wires.insert(wires);
-        for (n, device) in (1..=places).zip(names) {
-            let place = format!("{}-{n}", network.name);
+        for place in (1..=places).map(|n| network.place(n)) {
             ip(&format!("netns add {place}"))?;
-            ip(&format!("link set {device} netns {place} name cable0"))?;
             ip(&format!("-n {place} link set lo up"))?;
-            ip(&format!("-n {place} addr add 10.77.0.{n}/24 dev cable0"))?;
-            ip(&format!("-n {place} link set cable0 up"))?;
         }
-        wires.start();
+        for (Cable { place, name, address, .. }, device) in cables.iter().zip(names) {
+            let place = network.place(*place);
+            ip(&format!("link set {device} netns {place} name {name}"))?;
+            ip(&format!("-n {place} addr add {address} dev {name}"))?;
+            ip(&format!("-n {place} link set {name} up"))?;
+        }
+        wires.part(&cables.iter().map(|cable| cable.side).collect::<Vec<_>>());
+        network.wires.insert(wires).start();
         Ok(network)
     }
 
@@ -90,13 +110,11 @@ impl Drop for Network {
 
 /// The network for a test; none, and the reason is said, where this machine has none to give.
 fn network(test: &str, purpose: &str, places: usize) -> Option<Network> {
-    match Network::new(purpose, places) {
-        Ok(network) => Some(network),
-        Err(why) => {
-            say(&format!("SKIPPED `{test}`: no network namespaces here, {why}"));
-            None
-        }
-    }
+    or_skip(test, Network::new(purpose, &(1..=places).map(street).collect::<Vec<_>>()))
+}
+
+fn or_skip<T>(test: &str, made: Result<T, String>) -> Option<T> {
+    made.inspect_err(|why| say(&format!("SKIPPED `{test}`: no network namespaces here, {why}"))).ok()
 }
 
 /// What somebody sees of their core at a node: its operations, newest first.

@@ -1,5 +1,7 @@
 //! Peers that do not keep to the protocol, frame by frame.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use kubelt_content::Ipld;
 use kubelt_core::{
@@ -23,7 +25,8 @@ use crate::{
     LinkError, PeerFault,
     limits::{
         FETCH_ROOM_BYTES_MAX, FETCH_ROOM_OF_ONE_BYTES_MAX, PEER_EFFORT_MAX, PEER_EFFORT_SHARE,
-        PEER_OUT_BYTES_MAX, PEER_STALL_MAX, PEER_STRIKES_REMEMBERED_MAX, PEER_SYNC_TIME_MAX,
+        PEER_FRAME_TIME, PEER_OUT_BYTES_MAX, PEER_SILENCE_MAX, PEER_STALL_MAX, PEER_STRIKES_REMEMBERED_MAX,
+        PEER_SYNC_TIME_MAX,
     },
 };
 
@@ -169,6 +172,31 @@ async fn silence_is_not_waited_for() {
     let mut slow = Liar::greeted(&a, 41).await;
     slow.stream.write_all(&[0]).await.expect("is sent");
     assert!(matches!(slow.fault().await, PeerFault::Silent), "the beginning of a frame");
+}
+
+/// However it is carried, by TLS or by a stream of libp2p: these are bytes that come too slowly.
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_comes_in_drops_is_not_waited_for() {
+    let (_fleet, a) = world().await;
+    let head = FrameHead { len: 100_000, channel: 1, kind: Kind::Sync }.encode();
+    let mut slow = opened(&a).await;
+    slow.stream.write_all(&head).await.expect("is sent");
+    drips(slow, PEER_FRAME_TIME).await;
+    drips(Liar::greeted(&a, 42).await, PEER_SILENCE_MAX).await;
+}
+
+/// Sends a byte now and then, until the node has enough of it; that must not take longer.
+async fn drips(mut liar: Liar, longest: Duration) {
+    const EVERY: Duration = Duration::from_secs(10);
+    let began = Instant::now();
+    while !liar.ended.is_finished() {
+        assert!(began.elapsed() <= longest + 2 * EVERY, "the node waits and waits");
+        // The node may have hung up.
+        let _ = liar.stream.write_all(&[0]).await;
+        tokio::time::advance(EVERY).await;
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(liar.fault().await, PeerFault::Silent));
 }
 
 #[tokio::test(start_paused = true)]

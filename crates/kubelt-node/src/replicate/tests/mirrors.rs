@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cid::Cid;
-use kubelt_content::{Ipld, read::FileReader};
+use kubelt_content::{Ipld, denylist::Denylist, read::FileReader};
 use kubelt_core::{
     Body, CoreId, Genesis, Login, LoginId, OpId, Signed,
     schema::{Exit, ExposureRule, Host, Visibility},
@@ -127,7 +127,7 @@ async fn of_a_private_core_what_is_public_is_mirrored_and_nothing_else() {
     // It is no core of that node: nobody gets it from there as one, whole or as a mirror.
     assert_only_mirrored(b, &core);
     let ended = follow_once(&fleet, "c", "b", core).await;
-    assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+    assert!(matches!(ended, Err(ChannelError::NothingPublished)), "{ended:?}");
     let stranger = fleet.at("c").sign_in(&wallet(1)).await;
     let ended = stranger.pull(&fleet.connect("c", "b").await, false).await;
     assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
@@ -179,10 +179,10 @@ async fn a_core_that_publishes_nothing_any_more_looks_like_none_and_is_dropped()
     status.wait_for(|status| status.settled).await.expect("it goes on");
     a.put("page", body("page", 1_000), Visibility::Private).await;
     let ended = task.await.expect("does not panic");
-    assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+    assert!(matches!(ended, Err(ChannelError::NothingPublished)), "{ended:?}");
     for nothing in [core, Genesis::Private { root: wallet(9).account() }.id()] {
         let ended = follow_once(&fleet, "b", "a", nothing).await;
-        assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+        assert!(matches!(ended, Err(ChannelError::NothingPublished)), "{ended:?}");
     }
     assert_eq!(PUBLISHED_PAUSE.as_millis(), 200, "the docs say so");
 }
@@ -255,7 +255,7 @@ async fn who_asks_does_not_matter() {
     a.set(Host::path(&key).as_str(), host.to_ipld()).await;
     a.put("secret", body("secret", 10), Visibility::Private).await;
     let ended = follow_once(&fleet, "b", "a", a.session.core).await;
-    assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+    assert!(matches!(ended, Err(ChannelError::NothingPublished)), "{ended:?}");
 }
 
 /// The blocks of an operation that a node has, checked.
@@ -342,7 +342,47 @@ async fn a_core_above_that_closes_closes_the_mirror_of_its_child() {
     let path = "config/exposure".parse().expect("a path");
     root.act(Wish::Put { path, value: rule }).await.expect("may");
     let ended = task.await.expect("does not panic");
-    assert!(matches!(ended, Err(ChannelError::NotFound)), "{ended:?}");
+    assert!(matches!(ended, Err(ChannelError::NothingPublished)), "{ended:?}");
+}
+
+fn deny(place: &Place, roots: &[Cid]) {
+    let mut list = Denylist::default();
+    for root in roots {
+        assert!(list.read(&format!("/ipfs/{root}\n")).expect("is a list").is_empty());
+    }
+    place.node.content.denylists().set(list);
+}
+
+#[tokio::test]
+async fn what_either_side_denies_is_neither_brought_nor_served() {
+    let fleet = Fleet::new(&["a", "m"]).await;
+    let (a, mirror) = (fleet.at("a").sign_in(&wallet(1)).await, fleet.at("m"));
+    let core = a.session.core;
+    for path in ["kept", "there", "here"] {
+        a.put(path, body(path, 1_000), Visibility::Public).await;
+    }
+    let [kept, there, here] = ["kept", "there", "here"].map(|path| root(&a, path));
+    deny(fleet.at("a"), &[there]);
+    deny(mirror, &[here]);
+    let link = fleet.connect("m", "a").await;
+    let (mut status, _task) = follow(mirror, &link, core, true);
+    let settled = status.wait_for(|status| status.settled).await.expect("it goes on").clone();
+    assert_eq!((settled.paths, settled.lacking), (1, 1), "{settled:?}");
+    for root in [there, here] {
+        assert!(!mirror.store.has_block(&root).expect("reads"), "what is denied was brought");
+    }
+    // Rules come and go.
+    deny(fleet.at("a"), &[]);
+    hears(mirror, &mut status, &core, "there", Some(body("there", 1_000))).await;
+    deny(mirror, &[here, kept]);
+    assert_eq!(reads(&mirror.node, &core, "kept").await, None);
+    assert!(reads_cid(&mirror.node, &kept).await.is_none());
+    deny(mirror, &[]);
+    assert_eq!(reads(&mirror.node, &core, "kept").await, Some(body("kept", 1_000)));
+    deny(fleet.at("a"), &[there]);
+    hears(mirror, &mut status, &core, "there", None).await;
+    hears(mirror, &mut status, &core, "here", Some(body("here", 1_000))).await;
+    assert!(reads_cid(&mirror.node, &there).await.is_none());
 }
 
 /// What an owner does with a core, and a mirror on a line that breaks: the mirror ends with what everybody may have, and

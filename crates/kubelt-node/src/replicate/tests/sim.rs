@@ -3,6 +3,7 @@
 //! `KUBELT_SIM_ROUNDS` makes more rounds. (What threads do when is not from the seed; what happens to whom is.)
 
 mod dice;
+mod late;
 mod liar;
 mod machines;
 mod scale;

@@ -207,7 +207,19 @@ impl Machine {
 
     /// Somebody signs an act, after all that this node knows.
     pub(super) async fn sign(&self, core: &CoreId, by: &EoaKey, act: Act, salt: [u8; 16]) -> Made {
-        let now_ms = self.now_ms.load(Ordering::Relaxed) + self.ahead_ms;
+        self.sign_earlier(core, by, act, salt, 0).await
+    }
+
+    /// The same, with a date from so long ago, as far as what it follows is not later than that.
+    pub(super) async fn sign_earlier(
+        &self,
+        core: &CoreId,
+        by: &EoaKey,
+        act: Act,
+        salt: [u8; 16],
+        earlier_ms: u64,
+    ) -> Made {
+        let now_ms = self.now_ms.load(Ordering::Relaxed) + self.ahead_ms - earlier_ms;
         let intent = Intent::new(by.account(), None, act);
         let draft = |log: &Log| log.draft(intent, salt, now_ms).expect("may be done");
         let (header, body) = self.node.cores.with_log(core, draft).await.expect("is here");
