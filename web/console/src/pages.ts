@@ -46,11 +46,15 @@ export const corePages: readonly CorePage[] = [
     load: () => import('./pages/requests/Requests.svelte'),
     waits: waitingFor,
   },
+  { name: 'inside', title: 'Inside', icon: 'cores', load: () => import('./pages/inside/Inside.svelte') },
   { name: 'gates', title: 'Gates', icon: 'gates', load: () => import('./pages/gates/Gates.svelte') },
   { name: 'activity', title: 'Activity', icon: 'activity', load: () => import('./pages/activity/Activity.svelte') },
+  { name: 'settings', title: 'Settings', icon: 'settings', load: () => import('./pages/settings/Settings.svelte') },
 ]
 
 /** The pages below them. */
 export const topPages: readonly TopPage[] = [
   { name: '', title: 'Cores', icon: 'cores', load: () => import('./pages/Cores.svelte') },
+  { name: 'account', title: 'Account', icon: 'wallet', load: () => import('./pages/account/Account.svelte') },
+  { name: 'node', title: 'Node', icon: 'node', load: () => import('./pages/node/Node.svelte') },
 ]

@@ -19,6 +19,10 @@ const PAGES: readonly (readonly [address: string, heading: string])[] = [
   ['@me/requests', 'Requests'],
   ['@me/gates', 'Gates'],
   ['@me/activity', 'Activity'],
+  ['@me/inside', 'Inside'],
+  ['@me/settings', 'Settings'],
+  ['account', 'Account'],
+  ['node', 'Node'],
   ['no-such-page', 'Nothing is here'],
 ]
 
@@ -28,6 +32,8 @@ const SHARED_PAGES: readonly (readonly [page: string, heading: string])[] = [
   ['requests', 'Requests'],
   ['gates', 'Gates'],
   ['activity', 'Activity'],
+  ['inside', 'Inside'],
+  ['settings', 'Settings'],
 ]
 
 /** Where pictures of every page go, to be looked at. */
