@@ -33,6 +33,7 @@ use crate::{
         read_ipns_label,
     },
     origin::Hosts,
+    own_pages,
     path::segments,
     problem::ApiError,
     query::Query,
@@ -121,7 +122,7 @@ pub(crate) async fn at_its_site(State(naming): State<Arc<Naming>>, request: Requ
                 let (parts, _body) = request.into_parts();
                 return naming.dnslink(name, host, parts).await.unwrap_or_else(as_text);
             }
-            None
+            own_pages::refused_elsewhere(request.uri().path())
         }
     };
     let answered = answered.or_else(|| from_uri(request.uri()));

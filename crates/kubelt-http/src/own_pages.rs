@@ -1,7 +1,7 @@
 //! The node's own pages at `/_/`: the web console, and the docs below `/_/docs/`.
 //!
-//! They are programs that may sign people in, so they are served under hosts of the node itself alone; requests to hosts of
-//! content never come as far as this (`naming.rs`). What they may do in a browser is [`POLICY`]: talk to this node.
+//! They are programs that may sign people in, so they are served under hosts of the node itself alone: requests to hosts of
+//! content never come as far as this, and under names that nobody gave the node they are refused (`naming.rs`). What they may do in a browser is [`POLICY`]: talk to this node.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use kubelt_api::Code;
 
 use crate::{
     file_response::{conditional, insert_text},
@@ -66,6 +67,17 @@ pub(crate) fn routes(pages: OwnPages) -> Router {
         .route("/_/", get(page))
         .route("/_/{*path}", get(page))
         .with_state(pages)
+}
+
+/// The answer under a name that is none of the node's own, where its pages are asked for: what was published under that name
+/// before could still be at work in browsers, with a service worker.
+pub(crate) fn refused_elsewhere(path: &str) -> Option<Response> {
+    let is_asked = matches!(path, "/" | "/_") || path.starts_with(FOLDER);
+    is_asked.then(|| {
+        let remedy =
+            "this node has no pages under that host; its operator can name the host with `--public-host`";
+        ApiError::new(Code::NotFound, remedy).into_response()
+    })
 }
 
 async fn home() -> Response {

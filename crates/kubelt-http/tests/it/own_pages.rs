@@ -76,6 +76,8 @@ async fn hosts_of_content_have_none_of_them() {
             200,
             "{path}"
         );
+        let unknown = node.call_at("GET", &at("unknown.example"), None, &[]).await;
+        assert!(unknown.expect_problem(Code::NotFound).detail.contains("--public-host"));
         // The node's own hosts have them.
         node.call_at("GET", &at("localhost:4747"), None, &[]).await.expect(200);
     }

@@ -238,7 +238,14 @@ fn plain(command: &str, place: Option<&str>) -> Command {
     let binary = env!("CARGO_BIN_EXE_kubelt");
     let mut plain = Command::new(if place.is_some() { "ip" } else { binary });
     plain.args(place.into_iter().flat_map(|place| ["netns", "exec", place, binary]));
-    for name in ["KUBELT_NODE", "KUBELT_HOME", "KUBELT_PASSPHRASE_FILE", "KUBELT_DATA", "KUBELT_LISTEN"] {
+    for name in [
+        "KUBELT_NODE",
+        "KUBELT_HOME",
+        "KUBELT_PASSPHRASE_FILE",
+        "KUBELT_TOKEN_FILE",
+        "KUBELT_DATA",
+        "KUBELT_LISTEN",
+    ] {
         plain.env_remove(name);
     }
     plain.arg(command);

@@ -18,3 +18,4 @@ mod team;
 mod transcript;
 mod tree;
 mod two_nodes;
+mod with_token;
