@@ -15,6 +15,7 @@ mod content_routes;
 mod core_routes;
 mod delegated;
 mod ens_routes;
+mod event_routes;
 mod file_response;
 mod forwarded;
 mod framing;

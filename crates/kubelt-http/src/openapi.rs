@@ -35,7 +35,7 @@ use crate::{delegated, ens_routes, member_routes, naming, node_routes, peer_rout
         node_routes::healthz, node_routes::readyz, node_routes::info, node_routes::import,
         peer_routes::list, peer_routes::connect, delegated::of_content, delegated::of_peer,
         core_view, usage, published, put_content, get_content, delete_content, possession, upload_car, export_car,
-        read_ops, post_ops, heads, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
+        read_ops, post_ops, heads, events, state, set_state, clear_state, list_pins, add_pin, get_pin, replace_pin,
         remove_pin, list_remote_pins, set_remote_pin, remove_remote_pin, list_remotes, add_remote,
         remove_remote, sync_remote, list_mirrors, add_mirror, remove_mirror, list_cores, create_core, list_members, list_invites, list_heirs, draft_ops,
         list_requests, file_request, read_request, withdraw_request, approve_request, reject_request, finish_request,
@@ -148,6 +148,14 @@ fn post_ops() {}
 #[utoipa::path(get, path = "/@{core}/-/heads", tag = "log", params(("core" = String, Path)),
     responses((status = 200, body = Heads), (status = 404, body = Problem, content_type = "application/problem+json")))]
 fn heads() {}
+
+/// Tells that the core has changed, as soon as it has: server-sent events, each called `heads`, with what `/-/heads` says then as
+/// its data. The first one says how it is now, unless `Last-Event-ID` says that this is known. It ends with the session, and when
+/// the node stops.
+#[utoipa::path(get, path = "/@{core}/-/events", tag = "log", security(("bearer" = [])),
+    params(("core" = String, Path), ("Last-Event-ID" = Option<String>, Header, description = "the last event that was heard")),
+    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 404, body = Problem, content_type = "application/problem+json")))]
+fn events() {}
 
 #[utoipa::path(get, path = "/@{core}/-/state/{prefix}", tag = "log",
     params(("core" = String, Path), ("prefix" = String, Path), ("cursor" = Option<String>, Query), ("limit" = Option<u32>, Query)),

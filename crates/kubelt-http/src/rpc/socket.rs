@@ -52,7 +52,7 @@ struct Inner {
 
 /// A place for one socket.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     sockets: Sockets,
     account: Account,
     _permit: OwnedSemaphorePermit,
@@ -76,7 +76,14 @@ impl Sockets {
         let _left = timeout(SHUTDOWN_GRACE, self.0.places.acquire_many(all)).await;
     }
 
-    fn place(&self, account: &Account) -> Result<Place, ApiError> {
+    /// Resolves when the node stops.
+    pub(crate) async fn stopping(&self) {
+        let mut stop = self.0.stop.subscribe();
+        let _gone = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// A place for whoever stays connected; it is given back when it is dropped.
+    pub(crate) fn place(&self, account: &Account) -> Result<Place, ApiError> {
         let full =
             |whose| ApiError::new(Code::RateLimited, format!("{whose} as many sockets open as it may"));
         let permit = Arc::clone(&self.0.places).try_acquire_owned();

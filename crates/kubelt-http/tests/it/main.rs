@@ -8,6 +8,7 @@ mod content;
 mod contracts;
 mod denylists;
 mod ens;
+mod events;
 mod exposure;
 mod fetching;
 mod gateway;

@@ -67,9 +67,10 @@ fn bytes_are_had_by_http() {
     assert_eq!(bytes, BTreeSet::from(expected));
 }
 
-/// What is no method, and why: it is no part of a core's API, or is JSON-RPC itself.
-const NO_METHODS: [&str; 11] = [
+/// What is no method, and why: it is no part of a core's API, has no end, or is JSON-RPC itself.
+const NO_METHODS: [&str; 12] = [
     "get /@{core}/{path}",
+    "get /@{core}/-/events",
     "get /healthz",
     "get /readyz",
     "get /ipfs/{cid}",
