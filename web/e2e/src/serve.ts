@@ -2,9 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-const DIST = fileURLToPath(new URL('../../console/dist', import.meta.url))
 const TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
   '.html': 'text/html; charset=utf-8',
@@ -15,13 +13,13 @@ const TYPES: Record<string, string> = {
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self' ws: wss:; worker-src 'self'; manifest-src 'self'"
 
-/** Serves the built console at `/_/`, as a node does, before a node that has none in it. */
-export async function serveConsole(nodeUrl: string): Promise<{ url: string; close(): void }> {
+/** Serves a built console at `/_/` before a node, instead of the one in it: for who works on it, without a build of the node. */
+export async function serveConsole(nodeUrl: string, dist: string): Promise<{ url: string; close(): void }> {
   const server = createServer((asked, answer) => {
     const { pathname } = new URL(asked.url ?? '/', nodeUrl)
     if (pathname.startsWith('/_/')) {
-      const file = join(DIST, normalize(pathname.slice('/_/'.length)))
-      const found = existsSync(file) && statSync(file).isFile() ? file : join(DIST, 'index.html')
+      const file = join(dist, normalize(pathname.slice('/_/'.length)))
+      const found = existsSync(file) && statSync(file).isFile() ? file : join(dist, 'index.html')
       const type = TYPES[extname(found)] ?? 'application/octet-stream'
       answer.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY })
       answer.end(readFileSync(found))

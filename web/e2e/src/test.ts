@@ -21,15 +21,24 @@ interface Fixtures {
   expected: { errors: RegExp[] }
 }
 
+interface WorkerFixtures {
+  /** More of the node's settings (TOML). */
+  settings: string
+  /** Serves the console that is packed into it; with `KUBELT_CONSOLE`, the one that was built into that folder. */
+  node: ConsoleNode
+}
+
 /** Tests of the console: each has a browser of its own, and all of a file share a node. */
-export const test = base.extend<Fixtures, { node: ConsoleNode }>({
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  settings: ['', { option: true, scope: 'worker' }],
   node: [
-    // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
-    async ({}, use) => {
-      const node = await startNode({ person: false })
-      const console = await serveConsole(node.url)
-      await use({ url: console.url })
-      console.close()
+    async ({ settings }, use) => {
+      const node = await startNode({ person: false, settings })
+      const before = process.env['KUBELT_CONSOLE']
+        ? await serveConsole(node.url, process.env['KUBELT_CONSOLE'])
+        : undefined
+      await use({ url: before?.url ?? node.url })
+      before?.close()
       await node.stop()
     },
     { scope: 'worker' },
@@ -88,6 +97,14 @@ export async function signForCore(page: Page, core: string): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Content', level: 1 })).toBeVisible()
 }
 
+/** Uploads one file from the page of content that is open; it is private. */
+export async function upload(page: Page, name: string, content: string | Buffer): Promise<void> {
+  await page
+    .getByLabel('Files to upload')
+    .setInputFiles([{ name, mimeType: 'text/plain', buffer: Buffer.from(content) }])
+  await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click()
+}
+
 /** What axe finds wrong with a page as it is now. */
 export async function axeFinds(page: Page): Promise<string[]> {
   await page.evaluate(axe.source)
@@ -95,7 +112,10 @@ export async function axeFinds(page: Page): Promise<string[]> {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('  ')}`)
 }
 
-/** The sizes and colours that every page is looked at in. */
+/** The sizes and colours that every page is looked at in: each size, and both colours; all of them where pictures are kept. */
 export const LOOKS = [375, 768, 1280].flatMap((width) =>
-  (['light', 'dark'] as const).map((colours) => ({ width, height: width === 375 ? 740 : 900, colours })),
+  (process.env['KUBELT_SCREENSHOTS']
+    ? (['light', 'dark'] as const)
+    : [width === 768 ? ('dark' as const) : ('light' as const)]
+  ).map((colours) => ({ width, height: width === 375 ? 740 : 900, colours })),
 )

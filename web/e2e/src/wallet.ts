@@ -18,7 +18,7 @@ export class TestWallet {
   /** What it was asked, by method. */
   readonly asked: string[] = []
 
-  constructor(accounts = 1) {
+  constructor(accounts = 2) {
     this.secrets = Array.from({ length: accounts }, generatePrivateKey)
     this.accounts = this.secrets.map((secret) => privateKeyToAccount(secret))
   }

@@ -3,6 +3,7 @@ import {
   Client,
   indexedDbStorage,
   KubeltError,
+  passkeySigner,
   Session,
   type Signer,
   type Storage,
@@ -14,10 +15,13 @@ import { wallets } from './wallets.svelte.js'
 /** What the console keeps beside what the SDK does. */
 const TABLE = 'console'
 const LAST = 'last'
+/** Instead of a wallet's name, where a passkey signs. */
+export const PASSKEY = 'passkey'
 
 /** Who was signed in here last; kept after the session is over, so that the next one is a click. */
 export interface LastAccount {
   readonly account: string
+  /** The wallet's name in reverse; {@link PASSKEY} for none. */
   readonly wallet: string
   /** When the session ends, or ended, in milliseconds. */
   readonly expiresMs: number
@@ -92,13 +96,14 @@ class AccountState {
   }
 
   /**
-   * The wallet of who is signed in, at their account.
+   * The wallet of who is signed in, at their account; or their passkey.
    *
    * @throws AccountSwitchedError where it is at another one; KubeltError where it is not here.
    */
   async signer(): Promise<Signer> {
-    const signer = await walletSigner(this.wallet().provider)
     const expected = this.session?.account
+    if (expected && this.last?.wallet === PASSKEY) return passkeySigner(expected)
+    const signer = await walletSigner(this.wallet().provider)
     if (expected && signer.account !== expected) throw new AccountSwitchedError(expected, signer.account)
     return signer
   }

@@ -42,7 +42,6 @@ class Cores {
     this.#opened.clear()
     this.#of = undefined
     this.shown = undefined
-    this.known = new Map()
   }
 
   /** The shared cores that a private core names. */
