@@ -18,7 +18,7 @@ export async function knownPasskeys(): Promise<string[]> {
 
 /** @throws what `createPasskey` throws */
 export async function makePasskey(): Promise<string> {
-  const made = await createPasskey({ name: `Kubelt at ${location.hostname}` })
+  const { account: made } = await createPasskey({ name: `Kubelt at ${location.hostname}` })
   await account.storage.write(TABLE, [{ put: KEY, value: [made, ...(await knownPasskeys())] }])
   return made
 }
