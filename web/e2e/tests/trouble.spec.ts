@@ -76,7 +76,12 @@ test('who was removed from a core is told so', async ({ page, wallet, node, expe
   expect(await axeFinds(page)).toEqual([])
 })
 
-test('a session is ended from another one, and signing out leads back to the first page', async ({ page, wallet, node, expected }) => {
+test('a session is ended from another one, and signing out leads back to the first page', async ({
+  page,
+  wallet,
+  node,
+  expected,
+}) => {
   expected.errors.push(/401/)
   const program = await coreOf(node.url, wallet.secrets[0] as string)
   await program.sync()
