@@ -15,6 +15,7 @@ use kubelt_core::peer::{
     Ask, Follow, FrameHead, Hello, Kind, Open, Opened, Proof, Published, Settled, Shown, ShownParts,
     Statement, Want,
 };
+use kubelt_core::provenance::{Proof as Provenance, ProofOp};
 use kubelt_core::schema::{ChildCore, Host, Request};
 use kubelt_core::sync::{Allowed, Message, Received, Sync};
 use kubelt_core::webauthn::challenge_of;
@@ -29,6 +30,11 @@ use kubelt_sealed::{ContentKey, DeviceSecret, Entropy, jwk};
 /// Typed data with every kind of type.
 const TRANSFERS: &str = r#"{"address":["0xcd2a3d9f938e13cd947ec05abc7fe734df8dd826"],"topics":["0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",null,["0x0000000000000000000000000000000000000000000000000000000000000001"]]}"#;
 const MAIL: &str = r#"{"types":{"Person":[{"name":"name","type":"string"},{"name":"wallets","type":"address[]"}],"Mail":[{"name":"from","type":"Person"},{"name":"to","type":"Person[1]"},{"name":"amount","type":"int128"},{"name":"data","type":"bytes"},{"name":"tag","type":"bytes4"},{"name":"urgent","type":"bool"}]},"primaryType":"Mail","domain":{"name":"Mail","chainId":1},"message":{"from":{"name":"Ada","wallets":["0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826"]},"to":[{"name":"Bob","wallets":[]}],"amount":"-5","data":"0x1234","tag":"0xdeadbeef","urgent":true}}"#;
+
+/// A gate with every kind of test, and a template.
+const HOLDERS: &str = r#"{"opens":["content/vip/**","cores/club"],"if":{"any":[{"erc721":{"chain":1,"contract":"0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d"}},{"all":[{"erc20":{"chain":10,"contract":"0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d","min":"5"}},{"not":{"call":{"chain":1,"contract":"0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d","data":"0x70a08231{holder}","is":"ge","value":"1"}}}]},{"erc1155":{"chain":1,"contract":"0xbc4ca0eda7647a8ab7c2061c2e118a18a936f13d","token":"5"}}]},"at":"safe","keep":60,"shown":true}"#;
+const TEMPLATE: &str =
+    r#"{"user":{"config":{"pins":{"visibility":"private"}},"blocks_max":100,"ops_max":1000}}"#;
 
 fn main() {
     let blocks = site();
@@ -46,6 +52,10 @@ fn main() {
     let child = ChildCore { alias: Some("shop".to_owned()), ..ChildCore::new(core_of_nobody()) };
     for (name, value) in [("content", entry.to_ipld()), ("child", child.to_ipld()), ("any", value(root))] {
         write("map_value", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
+    }
+    for (name, text) in [("holders", HOLDERS), ("template", TEMPLATE)] {
+        let value = Codec::DagJson.decode(text.as_bytes()).expect("is DAG-JSON");
+        write("gate", name, &Codec::DagCbor.encode(&value).expect("plain values encode"));
     }
     ipns(root.cid());
     passkey();
@@ -218,6 +228,16 @@ fn log_blocks(wallet: &EoaKey) {
     write("log_blocks", "body", &body.encode());
     write("log_blocks", "header", &header.encode());
     write("log_blocks", "signed", &wallet.sign_op(header.clone(), &body).expect("has words").encode());
+
+    let put = Act::Put {
+        path: "content/a.txt".parse().expect("a good path"),
+        value: ContentEntry::new(core.cid(), 14, "text/plain", Visibility::Public).to_ipld(),
+    };
+    let put = Body::new([9; 16], put);
+    let proven = Header { body: put.id(), ..header.clone() };
+    let signed = wallet.sign_op(proven, &put).expect("has words").encode();
+    let put = ProofOp { signed: signed.into(), body: put.encode().into() };
+    write("proof", "own", &Provenance::new(genesis.encode(), put, Vec::new(), Vec::new()).encode());
 
     let request = Request {
         auth: header.auth,
