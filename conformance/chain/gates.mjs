@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { encodeFunctionData, toFunctionSelector, toHex } from 'viem'
 import { startNode } from '../node.mjs'
 import { compile } from './anvil.mjs'
+import { holders } from './holders.mjs'
 import { startUpstream } from './upstreams.mjs'
 
 /**
@@ -24,6 +25,7 @@ export async function gates (tools) {
   await transfers(world)
   await kinds(world)
   await oddContracts(world)
+  await holders(world)
   await liars(world)
 }
 

@@ -1,9 +1,9 @@
 // The worked example of docs/build/sealed-content.md, judged by npm `jose`: the address of a bank account is sealed to the
 // published keys of an accounting service, fetched by its content address, and opened with a library that knows nothing
-// of us. And the other way round: what `jose` encrypts to a device's published key is opened here.
+// of us; on the way it is handed from one core to another, with a proof that is checked with no node. And the other way round: what `jose` encrypts to a device's published key is opened here.
 
 import { createServer } from 'node:http'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CompactEncrypt, FlattenedEncrypt, GeneralEncrypt, exportJWK, generalDecrypt, generateKeyPair, importJWK } from 'jose'
 import { Checks } from '../checks.mjs'
@@ -37,6 +37,7 @@ try {
     const { status } = await node.anonymous(`/ipfs/${sealed.cid}`)
     expect(status, 404)
   })
+  await exchanged(key)
   for (const [name, serialise] of Object.entries(serialisations())) {
     await checks.check(`jose seals to a published key: ${name}`, async () => {
       const answer = await node.anonymous(`${node.core}/-/keys`)
@@ -53,6 +54,31 @@ try {
 }
 checks.close()
 process.exit()
+
+/** A customer hands the address of their account, sealed to the service, to the core of a company. */
+async function exchanged (key) {
+  await node.run(['core', 'create', '@me/acme', ...key])
+  const sealed = await node.json(['seal', 'iban.txt', '--to', `jwks:${service.url}`, '--as', '@me/accounts/main'])
+  await checks.equal('in the first core it is private', (await node.anonymous(`/ipfs/${sealed.cid}`)).status, 404)
+  const sent = await node.json(['send', '@me/accounts/main', '--to', '@acme/inbox/', '--public'])
+  await checks.equal('the second core has the same bytes', [sent.cid, sent.path], [sealed.cid, 'inbox/main'])
+  await opened(sealed.cid, KINDS.map(([name]) => name))
+  const shown = await node.json(['verify', '@acme/inbox/main'])
+  await checks.equal('who put it into each core is shown', [shown.here.path, shown.from.path], ['content/inbox/main', 'content/accounts/main'])
+  await node.run(['get', '@acme/inbox/main.proof', '-o', 'main.proof'])
+  const bytes = new Uint8Array(await (await node.anonymous(`/ipfs/${sealed.cid}`)).arrayBuffer())
+  writeFileSync(join(node.dir, 'main.jwe'), bytes)
+  writeFileSync(join(node.dir, 'other.jwe'), bytes.with(bytes.length - 3, bytes.at(-3) ^ 1))
+  // Nobody listens there: what follows asks no node.
+  const offline = content => ['verify', 'main.proof', '--content', content, '--node', 'http://127.0.0.1:1']
+  const proof = await node.json(offline('main.jwe'))
+  await checks.equal('offline, its provenance', [proof.cid, proof.by, proof.path, proof.sealed, proof.unchecked], [sealed.cid, node.account, 'content/accounts/main', true, []])
+  await checks.check('offline, other bytes are found out', () => mustFail(() => node.run(offline('other.jwe'))))
+  const changed = readFileSync(join(node.dir, 'main.proof'))
+  changed[changed.length - 3] ^= 1
+  writeFileSync(join(node.dir, 'main.proof'), changed)
+  await checks.check('offline, a changed proof is found out', () => mustFail(() => node.run(offline('main.jwe'))))
+}
 
 /** A service that publishes a key of each kind, and one that is for signatures only. */
 async function accounting () {

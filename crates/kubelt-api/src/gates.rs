@@ -64,4 +64,7 @@ pub struct GateTest {
     pub holds: String,
     /// What was found.
     pub why: String,
+    /// The word that the contract answered, as 64 hex digits with `0x`: an owner's address, for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
 }

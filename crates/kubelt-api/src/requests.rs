@@ -35,6 +35,13 @@ pub enum Asked {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         media_type: Option<String>,
     },
+    /// Give a path of content to sealed bytes that were uploaded.
+    Seal {
+        /// The path, without `content/`.
+        path: String,
+        /// The entry, as dag-json.
+        entry: serde_json::Value,
+    },
     /// Clear a path of content.
     Unpublish {
         /// The path, without `content/`.

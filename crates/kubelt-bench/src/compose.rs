@@ -1,6 +1,8 @@
-//! Content sealed and opened as a stream, against the cipher alone on bytes that are in memory; and host names (`hosts.rs`).
+//! Cores inside cores, gates and host names: what they add to a read (`reads.rs`, `hosts.rs`). Content sealed and opened as a
+//! stream, against the cipher alone on bytes that are in memory.
 
 mod hosts;
+mod reads;
 
 use std::hint::black_box;
 use std::io::{Read, Write, sink};
@@ -23,6 +25,7 @@ const READ_BYTES: usize = 256 * 1024;
 const OF_CIPHER_MIN: f64 = 0.7;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    reads::run(args)?;
     sealing(args)?;
     hosts::routing(args, &runtime()?)
 }

@@ -93,7 +93,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "compose",
-        about: "content sealed and opened, against the cipher alone; 100,000 host names against 100",
+        about: "reads through five cores and a gate; content sealed; 100,000 host names against 100",
         run: compose::run,
     },
     Bench { name: "cores", about: "reads from a node with 100,000 cores", run: cores::run },

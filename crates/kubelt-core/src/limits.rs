@@ -83,6 +83,8 @@ pub const CONTENT_BYTES_MAX: u64 = (1 << 53) - 1;
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 /// Most keys that one content can be sealed to.
 pub const SEALED_RECIPIENTS_MAX: usize = 64;
+/// Gates whose holders one file is sealed to.
+pub const SEALED_GATES_MAX: usize = 8;
 /// Longest name of a recipient of sealed content, in bytes: an account, or a URL.
 pub const SEALED_WHO_BYTES_MAX: usize = 512;
 /// Longest name that a recipient has for a key, in bytes.

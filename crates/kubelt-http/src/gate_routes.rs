@@ -72,6 +72,7 @@ fn trial_view(named: &NamedGate, account: &Account, trial: &Trial) -> GateTrial 
         test: tested.test.to_string(),
         holds: word(tested.outcome),
         why: tested.why.clone(),
+        found: tested.found.map(|word| format!("0x{}", hex::encode(word))),
     };
     GateTrial {
         gate: named.name.clone(),

@@ -30,6 +30,7 @@ use crate::{
     member_routes::{self, principal_view},
     passkey,
     problem::ApiError,
+    sealed_routes,
     time::rfc3339,
 };
 
@@ -206,6 +207,12 @@ async fn acts(
             };
             let target = Target { path, visibility, partial: false, media_type };
             vec![content.act_of_link(&request.core, target, cid_of(&cid)?).await?]
+        }
+        Asked::Seal { path: at, entry } => {
+            let path = path(&at)?;
+            content.may_write(session, &request.core, &path).await?;
+            let entry = sealed_routes::sealed_entry(&serde_json::to_vec(&entry).unwrap_or_default(), &path)?;
+            vec![content.act_of_entry(&request.core, path, entry).await?]
         }
         Asked::Unpublish { path: at } => {
             let path = path(&at)?;

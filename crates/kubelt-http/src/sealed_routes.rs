@@ -12,7 +12,7 @@ use base64::{
 };
 use kubelt_api::{Code, DeviceJwk, DeviceKeySet, KeyProof, SealedView};
 use kubelt_content::{Codec, Ipld};
-use kubelt_core::{ContentEntry, SchemaError};
+use kubelt_core::{ContentEntry, MapPath, SchemaError, schema};
 use kubelt_node::exchange::PublishedKey;
 
 use crate::{
@@ -64,15 +64,24 @@ async fn put(routes: &CoreRoutes, request: &CoreRequest, body: Body) -> Result<R
     let content = &routes.content;
     content.may_write(&session, &request.core, &path).await?;
     check_precondition(content, request).await?;
-    let entry = entry(&dag_json(&json::bytes(body, VALUE_JSON_BYTES_MAX).await?)?)?;
+    let entry = sealed_entry(&json::bytes(body, VALUE_JSON_BYTES_MAX).await?, &path)?;
+    let stored = content.put_entry(&session, &request.core, path, entry).await?;
+    Ok((StatusCode::CREATED, Json(receipt(&request.path, &stored))).into_response())
+}
+
+/// Reads an entry of sealed content that is to stand at a path.
+pub(crate) fn sealed_entry(json: &[u8], path: &MapPath) -> Result<ContentEntry, ApiError> {
+    let value = dag_json(json)?;
+    let entry = entry(&value)?;
     if entry.encryption.is_none() {
         return Err(ApiError::new(
             Code::BadOperation,
             "the field `encryption` is missing: this is not sealed",
         ));
     }
-    let stored = content.put_entry(&session, &request.core, path, entry).await?;
-    Ok((StatusCode::CREATED, Json(receipt(&request.path, &stored))).into_response())
+    let fits = schema::check_new(path, &value);
+    fits.map_err(|error| ApiError::new(Code::BadOperation, error.to_string()))?;
+    Ok(entry)
 }
 
 /// Reads an entry of content. (Its `encryption` is judged where the operation is made.)

@@ -11,6 +11,7 @@ mod gate;
 mod get;
 mod grant;
 mod heir;
+mod holders;
 mod key;
 mod log;
 mod login;

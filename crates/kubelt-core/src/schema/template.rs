@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
 
-use super::{ChildCore, ContractTemplate, Gate, SchemaError, fields, fields::Fields};
+use super::{ChildCore, ContractTemplate, SchemaError, encryption::gate, fields, fields::Fields};
 use crate::{
     ability::{Ability, Verb},
     limits::{ABILITIES_MAX, TEMPLATE_CHILDREN_MAX, TEMPLATE_CONFIG_MAX},
@@ -136,10 +136,6 @@ impl UserTemplate {
         let path = |name: &String| MapPath::new(format!("config/{name}")).ok();
         self.config.iter().filter_map(move |(name, value)| Some((path(name)?, value)))
     }
-}
-
-fn gate(value: &Ipld) -> Option<String> {
-    fields::text(value).filter(|name| Gate::path(name).is_some()).map(str::to_owned)
 }
 
 fn guarded(value: &Ipld) -> Option<BTreeMap<String, String>> {

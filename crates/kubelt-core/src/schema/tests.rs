@@ -226,8 +226,14 @@ fn keys_of_devices_have_one_form_when_they_are_made() {
 
 fn sealed(form: SealedForm, count: u8) -> Encryption {
     let wrap = (form == SealedForm::Chunks).then_some([9; WRAP_BYTES]);
-    let to = |n| SealedTo { who: "0xaa".to_owned(), key: [n; 32], label: Some("phone".to_owned()), wrap };
-    Encryption { form, to: (0..count).map(to).collect(), mac: [8; 32] }
+    let to = |n| SealedTo {
+        who: "0xaa".to_owned(),
+        key: [n; 32],
+        label: Some("phone".to_owned()),
+        wrap,
+        gate: None,
+    };
+    Encryption { form, gates: Vec::new(), to: (0..count).map(to).collect(), mac: [8; 32] }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! else by any route. And gates that guard the making of cores.
 
 use kubelt_api::{Code, ContentReceipt, CoreMade, CoreView};
-use kubelt_core::{CoreId, Genesis};
+use kubelt_core::{CoreId, Genesis, Principal, schema::ContractName};
 use serde_json::{Value, json};
 
 use crate::{
@@ -282,5 +282,55 @@ async fn children_are_made_by_who_passes_the_gate_of_their_name() {
     app.node.pass(A_WHILE_MS);
     for name in ["club", NFT] {
         post(&app, Some(&app.token), name).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn who_claims_a_parent_that_does_not_name_it_is_nobodys_child() {
+    let club = Club::new(NFT, json!({})).await;
+    let (app, mallory) = (&club.app, Person::new(9));
+    let (acme, root) = (app.acme.parse().expect("an id"), Principal::One(mallory.key.account()));
+    let contract = |name: &str| -> ContractName { name.parse().expect("names one") };
+    let plain =
+        Genesis::Shared { root: root.clone(), parent: Some(acme), name: "widget".to_owned(), nonce: [7; 16] };
+    let claims = [
+        plain,
+        // The core of a contract that has one there, and of one that has none.
+        contract(NFT).genesis(acme, root.clone()),
+        contract(COIN).genesis(acme, root),
+    ];
+    for genesis in claims {
+        let core = genesis.id();
+        // As if it had come from another node.
+        let mut tx = app.node.store.begin();
+        tx.put_core(&core, &genesis.encode()).expect("is stored");
+        tx.commit().await.expect("is stored");
+        let id = core.to_string();
+        let token = app.node.sign_in_to(&mallory, None, &[&id]).await.token;
+        let begin = json!({ "put": { "path": "profile/name", "value": "hers" } });
+        app.node.act(&mallory, &token, &id, begin).await.expect(201);
+        let at = format!("/@{id}/-/content/site/page.html?visibility=public");
+        let page = app.node.put(&at, &token, "trust me").await.expect(201).json::<ContentReceipt>().cid;
+        assert_eq!(app.node.get(&format!("/@{id}/site/page.html"), Some(&token)).await.text(), "trust me");
+        let name = app.node.node.ipns.name_of(&core).await.expect("a name").to_string();
+        for address in [format!("/@{id}"), format!("/@{acme}/@{id}")] {
+            let place = Place { core: &address, path: "site/page.html", cid: &page, name: &name };
+            for (_exit, route) in place.routes() {
+                for reader in [None, Some(app.token.as_str())] {
+                    let answer = app.node.call_at("GET", &route, reader, &[]).await;
+                    let told = answer.text();
+                    assert!(!told.contains("trust me") && !told.contains("page.html"), "{route}: {told}");
+                    assert!(!answer.status.is_success(), "{route}: {told}");
+                }
+            }
+        }
+        let by_contract = format!("/@{acme}/@{COIN}/site/page.html");
+        app.node.get(&by_contract, Some(&token)).await.expect_problem(Code::NotFound);
+        // She cannot have the parent name it.
+        let naming = format!("/@{acme}/-/state/cores/widget");
+        let value = json!({ "core": { "/": id } }).to_string();
+        app.node.put(&naming, &token, value).await.expect_problem(Code::NotFound);
+        let list = app.node.get(&format!("/@{acme}/-/cores"), Some(&app.token)).await.expect(200).text();
+        assert!(!list.contains(&id), "{list}");
     }
 }

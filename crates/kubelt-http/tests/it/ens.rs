@@ -118,6 +118,42 @@ async fn a_name_that_changed_hands_is_followed_and_nothing_is_answered_from_memo
 }
 
 #[tokio::test]
+async fn below_a_name_that_changed_hands_lie_the_cores_of_its_new_owner_and_the_old_one_keeps_nothing_there()
+{
+    let Scene { node, alice, token, service } = Scene::new().await;
+    let bob = Person::new(2);
+    let bobs = node.sign_in(&bob).await.token;
+    let mut tokens = Vec::new();
+    for (person, own, text) in [(&alice, &token, "shop of alice"), (&bob, &bobs, "shop of bob")] {
+        let ask = json!({ "name": "shop", "child": true });
+        let path = format!("{}/-/cores", person.core());
+        let made: CoreMade = node.post(&path, Some(own), &ask).await.expect(201).json();
+        let token = node.sign_in_to(person, Some(own), &[&made.core]).await.token;
+        let begin = json!({ "put": { "path": "profile/name", "value": "Shop" } });
+        node.act(person, &token, &made.core, begin).await.expect(201);
+        let at = format!("/@{}/-/content/page?visibility=public", made.core);
+        node.put(&at, &token, text).await.expect(201);
+        tokens.push(token);
+    }
+    let [alices, bobs] = tokens.as_slice() else { panic!("two") };
+    let (page, put) = ("/@site.eth/@shop/page", "/@site.eth/@shop/-/content/new");
+    for _ in 0..2 {
+        assert_eq!(node.get(page, None).await.expect(200).text(), "shop of alice");
+    }
+    node.put(put, alices, "hers").await.expect(201);
+    *service.0.lock() = bob.key.account();
+    node.pass(60_000);
+    for reader in [None, Some(alices.as_str())] {
+        assert_eq!(node.get(page, reader).await.expect(200).text(), "shop of bob");
+    }
+    node.put(put, alices, "not hers any more").await.expect_problem(Code::NotFound);
+    node.put(put, bobs, "his").await.expect(201);
+    // What she wrote is where it was, under her own address.
+    let own = format!("{}/@shop/-/content/new", alice.core());
+    assert_eq!(node.get(&own, Some(alices)).await.expect(200).text(), "hers");
+}
+
+#[tokio::test]
 async fn what_is_granted_is_granted_to_the_account() {
     let Scene { node, token, alice, service } = Scene::new().await;
     let bob = Person::new(2);

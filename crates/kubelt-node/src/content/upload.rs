@@ -245,6 +245,19 @@ impl Content {
     /// As [`Content::link`].
     pub async fn act_of_link(&self, core: &CoreId, target: Target, cid: Cid) -> Result<Act, UploadError> {
         let (path, entry) = (target.path.clone(), entry_of(target, cid, 0));
+        self.act_of_entry(core, path, entry).await
+    }
+
+    /// The same with a whole entry, such as one of sealed content.
+    ///
+    /// # Errors
+    /// As [`Content::link`].
+    pub async fn act_of_entry(
+        &self,
+        core: &CoreId,
+        path: MapPath,
+        entry: ContentEntry,
+    ) -> Result<Act, UploadError> {
         Ok(Act::Put { path, value: self.prepare(core, entry).await?.to_ipld() })
     }
 

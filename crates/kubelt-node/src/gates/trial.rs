@@ -39,6 +39,8 @@ pub struct Tested {
     pub outcome: Outcome,
     /// The same in words.
     pub why: String,
+    /// The word that the contract answered.
+    pub found: Option<[u8; 32]>,
 }
 
 /// Why nobody was asked.
@@ -82,7 +84,7 @@ impl Trial {
     pub(super) fn unasked(gate: &Gate, account: &Account, now_ms: u64, why: Unasked) -> Self {
         Self::of(gate, now_ms, Vec::new(), |test| {
             let unasked = holder(account, test).err().unwrap_or(why);
-            (unasked.outcome(), unasked.says().to_owned())
+            (unasked.outcome(), unasked.says().to_owned(), None)
         })
     }
 
@@ -121,13 +123,16 @@ impl Trial {
         }
         blocks.sort_unstable_by_key(|block| block.chain);
         Self::of(gate, now_ms, blocks, |test| match (holder(account, test), found.get(test)) {
-            (Err(unasked), _) => (unasked.outcome(), unasked.says().to_owned()),
-            (Ok(_), None) => (Unasked::NoAnswer.outcome(), Unasked::NoAnswer.says().to_owned()),
+            (Err(unasked), _) => (unasked.outcome(), unasked.says().to_owned(), None),
+            (Ok(_), None) => (Unasked::NoAnswer.outcome(), Unasked::NoAnswer.says().to_owned(), None),
             (Ok(_), Some((_, None))) => (
                 Outcome::Unknown,
                 "the contract has no answer: it reverts, uses too much gas, or is not there".to_owned(),
+                None,
             ),
-            (Ok(_), Some((holder, Some(word)))) => (test.judge(holder, Some(*word)), test.says_found(*word)),
+            (Ok(_), Some((holder, Some(word)))) => {
+                (test.judge(holder, Some(*word)), test.says_found(*word), Some(word.to_be_bytes()))
+            }
         })
     }
 
@@ -135,11 +140,11 @@ impl Trial {
         gate: &Gate,
         at_ms: u64,
         blocks: Vec<BlockRef>,
-        judge: impl Fn(&Test) -> (Outcome, String),
+        judge: impl Fn(&Test) -> (Outcome, String, Option<[u8; 32]>),
     ) -> Self {
         let tested = |test: &Test| {
-            let (outcome, why) = judge(test);
-            Tested { test: test.clone(), outcome, why }
+            let (outcome, why, found) = judge(test);
+            Tested { test: test.clone(), outcome, why, found }
         };
         let tests = gate.condition.tests().into_iter().map(tested).collect();
         Self { outcome: gate.condition.outcome(&|test| judge(test).0), at_ms, blocks, tests }

@@ -1,5 +1,6 @@
 //! Nodes of one process over pipes: what travels, what does not, and what becomes of peers that lie.
 
+mod children;
 mod intruders;
 mod liars;
 mod members;

@@ -1,7 +1,10 @@
 //! `kubelt grant`: who can open sealed content.
 //!
 //! Adding somebody wraps the content key for them. Taking somebody away seals the content anew with another key, since
-//! they have the old one; so does whoever opens a path to others than before ([`Opened::set`]).
+//! they have the old one; so does whoever opens a path to others than before ([`Opened::set`]), as when a token that lets its
+//! holder open it is somebody else's now (`sync`).
+
+mod sync;
 
 use std::io::{self, Read};
 
@@ -14,11 +17,14 @@ use kubelt_sealed::chunks::HEADER_BYTES;
 use kubelt_sealed::jwe::{self, Jwe};
 use kubelt_sealed::{ContentKey, DeviceSecret, list, wrap};
 
+use self::sync::SyncArgs;
 use super::caller::Caller;
-use super::recipients::{Recipient, To, form_for, resolve_all, resolve_listed};
+use super::holders::add_holders;
+use super::recipients::{Recipient, To, extend, form_for, gates_of, resolve_all, resolve_listed};
 use super::seal::table;
 use super::sealing::{
-    Put, Sealed, encryption_of, entropy, key_here, listed, open_chunks, open_key, read_jwe, seal, wrapped,
+    Put, Sealed, Wanted, encryption_of, entropy, key_here, listed, open_chunks, open_key, read_jwe, seal,
+    wrapped,
 };
 use super::target::CoreTarget;
 use super::wallet::PassphraseArgs;
@@ -36,6 +42,8 @@ pub(super) enum GrantCommand {
     Rm(ChangeArgs),
     /// Seal it to the keys that those who can open it have now: new devices are added, lost ones taken away
     Refresh(RefreshArgs),
+    /// Seal it to those who pass its gates now: anew, where somebody passes no more
+    Sync(SyncArgs),
 }
 
 #[derive(Debug, Args)]
@@ -50,9 +58,12 @@ pub(super) struct ChangeArgs {
     /// The sealed content
     #[arg(value_name = "@CORE/PATH")]
     target: CoreTarget,
-    /// Who: `0x…`, `@name`, `jwks:https://…` or `jwks:FILE`, the last two with `#kid` for one key of the set
+    /// Who: `0x…`, `@name`, `gate:NAME`, `jwks:https://…` or `jwks:FILE`, the last two with `#kid` for one key of the set
     #[arg(long = "to", value_name = "WHO", required = true)]
     to: Vec<To>,
+    /// Somebody who may pass the gates, too
+    #[arg(long, value_name = "ACCOUNT")]
+    among: Vec<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -74,7 +85,9 @@ impl GrantCommand {
         match self {
             Self::Ls(args) => args.run(caller),
             Self::Add(args) => {
-                let more = resolve_all(caller, &args.to)?;
+                let (client, core) = caller.reach(&args.target)?;
+                let mut more = Wanted { to: resolve_all(caller, &args.to)?, gates: gates_of(&args.to) };
+                add_holders(caller, (&client, &core), &mut more, args.among.into_iter().collect())?;
                 let opened = Opened::at(caller, &args.target, &args.passphrase)?;
                 tell(caller, opened.add(caller, more)?)
             }
@@ -85,11 +98,12 @@ impl GrantCommand {
             }
             Self::Refresh(args) => {
                 let opened = Opened::at(caller, &args.target, &args.passphrase)?;
-                let now = resolve_listed(caller, &opened.encryption.to)?;
+                let now = opened.listed_now(caller)?;
                 let changed =
                     if args.rekey { opened.rekey(caller, &now)? } else { opened.set(caller, now)? };
                 tell(caller, changed)
             }
+            Self::Sync(args) => args.run(caller),
         }
     }
 }
@@ -120,7 +134,8 @@ impl LsArgs {
 
 /// What was done.
 struct Changed {
-    receipt: ContentReceipt,
+    /// None where others were asked to agree.
+    receipt: Option<ContentReceipt>,
     rekeyed: bool,
     to: Vec<SealedTo>,
 }
@@ -171,8 +186,8 @@ impl Opened {
     }
 
     /// Seals it to these and nobody else: with the same key where nobody is taken away.
-    fn set(self, caller: &Caller, wanted: Vec<Recipient>) -> Result<Changed> {
-        let is_wanted = |to: &SealedTo| wanted.iter().any(|wanted| wanted.key.thumbprint().0 == to.key);
+    fn set(self, caller: &Caller, wanted: Wanted) -> Result<Changed> {
+        let is_wanted = |to: &SealedTo| wanted.to.iter().any(|wanted| wanted.key.thumbprint().0 == to.key);
         match self.encryption.to.iter().all(is_wanted) {
             true => self.add(caller, wanted),
             false => self.rekey(caller, &wanted),
@@ -180,9 +195,14 @@ impl Opened {
     }
 
     /// Wraps the key for those of them who do not have it.
-    fn add(mut self, caller: &Caller, mut more: Vec<Recipient>) -> Result<Changed> {
+    fn add(mut self, caller: &Caller, wanted: Wanted) -> Result<Changed> {
+        let Wanted { to: mut more, gates: more_gates } = wanted;
+        let mut gates = self.encryption.gates.clone();
+        gates.extend(more_gates);
+        gates.sort_unstable();
+        gates.dedup();
         more.retain(|more| !self.encryption.to.iter().any(|to| to.key == more.key.thumbprint().0));
-        ensure!(!more.is_empty(), "all of them can open it already");
+        ensure!(!more.is_empty() || gates != self.encryption.gates, "all of them can open it already");
         let count = self.encryption.to.len() + more.len();
         ensure!(
             count <= SEALED_RECIPIENTS_MAX,
@@ -190,8 +210,9 @@ impl Opened {
         );
         if self.encryption.form == SealedForm::Chunks && form_for(&more) == SealedForm::Jwe {
             // The newcomers need another form, and so all are looked up.
-            more.extend(resolve_listed(caller, &self.encryption.to)?);
-            return self.rekey(caller, &more);
+            let mut all = self.listed_now(caller)?;
+            extend(&mut all.to, more);
+            return self.rekey(caller, &Wanted { gates, ..all });
         }
         let mut entropy = entropy()?;
         let mut to = self.encryption.to.clone();
@@ -200,10 +221,10 @@ impl Opened {
                 let wrap = |more: &Recipient| wrapped(&self.key, more, &header[..], &mut entropy).map(Some);
                 let mut wrap = wrap;
                 to.extend(listed(&more, &mut wrap)?);
-                let encryption = list::bind(&self.key, self.encryption.form, to.clone());
+                let encryption = list::bind(&self.key, self.encryption.form, gates, to.clone());
                 let SealedView { cid, media_type, visibility, .. } = &self.view;
                 let put = Put { cid, media_type, visibility: *visibility };
-                self.client.put_sealed(&self.core, &self.path, &put.entry(&encryption)?, Some(cid))?
+                put.send(caller, (&self.client, &self.core), &self.path, &encryption, Some(cid))?
             }
             Kind::Jwe(message) => {
                 for more in &more {
@@ -213,7 +234,7 @@ impl Opened {
                 to.extend(listed(&more, |_| Ok(None))?);
                 let mut file = ScratchFile::new(&caller.config.scratch())?;
                 io::Write::write_all(&mut file, message.to_json().as_bytes())?;
-                let encryption = list::bind(&self.key, self.encryption.form, to.clone());
+                let encryption = list::bind(&self.key, self.encryption.form, gates, to.clone());
                 let sealed = Sealed::of(file, encryption, jwe::MEDIA_TYPE);
                 self.replace(caller, &sealed)?
             }
@@ -222,11 +243,11 @@ impl Opened {
     }
 
     /// Seals it anew, with another key.
-    fn rekey(&self, caller: &Caller, wanted: &[Recipient]) -> Result<Changed> {
+    fn rekey(&self, caller: &Caller, wanted: &Wanted) -> Result<Changed> {
         let form = match self.encryption.form {
             // Whoever wanted a JWE once has programs that open it.
             SealedForm::Jwe => SealedForm::Jwe,
-            SealedForm::Chunks => form_for(wanted),
+            SealedForm::Chunks => form_for(&wanted.to),
         };
         let progress = caller.out.progress("sealing anew", Some(self.view.size));
         let sealed = match &self.kind {
@@ -239,17 +260,19 @@ impl Opened {
         };
         progress.finish();
         let receipt = self.replace(caller, &sealed?)?;
-        Ok(Changed { receipt, rekeyed: true, to: listed(wanted, |_| Ok(None))? })
+        Ok(Changed { receipt, rekeyed: true, to: listed(&wanted.to, |_| Ok(None))? })
     }
 
-    fn replace(&self, caller: &Caller, sealed: &Sealed) -> Result<ContentReceipt> {
+    fn replace(&self, caller: &Caller, sealed: &Sealed) -> Result<Option<ContentReceipt>> {
         let (place, visibility) = ((&self.client, &self.core), self.view.visibility);
         sealed.put(caller, place, &self.path, visibility, Some(&self.view.cid))
     }
 
     /// The keys of all on the list but some.
-    fn without(&self, caller: &Caller, gone: &[To]) -> Result<Vec<Recipient>> {
-        let (mut left, mut found) = (Vec::new(), false);
+    fn without(&self, caller: &Caller, gone: &[To]) -> Result<Wanted> {
+        let mut gates = self.encryption.gates.clone();
+        gates.retain(|gate| !gates_of(gone).contains(gate));
+        let (mut left, mut found) = (Vec::new(), gates != self.encryption.gates);
         for to in &self.encryption.to {
             let mut is_gone = false;
             for gone in gone {
@@ -271,13 +294,20 @@ impl Opened {
                 lost.who
             ));
         }
-        Ok(keys)
+        Ok(Wanted { to: keys, gates })
+    }
+
+    /// The keys that all on the list have now.
+    fn listed_now(&self, caller: &Caller) -> Result<Wanted> {
+        let Encryption { to, gates, .. } = &self.encryption;
+        Ok(Wanted { to: resolve_listed(caller, to)?, gates: gates.clone() })
     }
 }
 
 fn tell(caller: &Caller, changed: Changed) -> Result<()> {
     let Changed { receipt, rekeyed, to } = changed;
     let names: Vec<String> = to.iter().map(|to| to.who.clone()).collect();
+    let Some(receipt) = receipt else { return Ok(()) };
     let value = serde_json::json!({
         "cid": receipt.cid, "path": receipt.path, "op": receipt.op, "rekeyed": rekeyed, "to": names,
     });

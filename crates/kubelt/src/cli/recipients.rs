@@ -1,5 +1,6 @@
 //! Whom content is sealed to: what a person writes, and the keys that it leads to.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kubelt_api::{Code, DeviceJwk};
-use kubelt_core::schema::{DeviceKey, SealedForm, SealedTo};
+use kubelt_core::schema::{DeviceKey, Gate, SealedForm, SealedTo};
 use kubelt_core::signature::verify_signed;
 use kubelt_core::{Account, Act, Body, Genesis, Signed, Unchecked, Verdict};
 use kubelt_sealed::jwk::{KeySet, read_set};
@@ -19,13 +20,22 @@ use super::target::CoreTarget;
 use crate::client::CorePlace;
 use crate::jwks_client;
 
-/// Somebody, as written: `0x…`, `@0x…`, `@me`, `@name`, `jwks:https://…`, `jwks:FILE`, the last two with `#kid` for one key.
+/// Somebody, as written: `0x…`, `@0x…`, `@me`, `@name`, `gate:NAME`, `jwks:https://…`, `jwks:FILE`, the last two with `#kid`
+/// for one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum To {
     Account(Account),
     Core(CoreTarget),
-    Url { url: String, kid: Option<String> },
-    File { path: PathBuf, kid: Option<String> },
+    Url {
+        url: String,
+        kid: Option<String>,
+    },
+    File {
+        path: PathBuf,
+        kid: Option<String>,
+    },
+    /// Whoever passes a gate of the core that the content is in.
+    Gate(String),
 }
 
 /// A key to seal to, and whose it is.
@@ -36,12 +46,14 @@ pub(super) struct Recipient {
     pub(super) key: PublicKey,
     /// Whether its owner has nothing of ours, and needs a JWE.
     pub(super) is_foreign: bool,
+    /// The gate for which it is sealed to them; none for who was named.
+    pub(super) gate: Option<String>,
 }
 
 /// Text that names nobody.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is nobody to seal to; write an address `0x…`, `@me`, `@name`, `jwks:https://…` or `jwks:FILE`"
+    "`{0}` is nobody to seal to; write an address `0x…`, `@me`, `@name`, `gate:NAME`, `jwks:https://…` or `jwks:FILE`"
 )]
 pub(super) struct ToError(String);
 
@@ -60,6 +72,9 @@ impl FromStr for To {
                 false if place.is_empty() => Err(refused()),
                 false => Ok(Self::File { path: place.into(), kid }),
             };
+        }
+        if let Some(gate) = text.strip_prefix("gate:") {
+            return Gate::path(gate).map(|_path| Self::Gate(gate.to_owned())).ok_or_else(refused);
         }
         if let Ok(account) = text.trim_start_matches('@').parse::<Account>() {
             return Ok(Self::Account(account));
@@ -89,13 +104,15 @@ impl To {
             Self::Core(core) => (account_of(caller, core)?.to_string(), None),
             Self::Url { url, kid } => (url.clone(), kid.as_ref()),
             Self::File { path, kid } => (who_of_file(path), kid.as_ref()),
+            Self::Gate(gate) => return Ok(sealed.gate.as_ref() == Some(gate)),
         };
         Ok(sealed.who == who && kid.is_none_or(|kid| sealed.label.as_ref() == Some(kid)))
     }
 
-    /// The keys.
+    /// The keys of whoever is named; a gate names nobody by itself ([`holders`](super::holders)).
     pub(super) fn resolve(&self, caller: &Caller) -> Result<Vec<Recipient>> {
         match self {
+            Self::Gate(_) => Ok(Vec::new()),
             Self::Account(account) => devices_of(caller, account),
             Self::Core(core) => devices_of(caller, &account_of(caller, core)?),
             Self::Url { url, kid } => of_set(caller, url, jwks_client::fetch(url)?, kid.as_deref()),
@@ -122,13 +139,24 @@ impl fmt::Display for Recipient {
 pub(super) fn resolve_all(caller: &Caller, to: &[To]) -> Result<Vec<Recipient>> {
     let mut all: Vec<Recipient> = Vec::new();
     for to in to {
-        for recipient in to.resolve(caller)? {
-            if !all.iter().any(|known| known.key == recipient.key) {
-                all.push(recipient);
-            }
-        }
+        extend(&mut all, to.resolve(caller)?);
     }
     Ok(all)
+}
+
+/// The gates among several, sorted.
+pub(super) fn gates_of(to: &[To]) -> Vec<String> {
+    let gate = |to: &To| if let To::Gate(gate) = to { Some(gate.clone()) } else { None };
+    to.iter().filter_map(gate).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Adds those whose keys are not there.
+pub(super) fn extend(all: &mut Vec<Recipient>, more: Vec<Recipient>) {
+    for recipient in more {
+        if !all.iter().any(|known| known.key == recipient.key) {
+            all.push(recipient);
+        }
+    }
 }
 
 /// The keys that those on a list have now, and those of them that cannot be had any more.
@@ -143,7 +171,12 @@ pub(super) fn resolve_listed(caller: &Caller, listed: &[SealedTo]) -> Result<Vec
         let is_on_list = |found: &Recipient| {
             !found.is_foreign || listed.iter().any(|to| to.who == who && to.label == found.label)
         };
-        all.extend(found.into_iter().filter(is_on_list));
+        let by_gate = |found: Recipient| {
+            let named = |to: &&SealedTo| to.who == who && to.gate.is_none();
+            let gate = listed.iter().find(|to| to.who == who).filter(|_| !listed.iter().any(|to| named(&to)));
+            Recipient { gate: gate.and_then(|to| to.gate.clone()), ..found }
+        };
+        all.extend(found.into_iter().filter(is_on_list).map(by_gate));
     }
     Ok(all)
 }
@@ -169,7 +202,7 @@ pub(super) fn devices_of(caller: &Caller, account: &Account) -> Result<Vec<Recip
         match check_key(account, jwk) {
             Ok((label, key)) => {
                 let who = account.to_string();
-                devices.push(Recipient { who, label: Some(label), key, is_foreign: false });
+                devices.push(Recipient { who, label: Some(label), key, is_foreign: false, gate: None });
             }
             Err(error) => caller.out.warn(&format!("a key of {account} is left out: {error:#}")),
         }
@@ -226,6 +259,7 @@ fn of_set(caller: &Caller, who: &str, set: KeySet, kid: Option<&str>) -> Result<
         label: named.kid,
         key: named.key,
         is_foreign: true,
+        gate: None,
     };
     Ok(set.keys.into_iter().map(recipient).collect())
 }

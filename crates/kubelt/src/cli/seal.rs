@@ -13,9 +13,10 @@ use kubelt_sealed::jwe::Jwe;
 use kubelt_sealed::{DeviceSecret, wrap};
 
 use super::caller::Caller;
+use super::holders::add_holders;
 use super::publish::{VisibilityArgs, path_for};
-use super::recipients::{Recipient, To, devices_of, form_for, resolve_all};
-use super::sealing::{encryption_of, key_here, open_chunks, open_key, read_jwe, row, seal};
+use super::recipients::{Recipient, To, devices_of, form_for, gates_of, resolve_all};
+use super::sealing::{Wanted, encryption_of, key_here, open_chunks, open_key, read_jwe, row, seal};
 use super::target::{CoreTarget, ReadTarget};
 use super::wallet::PassphraseArgs;
 use crate::client::{Client, CorePlace, gateway_path};
@@ -29,7 +30,8 @@ pub(super) struct SealArgs {
     /// The file; `-` reads stdin
     #[arg(value_name = "FILE")]
     source: PathBuf,
-    /// Who can open it: `0x…`, `@name`, `jwks:https://…` or `jwks:FILE`, the last two with `#kid` for one key of the set
+    /// Who can open it: `0x…`, `@name`, `gate:NAME` (whoever passes that gate of the core), `jwks:https://…` or `jwks:FILE`,
+    /// the last two with `#kid` for one key of the set
     #[arg(long = "to", value_name = "WHO", required = true)]
     to: Vec<To>,
     /// Where to put it; `@me/NAME` without it
@@ -40,6 +42,9 @@ pub(super) struct SealArgs {
     /// Make a JSON Web Encryption (RFC 7516), which other programs open; always so where a `jwks:` set is named
     #[arg(long)]
     jwe: bool,
+    /// Somebody who may pass the gates, too; members of the core, and owners of tokens that a gate names, are tried anyway
+    #[arg(long, value_name = "ACCOUNT")]
+    among: Vec<String>,
     /// Leave out your own devices
     #[arg(long)]
     not_me: bool,
@@ -82,10 +87,6 @@ impl std::str::FromStr for Range {
 
 impl SealArgs {
     pub(super) fn run(self, caller: &Caller) -> Result<()> {
-        let mut to = resolve_all(caller, &self.to)?;
-        if !self.not_me {
-            add_own(caller, &mut to)?;
-        }
         let is_stdin = self.source == Path::new("-");
         let at = match self.at {
             Some(at) => at,
@@ -93,10 +94,16 @@ impl SealArgs {
             None => "@me".parse()?,
         };
         let path = path_for(&at, (!is_stdin).then_some(self.source.as_path()))?;
-        let form = if self.jwe { SealedForm::Jwe } else { form_for(&to) };
         let (client, core) = caller.reach(&at)?;
         // A session that is of no use should show before anything is read.
         client.sessions()?;
+        let mut to = resolve_all(caller, &self.to)?;
+        if !self.not_me {
+            add_own(caller, &mut to)?;
+        }
+        let mut wanted = Wanted { to, gates: gates_of(&self.to) };
+        add_holders(caller, (&client, &core), &mut wanted, self.among.into_iter().collect())?;
+        let form = if self.jwe { SealedForm::Jwe } else { form_for(&wanted.to) };
         let plain: Box<dyn Read> = match is_stdin {
             true => Box::new(io::stdin().lock()),
             false => {
@@ -107,18 +114,20 @@ impl SealArgs {
             }
         };
         let progress = caller.out.progress("sealing", None);
-        let sealed = seal(caller, progress.reading(plain), &to, form);
+        let sealed = seal(caller, progress.reading(plain), &wanted, form);
         progress.finish();
         let visibility = self.visibility.get();
-        let receipt = sealed?.put(caller, (&client, &core), &path, visibility, None)?;
+        let Some(receipt) = sealed?.put(caller, (&client, &core), &path, visibility, None)? else {
+            return Ok(());
+        };
         let url = format!("{}{}", client.node(), core.published(&receipt.path));
-        let names: Vec<String> = to.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = wanted.to.iter().map(ToString::to_string).collect();
         let value = serde_json::json!({
             "cid": receipt.cid, "size": receipt.size, "path": receipt.path, "op": receipt.op, "form": form.as_str(),
-            "visibility": visibility, "url": url, "to": names,
+            "visibility": visibility, "url": url, "to": names, "gates": wanted.gates,
         });
         caller.out.result(&value, || {
-            let (size, count) = (bytes_text(receipt.size), count_text(to.len() as u64, "key"));
+            let (size, count) = (bytes_text(receipt.size), count_text(wanted.to.len() as u64, "key"));
             format!(
                 "{url}\n{} ({size} of ciphertext, {form})\nsealed to {count}: {}",
                 receipt.cid,
@@ -254,7 +263,11 @@ fn open_part(
 
 /// Who can open something, in a table.
 pub(super) fn table(encryption: &Encryption) -> String {
-    columns(&encryption.to.iter().map(row).collect::<Vec<_>>())
+    let rows = columns(&encryption.to.iter().map(row).collect::<Vec<_>>());
+    match encryption.gates.as_slice() {
+        [] => rows,
+        gates => format!("{rows}to whoever passes: {}\n", gates.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write as _};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use kubelt_api::{ContentReceipt, SealedView, Visibility};
+use kubelt_api::{Asked, Code, ContentReceipt, SealedView, Visibility};
 use kubelt_content::unixfs::Profile;
 use kubelt_content::{Codec, Ipld, parse_cid};
 use kubelt_core::ContentEntry;
@@ -16,6 +16,8 @@ use kubelt_sealed::{ContentKey, DeviceSecret, Entropy, Thumbprint, list, wrap};
 
 use super::caller::Caller;
 use super::recipients::Recipient;
+use super::request;
+use super::signing::Shared;
 use super::wallet::PassphraseArgs;
 use crate::client::{Client, CorePlace};
 use crate::keystore::{DeviceKeys, KeptKey};
@@ -37,8 +39,16 @@ pub(super) fn entropy() -> Result<Entropy> {
     Ok(Entropy::new(&seed))
 }
 
+/// To whom something is sealed: keys, and the gates for whose sake some of them are among these.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    pub(super) to: Vec<Recipient>,
+    pub(super) gates: Vec<String>,
+}
+
 /// Seals what `plain` gives with a new key, in memory that does not grow with it (in chunks) or at once (as a JWE).
-pub(super) fn seal(caller: &Caller, plain: impl Read, to: &[Recipient], form: SealedForm) -> Result<Sealed> {
+pub(super) fn seal(caller: &Caller, plain: impl Read, wanted: &Wanted, form: SealedForm) -> Result<Sealed> {
+    let Wanted { to, gates } = wanted;
     ensure!(!to.is_empty(), "nobody is left who could open it; name somebody with `--to`");
     let count = to.len();
     ensure!(
@@ -70,7 +80,7 @@ pub(super) fn seal(caller: &Caller, plain: impl Read, to: &[Recipient], form: Se
         }
     };
     file.flush().context("cannot write the sealed file")?;
-    Ok(Sealed { file, encryption: list::bind(&key, form, listed), media_type })
+    Ok(Sealed { file, encryption: list::bind(&key, form, gates.clone(), listed), media_type })
 }
 
 fn too_large(error: JweError) -> anyhow::Error {
@@ -96,7 +106,7 @@ pub(super) fn listed(
 ) -> Result<Vec<SealedTo>> {
     let list = to.iter().map(|to| {
         let (who, label, key) = (to.who.clone(), to.label.clone(), to.key.thumbprint().0);
-        Ok(SealedTo { who, key, label, wrap: wrap(to)? })
+        Ok(SealedTo { who, key, label, wrap: wrap(to)?, gate: to.gate.clone() })
     });
     list.collect()
 }
@@ -107,7 +117,8 @@ impl Sealed {
         Self { file, encryption, media_type }
     }
 
-    /// Uploads it and puts it at a path. Where `expected` is given, that CID must be there until now.
+    /// Uploads it and puts it at a path. Where `expected` is given, that CID must be there until now. Where others must agree,
+    /// they are asked: then there is no receipt.
     pub(super) fn put(
         &self,
         caller: &Caller,
@@ -115,7 +126,7 @@ impl Sealed {
         path: &str,
         visibility: Visibility,
         expected: Option<&str>,
-    ) -> Result<ContentReceipt> {
+    ) -> Result<Option<ContentReceipt>> {
         let tree = Tree::scan(self.file.path(), Hidden::Taken)?;
         let progress = caller.out.progress("sending", Some(tree.bytes()));
         let (profile, retry) = (Profile::V1_2025, RetryPolicy::default());
@@ -123,9 +134,7 @@ impl Sealed {
         progress.finish();
         let uploaded = uploaded?;
         let put = Put { cid: &uploaded.cid, media_type: self.media_type, visibility };
-        let entry = put.entry(&self.encryption)?;
-        let again = |error: &crate::client::ClientError| caller.out.remark(&format!("trying again: {error}"));
-        Ok(retry.run(again, || client.put_sealed(core, path, &entry, expected))?)
+        put.send(caller, (client, core), path, &self.encryption, expected)
     }
 }
 
@@ -137,8 +146,31 @@ pub(super) struct Put<'a> {
 }
 
 impl Put<'_> {
+    /// Puts it at a path, or asks others to agree to that.
+    pub(super) fn send(
+        &self,
+        caller: &Caller,
+        (client, core): (&Client, &CorePlace),
+        path: &str,
+        encryption: &Encryption,
+        expected: Option<&str>,
+    ) -> Result<Option<ContentReceipt>> {
+        let entry = self.entry(encryption)?;
+        let again = |error: &crate::client::ClientError| caller.out.remark(&format!("trying again: {error}"));
+        match RetryPolicy::default().run(again, || client.put_sealed(core, path, &entry, expected)) {
+            Err(error) if error.code() == Some(Code::VotesNeeded) => {
+                let id = client.core(core)?.core.parse().context("the node gave no id")?;
+                let shared = Shared { client: client.clone(), place: core.clone(), id };
+                let entry = serde_json::from_slice(&entry)?;
+                request::ask(caller, &shared, Asked::Seal { path: path.to_owned(), entry })?;
+                Ok(None)
+            }
+            put => Ok(Some(put?)),
+        }
+    }
+
     /// The entry, as dag-json. The node counts its bytes.
-    pub(super) fn entry(&self, encryption: &Encryption) -> Result<Vec<u8>> {
+    fn entry(&self, encryption: &Encryption) -> Result<Vec<u8>> {
         let visibility = self.visibility.as_str().parse().expect("both have the same words");
         let mut entry = ContentEntry::new(parse_cid(self.cid)?, 0, self.media_type, visibility);
         entry.encryption = Some(encryption.to_fields());
@@ -202,6 +234,7 @@ pub(super) fn read_jwe(from: impl Read) -> Result<Jwe> {
 }
 
 /// How a recipient is shown.
-pub(super) fn row(to: &SealedTo) -> [String; 3] {
-    [to.who.clone(), to.label.clone().unwrap_or_default(), Thumbprint(to.key).to_string()]
+pub(super) fn row(to: &SealedTo) -> [String; 4] {
+    let gate = to.gate.as_ref().map(|gate| format!("by gate {gate}")).unwrap_or_default();
+    [to.who.clone(), to.label.clone().unwrap_or_default(), Thumbprint(to.key).to_string(), gate]
 }

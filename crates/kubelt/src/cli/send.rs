@@ -60,7 +60,10 @@ impl SendArgs {
             Ok(view) => {
                 ensure!(view.cid == cid, "somebody changed it meanwhile; run the same command again");
                 let put = Put { cid: &cid, media_type: &view.media_type, visibility };
-                client.put_sealed(&target, &to, &put.entry(&encryption_of(&view)?)?, None)?
+                let sealed = put.send(caller, (&client, &target), &to, &encryption_of(&view)?, None)?;
+                // Others were asked to agree.
+                let Some(receipt) = sealed else { return Ok(()) };
+                receipt
             }
             Err(error) if error.code() == Some(Code::NotFound) => {
                 let link = Link { cid: &cid, partial: false };

@@ -50,6 +50,11 @@ impl CoreTarget {
         Some((above, last.trim_start_matches('@').to_owned()))
     }
 
+    /// A path in the same core.
+    pub(super) fn with_path(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
     /// The names that lead to the core.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)

@@ -93,6 +93,37 @@ fn two_of_three_deploy_on_two_nodes() {
     assert_eq!(home.fetch(&format!("/@{core}/site/index.html")).0, 404);
 }
 
+#[test]
+fn what_is_sealed_in_a_core_of_several_waits_for_the_others_and_so_do_its_grants() {
+    let node = Node::start();
+    let (ann, bob) = (Person::signed_in(&node.url), Person::signed_in(&node.url));
+    for (person, device) in [(&ann, "laptop"), (&bob, "phone")] {
+        person.run(&signing(&["key", "new", device]));
+    }
+    let bobs = account(&bob);
+    let made = ann.json(&signing(&["core", "create", "@me/acme", "--owner", &bobs, "--threshold", "2"]));
+    bob.run(&signing(&["invite", "accept", &text(&made, "core"), "--as", "acme"]));
+    let agreed = || bob.run(&signing(&["request", "approve", "@acme", &text(&waiting(&bob, "@acme"), "id")]));
+    ann.write("plan.txt", "the plan");
+    let told = ann.run(&["seal", "plan.txt", "--to", "@me", "--as", "@acme/box/plan", "--members"]);
+    assert!(told.contains("nothing is done yet") && told.contains("content/box/plan"), "{told}");
+    assert!(ann.fails(&signing(&["open", "@acme/box/plan", "-o", "-"])).contains("no sealed content"));
+    assert!(agreed().contains("it is done"));
+    let opens = |person: &Person| person.output(&signing(&["open", "@acme/box/plan", "-o", "-"])).stdout;
+    assert_eq!((opens(&ann), opens(&bob)), (b"the plan".to_vec(), Vec::new()));
+
+    // Wrapped for one more, and sealed anew without: both wait, and until then it opens as before.
+    let told = ann.run(&signing(&["grant", "add", "@acme/box/plan", "--to", &bobs]));
+    assert!(told.contains("nothing is done yet"), "{told}");
+    assert_eq!(opens(&bob), b"");
+    agreed();
+    assert_eq!(opens(&bob), b"the plan");
+    ann.run(&signing(&["grant", "rm", "@acme/box/plan", "--to", &bobs]));
+    assert_eq!(opens(&bob), b"the plan");
+    agreed();
+    assert_eq!((opens(&ann), opens(&bob)), (b"the plan".to_vec(), Vec::new()));
+}
+
 /// Tries again until it is so; each try asks a node, which takes a while.
 fn until(is_so: impl Fn() -> bool) {
     for _ in 0..1_000 {

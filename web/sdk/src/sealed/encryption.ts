@@ -24,6 +24,9 @@ const LABEL_BYTES_MAX = 128
 /** Bytes of a wrapped content key: the encapsulated key, the sealed key, the tag. */
 const WRAP_BYTES = 32 + 32 + 16
 const PURPOSE = 'kubelt sealed list v1'
+/** Of lists that name gates: what these say cannot be taken for what others do. */
+const PURPOSE_OF_GATED = 'kubelt sealed list of gates v1'
+const GATES_MAX = 8
 
 /** `chunks`: authenticated chunks, with a wrapped key in the entry for each device. `jwe`: a JSON Web Encryption. */
 export type SealedForm = 'chunks' | 'jwe'
@@ -38,11 +41,15 @@ export interface SealedTo {
   readonly label?: string
   /** The wrapped content key, 80 bytes; with `chunks` only. */
   readonly wrap?: Uint8Array
+  /** The gate for which its owner can open it; none for who was named. */
+  readonly gate?: string
 }
 
 /** How content is encrypted. */
 export interface Encryption {
   readonly form: SealedForm
+  /** Names of gates: whoever passes one is to be able to open it. */
+  readonly gates?: readonly string[]
   readonly to: readonly SealedTo[]
   /** Authenticates form and list under the content key, 32 bytes. */
   readonly mac: Uint8Array
@@ -53,6 +60,7 @@ export function readEncryption(value: Value | undefined): Encryption | undefined
   try {
     const fields = new Fields(value, 'encryption')
     const form = fields.required('form', readForm)
+    const gates = fields.optional('gates', listOf(text))
     const to = fields.required(
       'to',
       listOf((item) => readSealedTo(item, form)),
@@ -60,7 +68,8 @@ export function readEncryption(value: Value | undefined): Encryption | undefined
     const mac = fields.required('mac', bytes(32))
     fields.end()
     const keys = new Set(to.map(({ key }) => toId(key)))
-    return to.length >= 1 && to.length <= RECIPIENTS_MAX && keys.size === to.length ? { form, to, mac } : undefined
+    const fits = to.length >= 1 && to.length <= RECIPIENTS_MAX && keys.size === to.length && fitGates(gates, to)
+    return fits ? { form, ...(gates && { gates }), to, mac } : undefined
   } catch (error) {
     if (error instanceof DecodeError) return undefined
     throw error
@@ -68,19 +77,20 @@ export function readEncryption(value: Value | undefined): Encryption | undefined
 }
 
 /** The fields to put. */
-export function encryptionValue({ form, to, mac }: Encryption): ValueMap {
-  const entry = ({ who, key, label, wrap }: SealedTo): ValueMap => ({
+export function encryptionValue({ form, gates, to, mac }: Encryption): ValueMap {
+  const entry = ({ who, key, label, wrap, gate }: SealedTo): ValueMap => ({
     who,
     key,
     ...(label !== undefined && { label }),
     ...(wrap && { wrap }),
+    ...(gate !== undefined && { gate }),
   })
-  return { form, to: to.map(entry), mac }
+  return { form, ...(gates && { gates: [...gates] }), to: to.map(entry), mac }
 }
 
 /** The `encryption` for a list, authenticated by the content key. */
 export function bindList(contentKey: Uint8Array, form: SealedForm, to: readonly SealedTo[]): Encryption {
-  return { form, to, mac: macOf(contentKey, form, to) }
+  return { form, to, mac: macOf(contentKey, { form, to }) }
 }
 
 /**
@@ -88,8 +98,8 @@ export function bindList(contentKey: Uint8Array, form: SealedForm, to: readonly 
  *
  * @throws KubeltError `foreign-list`
  */
-export function checkList(contentKey: Uint8Array, { form, to, mac }: Encryption): void {
-  if (sameSecret(macOf(contentKey, form, to), mac)) return
+export function checkList(contentKey: Uint8Array, encryption: Encryption): void {
+  if (sameSecret(macOf(contentKey, encryption), encryption.mac)) return
   throw new KubeltError(
     'foreign-list',
     'The list of those who can open this was changed by somebody who cannot; nothing was sealed for them.',
@@ -98,10 +108,15 @@ export function checkList(contentKey: Uint8Array, { form, to, mac }: Encryption)
 }
 
 /** The list in one way only: each text after its length in 4 bytes. Wraps are left out: they prove themselves. */
-function macOf(contentKey: Uint8Array, form: SealedForm, to: readonly SealedTo[]): Uint8Array {
-  const said = to.flatMap(({ who, key, label }) => [bytesOf(who), key, bytesOf(label ?? '')])
-  const parts = [bytesOf(form), ...said].flatMap((part) => [lengthOf(part), part])
-  return hmac(sha256, hkdf(sha256, contentKey, undefined, bytesOf(PURPOSE), 32), concat(parts))
+function macOf(contentKey: Uint8Array, { form, gates, to }: Omit<Encryption, 'mac'>): Uint8Array {
+  const said = to.flatMap(({ who, key, label, gate }) => {
+    const own = [bytesOf(who), key, bytesOf(label ?? '')]
+    return gates ? [...own, bytesOf(gate ?? '')] : own
+  })
+  const names = gates ? [bytesOf(gates.join(' '))] : []
+  const parts = [bytesOf(form), ...names, ...said].flatMap((part) => [lengthOf(part), part])
+  const purpose = bytesOf(gates ? PURPOSE_OF_GATED : PURPOSE)
+  return hmac(sha256, hkdf(sha256, contentKey, undefined, purpose, 32), concat(parts))
 }
 
 function lengthOf(part: Uint8Array): Uint8Array {
@@ -114,15 +129,25 @@ function readForm(value: Value): SealedForm | undefined {
   return value === 'chunks' || value === 'jwe' ? value : undefined
 }
 
+/** Gates are sorted and have names; whoever is there for one is there for one of them. */
+function fitGates(gates: readonly string[] | undefined, to: readonly SealedTo[]): boolean {
+  const names = gates ?? []
+  const sorted = names.every((name, at) => /^[\w:-]+$/.test(name) && (at === 0 || (names[at - 1] ?? '') < name))
+  const many = gates !== undefined && (gates.length < 1 || gates.length > GATES_MAX)
+  return sorted && !many && to.every(({ gate }) => gate === undefined || names.includes(gate))
+}
+
 function readSealedTo(value: Value, form: SealedForm): SealedTo {
   const fields = new Fields(value, 'recipient')
   const label = fields.optional('label', line(LABEL_BYTES_MAX))
   const wrap = fields.optional('wrap', bytes(WRAP_BYTES))
+  const gate = fields.optional('gate', text)
   const to = {
     who: fields.required('who', line(WHO_BYTES_MAX)),
     key: fields.required('key', bytes(32)),
     ...(label !== undefined && { label }),
     ...(wrap && { wrap }),
+    ...(gate !== undefined && { gate }),
   }
   fields.end()
   if ((wrap !== undefined) !== (form === 'chunks')) throw new DecodeError('only chunks have wrapped keys')

@@ -252,6 +252,13 @@ async function unseal(core: Core, path: string, keys: readonly DeviceKey[]): Pro
   const header = isJwe ? new Uint8Array(0) : await collect(file.read(0, HEADER_BYTES))
   const contentKey = isJwe ? await keyOfJwe(file, device) : await unwrapKey(wrapOf(to), device, header)
   checkList(contentKey, encryption)
+  // Whoever passes is told by chains, and who passes no more has to be left out.
+  if (encryption.gates)
+    throw new KubeltError(
+      'gated',
+      `This is sealed to whoever passes ${encryption.gates.join(', ')}.`,
+      'Change its grants with `kubelt grant`.',
+    )
   return { path, visibility: entry?.visibility ?? 'private', encryption, file, contentKey, header }
 }
 

@@ -10,6 +10,7 @@ import {
 import { describe, expect, test, vi } from 'vitest'
 import { concat, fromHex, toBase64Url, toHex } from '../../src/core/bytes.js'
 import type { DeviceKeyPair } from '../../src/sealed/device-key.js'
+import { checkList, encryptionValue, readEncryption, type SealedForm } from '../../src/sealed/encryption.js'
 import { addRecipient, jweContentKey, openJwe, readJwe, sealJwe } from '../../src/sealed/jwe.js'
 import { type PublicJwk, readKeySet, thumbprintOf, x25519Jwk } from '../../src/sealed/public-key.js'
 import { hasX25519, sealTo, unwrapKey, wrapKey } from '../../src/sealed/wrap.js'
@@ -30,6 +31,45 @@ async function oldDevice(): Promise<DeviceKeyPair & { jwk: PublicJwk }> {
   const { publicKey, secretKey } = x25519.keygen()
   return { publicKey, privateKey: secretKey, jwk: x25519Jwk(publicKey) }
 }
+
+interface ListVector {
+  content_key: string
+  form: SealedForm
+  gates?: string[]
+  to: { who: string; key: string; label?: string; gate?: string }[]
+  mac: string
+}
+
+describe('a list', () => {
+  const lists = () =>
+    vectors<{ lists: ListVector[] }>('sealed/list.json').lists.map(({ content_key, form, gates, to, mac }) => {
+      const keyed = to.map((one) => ({ ...one, key: hex(one.key) }))
+      return { key: hex(content_key), list: { form, ...(gates && { gates }), to: keyed, mac: hex(mac) } }
+    })
+
+  test('is bound as the specification has it, and read as it was written', () => {
+    for (const { key, list } of lists()) {
+      expect(() => checkList(key, list)).not.toThrow()
+      expect(readEncryption(encryptionValue(list))).toEqual(list)
+    }
+  })
+
+  test('that names another gate is found out', () => {
+    const gated = lists().find(({ list }) => list.gates)
+    if (!gated) throw new Error('there is one')
+    const { key, list } = gated
+    const { gates: _, ...bare } = list
+    for (const changed of [
+      { ...list, gates: ['mine'] },
+      { ...list, to: list.to.map((to) => ({ ...to, gate: 'a' })) },
+      bare,
+    ])
+      expect(() => checkList(key, changed)).toThrow('changed by somebody')
+    for (const gates of [[], ['b', 'a'], ['a b'], Array.from({ length: 9 }, (_, at) => `g${at}`)])
+      expect(readEncryption(encryptionValue({ ...list, to: bare.to.slice(0, 1), gates }))).toBeUndefined()
+    expect(readEncryption(encryptionValue(bare))).toBeUndefined()
+  })
+})
 
 describe('a wrapped key', () => {
   test('is that of RFC 9180', async () => {

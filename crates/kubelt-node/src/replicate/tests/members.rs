@@ -79,13 +79,13 @@ impl Seat {
         true
     }
 
-    async fn reads(&self, path: &str) -> bool {
+    pub(super) async fn reads(&self, path: &str) -> bool {
         let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
         let reader = Reader::Session(Arc::clone(&self.person.session));
         self.person.node.content.find(&reader, &self.core, &segments).await.is_ok()
     }
 
-    async fn set(&self, path: &str, value: Ipld) -> bool {
+    pub(super) async fn set(&self, path: &str, value: Ipld) -> bool {
         let path = path.parse().expect("a path");
         self.person.node.exchange.set(&self.person.session, &self.core, path, value).await.is_ok()
     }
