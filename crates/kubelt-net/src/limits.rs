@@ -103,8 +103,8 @@ pub(crate) const DIRECT_HANDSHAKES_MAX: usize = 64;
 pub(crate) const REPLICATE_STREAMS_PER_CONNECTION_MAX: usize = 4;
 /// Such streams that this node is about to open.
 pub(crate) const REPLICATE_STREAMS_OPENING_MAX: usize = 256;
-/// Ticks after which a relay is asked again for a place.
-pub(crate) const RELAY_RETRY_TICKS: u64 = 30;
+/// Ticks after which relays are asked again for a place, and nodes of the local network are connected to again.
+pub(crate) const RETRY_TICKS: u64 = 30;
 /// Bytes that a node which relays lets through one connection, each way: more than the largest block, or nothing would come of it.
 pub(crate) const RELAY_CIRCUIT_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
 /// Addresses at which a stranger tries to reach a peer.

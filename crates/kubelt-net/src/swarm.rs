@@ -28,7 +28,7 @@ use crate::{
     guard::Guard,
     kad::{Dht, OwnProvided, is_http, is_routable, protocol, store::now},
     limits::{
-        CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RELAY_RETRY_TICKS,
+        CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RETRY_TICKS,
         ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK,
     },
     memory::{half_of_all, resident_bytes},
@@ -208,8 +208,9 @@ impl Task {
     /// What is to be done now and then.
     fn tick(&mut self, now: Instant) {
         self.ticks += 1;
-        if self.ticks.is_multiple_of(RELAY_RETRY_TICKS) {
+        if self.ticks.is_multiple_of(RETRY_TICKS) {
             self.keep_circuits();
+            self.keep_neighbours();
         }
         self.look_at_memory();
         for peer in self.scores.tick(now) {
@@ -233,6 +234,18 @@ impl Task {
         (figures.dht_walks, figures.dht_walks_refused) = (self.dht.begun, self.dht.refused);
         (figures.dht_taken, figures.dht_rejected) = (self.dht.taken, self.dht.rejected);
         *self.state.figures.lock() = figures;
+    }
+
+    /// Connects again to the nodes of the local network that are known and not connected: each is told of once in minutes,
+    /// and a dial may fail, or its connection be closed because nobody used it.
+    fn keep_neighbours(&mut self) {
+        let Some(mdns) = self.swarm.behaviour().mdns.as_ref() else { return };
+        let apart = mdns.discovered_nodes().filter(|peer| !self.swarm.is_connected(peer));
+        for peer in apart.copied().take(MDNS_DIALS_MAX).collect::<Vec<_>>() {
+            self.guard.exempt(peer);
+            // Where it listens is what it told. One that is being dialled already is not dialled again.
+            let _ = self.swarm.dial(DialOpts::peer_id(peer).build());
+        }
     }
 
     /// Remembers what a peer did, and sends it away where that is too much.
