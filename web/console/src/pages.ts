@@ -49,6 +49,7 @@ export const corePages: readonly CorePage[] = [
   { name: 'inside', title: 'Inside', icon: 'cores', load: () => import('./pages/inside/Inside.svelte') },
   { name: 'gates', title: 'Gates', icon: 'gates', load: () => import('./pages/gates/Gates.svelte') },
   { name: 'sealed', title: 'Sealed', icon: 'sealed', load: () => import('./pages/sealed/Sealed.svelte') },
+  { name: 'names', title: 'Host names', icon: 'globe', load: () => import('./pages/names/Names.svelte') },
   { name: 'activity', title: 'Activity', icon: 'activity', load: () => import('./pages/activity/Activity.svelte') },
   { name: 'settings', title: 'Settings', icon: 'settings', load: () => import('./pages/settings/Settings.svelte') },
 ]

@@ -1,6 +1,7 @@
 import { generatePrivateKey } from 'viem/accounts'
 import {
   askOthers,
+  bindHost,
   Client,
   Core,
   type CoreId,
@@ -62,7 +63,7 @@ export async function makeTeam(url: string, secret: string): Promise<Team> {
   return { id, core, bob }
 }
 
-/** A child, a gate, rules of exposure, sealed content. */
+/** A child, a gate, rules of exposure, a host name, sealed content. */
 async function fill(core: Core, ann: Person, bob: Person): Promise<void> {
   await createCore(core, ann.signer, { name: 'widget', title: 'Widgets' })
   await core.put('config/exposure/drafts', { http: false })
@@ -71,6 +72,7 @@ async function fill(core: Core, ann: Person, bob: Person): Promise<void> {
     opens: ['content/vip/**', 'cores/widget'],
     if: { any: [{ erc721: { chain: 1, contract } }, { not: { erc20: { chain: 8453, contract, min: '1000000' } } }] },
   })
+  await bindHost(core, 'widgets.acme.example')
   const home = await Core.open(core.session)
   await home.sync()
   await createDeviceKey(home, ann.signer, 'desk')

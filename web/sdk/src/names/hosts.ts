@@ -24,7 +24,9 @@ export async function listHosts({ session, id }: CoreAt): Promise<HostName[]> {
 
 /** The host names that the log on this device binds. */
 export function hostsOf(core: Core): string[] {
-  return core.entries('names').map(([path]) => path.slice('names/'.length))
+  const names = core.entries('names').map(([path]) => path.slice('names/'.length))
+  // A name without a dot is none of the DNS.
+  return names.filter((name) => name.includes('.'))
 }
 
 /**
@@ -72,7 +74,17 @@ export function hostOf(text: string): string {
   const isBare = /^[^\s/:?#@[\]\\]+\.[^\s/:?#@[\]\\]+$/.test(written)
   const host = isBare && URL.canParse(`http://${written}`) ? new URL(`http://${written}`).hostname : ''
   // What ends in a number is an address.
-  if (host !== '' && !/(^|\.)[0-9]+$/.test(host)) return host
+  if (isHostName(host) && !/(^|\.)[0-9]+$/.test(host)) return host
   const hint = 'Write it without a port or a path, as in `widgets.example`.'
   throw new KubeltError('bad-host', `\`${text.slice(0, 64)}\` is no host name.`, hint)
+}
+
+/** Endings that are no part of the DNS, so they prove nothing; nodes refuse them. */
+const RESERVED = /\.(eth|invalid|localhost|onion)$/
+const HOST_CHARS_MAX = 245
+
+function isHostName(host: string): boolean {
+  const labels = host.split('.')
+  const isSpelled = labels.every((label) => /^(?!-)[a-z0-9-]{1,63}$/.test(label) && !label.endsWith('-'))
+  return isSpelled && host.length <= HOST_CHARS_MAX && !RESERVED.test(host)
 }

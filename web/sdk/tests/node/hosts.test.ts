@@ -41,6 +41,12 @@ test('what is no host name is said to be none', async () => {
     'a@b.c',
     '1.2.3.4.',
     'a..b c',
+    '*.a.example',
+    '_kubelt.a.example',
+    '-a.example',
+    'a-.example',
+    'alice.eth',
+    'a.localhost',
   ])
     expect(() => hostOf(bad), bad).toThrow(/is no host name/)
 })

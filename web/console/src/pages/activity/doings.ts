@@ -93,6 +93,8 @@ function putDoing(path: string, value: format.Value): Doing {
   if (path.startsWith('gates/')) return { icon: 'gates', verb: 'Set', what: `the gate ${path.slice('gates/'.length)}` }
   if (path.startsWith('cores/'))
     return { icon: 'cores', verb: 'Named', what: `the core ${path.slice('cores/'.length)}` }
+  if (/^names\/.*\./.test(path))
+    return { icon: 'globe', verb: 'Bound', what: `the host name ${path.slice('names/'.length)}` }
   if (path.startsWith('config/'))
     return { icon: 'settings', verb: 'Set', what: path.slice('config/'.length), more: 'a setting' }
   return { icon: 'text', verb: 'Set', what }
