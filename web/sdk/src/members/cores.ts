@@ -145,15 +145,17 @@ export async function listCores(at: CoreAt): Promise<NamedCore[]> {
 }
 
 /**
- * The same with what lies in each, down to the lowest level; 1,000 cores at most. Only the first level has links to cores
- * that are no children.
+ * The same with what lies in each that the session covers, down to the lowest level; 1,000 cores at most. Only the first
+ * level has links to cores that are no children.
  */
 export async function coreTree(at: CoreAt): Promise<CoreTree[]> {
   let left = TREE_CORES_MAX
   const below = async ({ session, id }: CoreAt, depth: number): Promise<CoreTree[]> => {
     if (depth > CORES_ABOVE_MAX) return []
+    // To whom the session hands nothing there, its cores are not shown.
+    if (depth > 0 && id !== session.core && session.abilities(id).length === 0) return []
     const named = await listCores({ session, id }).catch((error: unknown) => {
-      // What its reader may not list.
+      // Nor where it has been taken away since.
       if (error instanceof ProblemError && error.code === 'not-found' && depth > 0) return []
       throw error
     })
