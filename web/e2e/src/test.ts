@@ -8,6 +8,8 @@ import { TestWallet } from './wallet.js'
 export interface ConsoleNode {
   /** Without a slash at its end. */
   readonly url: string
+  /** Where peers reach it. */
+  readonly peers: readonly string[]
 }
 
 interface Fixtures {
@@ -37,7 +39,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       const before = process.env['KUBELT_CONSOLE']
         ? await serveConsole(node.url, process.env['KUBELT_CONSOLE'])
         : undefined
-      await use({ url: before?.url ?? node.url })
+      await use({ url: before?.url ?? node.url, peers: node.peers })
       before?.close()
       await node.stop()
     },

@@ -1,13 +1,13 @@
 import { startNode } from '../../../conformance/node.mjs'
-import { axeFinds, test as base, expect, LOOKS } from '../src/test.js'
+import { axeFinds, test as base, type ConsoleNode, expect, LOOKS } from '../src/test.js'
 
 /** The docs come out of the node itself. */
-const test = base.extend<object, { node: { url: string } }>({
+const test = base.extend<object, { node: ConsoleNode }>({
   node: [
     // biome-ignore lint/correctness/noEmptyPattern: the runner asks for it
     async ({}, use) => {
       const node = await startNode({ person: false })
-      await use({ url: node.url })
+      await use({ url: node.url, peers: node.peers })
       await node.stop()
     },
     { scope: 'worker' },
