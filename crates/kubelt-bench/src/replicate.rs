@@ -159,11 +159,16 @@ impl Source {
         let (direct, far) = (address(at)?.parse()?, address(relay::start(at, DELAY).await?)?.parse()?);
         tokio::spawn(Direct::new(key)?.serve(listener, world.node.replication.clone()));
         let listen = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
-        let net = Net::start(key, &NetConfig { listen, dht: DhtMode::Off, ..NetConfig::default() }).await?;
+        let net = Net::start(key, &NetConfig { listen, ..quiet() }).await?;
         net.serve_replication(world.node.replication.clone());
         let stream = net.addresses().first().context("the node listens nowhere")?.to_string().parse()?;
         Ok(Self { world, direct, far, stream, _net: net })
     }
+}
+
+/// Nobody but who is named. Nodes in memory hold much, and it is nobody's fault here.
+fn quiet() -> NetConfig {
+    NetConfig { dht: DhtMode::Off, memory_bytes_max: Some(u64::MAX), ..NetConfig::default() }
 }
 
 /// Where a new node keeps what comes.
@@ -206,7 +211,7 @@ fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> R
             Sink::Memory => World::in_memory(),
         };
         let key = world.node.identity.key().await?;
-        let net = Net::start(key, &NetConfig { dht: DhtMode::Off, ..NetConfig::default() }).await?;
+        let net = Net::start(key, &quiet()).await?;
         world.node.remotes.dial_by(Arc::new(NodeDialer::new(Direct::new(key)?, Vec::new()).with_net(net)));
         let session = world.sign_in(PERSON).await?;
         let start = Instant::now();
