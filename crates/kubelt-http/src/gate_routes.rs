@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, Method, header},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use kubelt_api::{Code, GateBlock, GateList, GateTest, GateTrial, GateView};
@@ -21,15 +21,11 @@ pub(crate) async fn serve(routes: &CoreRoutes, request: &CoreRequest) -> Result<
         return Err(request.method_not_allowed());
     }
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-    let mut response = match path[..] {
+    Ok(match path[..] {
         [] => list(routes, request).await?.into_response(),
         [name, "check"] => check(routes, request, name).await?.into_response(),
         _ => return Err(ApiError::not_found()),
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
-    Ok(response)
+    })
 }
 
 async fn list(routes: &CoreRoutes, request: &CoreRequest) -> Result<Json<GateList>, ApiError> {

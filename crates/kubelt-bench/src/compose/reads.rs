@@ -11,12 +11,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use kubelt_content::Ipld;
 use kubelt_core::schema::{BlockTag, Visibility};
-use kubelt_core::{Ability, Act, BlockRef, ContractQuestion, ContractVerdict, CoreId, Verb};
+use kubelt_core::{Ability, Act, BlockRef, CoreId, Verb};
 use kubelt_node::{
-    Ask, Asking, ChainFault, ChainPort, ContractAnswers, ContractCall, Found, NewCore, Reader, Session,
-    Target, Write, content_path,
+    Ask, Asking, ChainPort, ContractAnswers, ContractCall, Found, NewCore, Reader, Session, Target, Write,
+    content_path,
 };
-use serde_json::Value;
 
 use crate::args::Args;
 use crate::report::{Aim, Table};
@@ -203,14 +202,6 @@ impl ChainPort for Rich {
         vec![1]
     }
 
-    fn final_block(&self, _: u64) -> Asking<'_, Option<BlockRef>> {
-        Box::pin(async { None })
-    }
-
-    fn judge<'a>(&'a self, _: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
-        Box::pin(async { ContractVerdict::Pending })
-    }
-
     fn call<'a>(
         &'a self,
         chain: u64,
@@ -219,10 +210,6 @@ impl ChainPort for Rich {
     ) -> Asking<'a, Option<ContractAnswers>> {
         let (words, block) = (vec![Some([1; 32]); calls.len()], BlockRef { chain, number: 1, hash: [1; 32] });
         Box::pin(async move { Some(ContractAnswers { block, words }) })
-    }
-
-    fn read<'a>(&'a self, _: u64, _: &'a str, _: &'a Value) -> Asking<'a, Result<Value, ChainFault>> {
-        Box::pin(async { Err(ChainFault::Unanswered) })
     }
 }
 

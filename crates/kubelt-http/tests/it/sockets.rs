@@ -9,8 +9,7 @@ use std::{
 };
 
 use futures::{SinkExt as _, StreamExt as _};
-use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict, schema::BlockTag};
-use kubelt_node::{Asking, ChainFault, ChainPort, ContractAnswers, ContractCall};
+use kubelt_node::{Asking, ChainFault, ChainPort};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -274,18 +273,6 @@ impl ChainPort for Growing {
 
     fn known(&self) -> Vec<u64> {
         vec![1]
-    }
-
-    fn final_block(&self, _chain: u64) -> Asking<'_, Option<BlockRef>> {
-        Box::pin(async { None })
-    }
-
-    fn judge<'a>(&'a self, _question: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
-        Box::pin(async { ContractVerdict::Pending })
-    }
-
-    fn call<'a>(&'a self, _: u64, _: BlockTag, _: &'a [ContractCall]) -> Asking<'a, Option<ContractAnswers>> {
-        Box::pin(async { None })
     }
 
     fn read<'a>(

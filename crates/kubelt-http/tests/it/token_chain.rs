@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use kubelt_core::{Account, BlockRef, ContractQuestion, ContractVerdict, schema::BlockTag};
-use kubelt_node::{Asking, ChainFault, ChainPort, ContractAnswers, ContractCall, Node};
+use kubelt_core::{Account, BlockRef, schema::BlockTag};
+use kubelt_node::{Asking, ChainPort, ContractAnswers, ContractCall, Node};
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use crate::harness::Person;
 
@@ -99,14 +98,6 @@ impl ChainPort for TokenChain {
         vec![1]
     }
 
-    fn final_block(&self, _: u64) -> Asking<'_, Option<BlockRef>> {
-        Box::pin(async { None })
-    }
-
-    fn judge<'a>(&'a self, _: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
-        Box::pin(async { ContractVerdict::Pending })
-    }
-
     fn call<'a>(
         &'a self,
         chain: u64,
@@ -116,9 +107,5 @@ impl ChainPort for TokenChain {
         let words = calls.iter().map(|call| self.answer(call)).collect();
         let block = BlockRef { chain, number: 1, hash: [1; 32] };
         Box::pin(async move { (chain == 1).then_some(ContractAnswers { block, words }) })
-    }
-
-    fn read<'a>(&'a self, _: u64, _: &'a str, _: &'a Value) -> Asking<'a, Result<Value, ChainFault>> {
-        Box::pin(async { Err(ChainFault::Unanswered) })
     }
 }

@@ -2,13 +2,12 @@ use std::sync::Arc;
 
 use kubelt_core::{
     Account, Act, BlockRef, Body, ContractQuestion, ContractVerdict, EoaKey, Genesis, Scheme, Signed, Verb,
-    limits::BLOCK_DISTANCE_MS_MAX, schema::BlockTag,
+    limits::BLOCK_DISTANCE_MS_MAX,
 };
 use kubelt_store::{Options, Store};
 use parking_lot::Mutex;
-use serde_json::Value;
 
-use super::{Asking, ChainFault, ChainPort, ContractAnswers, ContractCall};
+use super::{Asking, ChainPort};
 use crate::{
     Ask, ChallengeError, Clock, EndError, MadeChallenge, Node, OpenedSession, Reader, SignInError, Written,
     exchange::{CheckError, OpsError, PostedOp},
@@ -63,14 +62,6 @@ impl ChainPort for Chain {
             _ => ContractVerdict::Invalid,
         };
         Box::pin(async move { verdict })
-    }
-
-    fn call<'a>(&'a self, _: u64, _: BlockTag, _: &'a [ContractCall]) -> Asking<'a, Option<ContractAnswers>> {
-        Box::pin(async { None })
-    }
-
-    fn read<'a>(&'a self, _: u64, _: &'a str, _: &'a Value) -> Asking<'a, Result<Value, ChainFault>> {
-        Box::pin(async { Err(ChainFault::Unanswered) })
     }
 }
 

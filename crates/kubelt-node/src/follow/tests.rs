@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex as StdMutex};
 
-use kubelt_core::{BlockRef, ContractQuestion, ContractVerdict, LogFilter, schema::BlockTag};
+use kubelt_core::LogFilter;
 use serde_json::{Value, json};
 
 use super::{FollowError, Followers, Following, Inlet, Lost, Outlet, Wants, outlet};
 use crate::{
-    chains::{Asking, ChainFault, ChainPort, Chains, ContractAnswers, ContractCall},
+    chains::{Asking, ChainFault, ChainPort, Chains},
     limits::{FOLLOW_CATCH_UP_MAX, FOLLOW_EVERY, FOLLOWED_BLOCKS_MAX, NOTICES_WAITING_MAX},
 };
 
@@ -68,18 +68,6 @@ impl ChainPort for TestChain {
 
     fn known(&self) -> Vec<u64> {
         vec![CHAIN]
-    }
-
-    fn final_block(&self, _chain: u64) -> Asking<'_, Option<BlockRef>> {
-        Box::pin(async { None })
-    }
-
-    fn judge<'a>(&'a self, _question: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
-        Box::pin(async { ContractVerdict::Pending })
-    }
-
-    fn call<'a>(&'a self, _: u64, _: BlockTag, _: &'a [ContractCall]) -> Asking<'a, Option<ContractAnswers>> {
-        Box::pin(async { None })
     }
 
     fn read<'a>(

@@ -35,7 +35,8 @@ pub(crate) async fn kind_of(chains: &Chains, name: &ContractName) -> Option<Opti
     let words: [Option<[u8; 32]>; 6] = answers.words.try_into().ok()?;
     let [speaks, denies, is_721, is_1155, supply, balance] = words;
     let says = |word: Option<[u8; 32]>, said: u8| {
-        word.is_some_and(|word| word.iter().rev().skip(1).all(|byte| *byte == 0) && word[31] == said)
+        let word = word.as_ref().and_then(|word| word.split_last());
+        word.is_some_and(|(last, before)| *last == said && before.iter().all(|byte| *byte == 0))
     };
     let knows_165 = says(speaks, 1) && says(denies, 0);
     Some(match (knows_165 && says(is_721, 1), knows_165 && says(is_1155, 1)) {

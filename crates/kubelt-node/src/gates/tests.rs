@@ -8,7 +8,7 @@ use std::{
 
 use kubelt_content::{Codec, Ipld};
 use kubelt_core::{
-    Act, BlockRef, ContractQuestion, ContractVerdict, CoreId, EoaKey,
+    Act, BlockRef, CoreId, EoaKey,
     schema::{BlockTag, Visibility, gate::Outcome},
 };
 use kubelt_store::{Options, Store};
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::GateError;
 use crate::{
-    Ask, Asking, ChainFault, ChainPort, Clock, ContentError, ContractAnswers, ContractCall, Found, Node,
-    Reader, Session, Target, Write, content_path, limits::GATE_TRIALS_PER_ACCOUNT_MAX,
+    Ask, Asking, ChainPort, Clock, ContentError, ContractAnswers, ContractCall, Found, Node, Reader, Session,
+    Target, Write, content_path, limits::GATE_TRIALS_PER_ACCOUNT_MAX,
 };
 
 const HOST: &str = "localhost";
@@ -51,14 +51,6 @@ impl ChainPort for Chain {
         vec![1]
     }
 
-    fn final_block(&self, _: u64) -> Asking<'_, Option<BlockRef>> {
-        Box::pin(async { None })
-    }
-
-    fn judge<'a>(&'a self, _: &'a ContractQuestion) -> Asking<'a, ContractVerdict> {
-        Box::pin(async { ContractVerdict::Pending })
-    }
-
     fn call<'a>(
         &'a self,
         chain: u64,
@@ -80,10 +72,6 @@ impl ChainPort for Chain {
         let words = calls.iter().map(balance).collect();
         let block = BlockRef { chain, number, hash: [1; 32] };
         Box::pin(async move { Some(ContractAnswers { block, words }) })
-    }
-
-    fn read<'a>(&'a self, _: u64, _: &'a str, _: &'a Value) -> Asking<'a, Result<Value, ChainFault>> {
-        Box::pin(async { Err(ChainFault::Unanswered) })
     }
 }
 

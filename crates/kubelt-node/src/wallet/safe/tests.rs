@@ -6,7 +6,6 @@ use kubelt_core::{
     Account, BlockRef, ContractQuestion, ContractVerdict, EoaKey, abi,
     abi::Argument,
     safe::{Safe, SafeTx, digest, execution, owner_of},
-    schema::BlockTag,
 };
 use kubelt_store::{Options, Store};
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{is_known, read_call, word};
 use crate::{
-    Asking, ChainFault, ChainPort, ContractAnswers, ContractCall, Node, SystemClock,
+    Asking, ChainFault, ChainPort, Node, SystemClock,
     clock::Clock as _,
     wallet::{AnswerError, WalletAnswer, WalletFace, WalletFault, WalletRequest},
 };
@@ -85,10 +84,6 @@ impl ChainPort for Chain {
         let block_ms = SystemClock.now_ms();
         let verdict = if good { ContractVerdict::Valid { block_ms } } else { ContractVerdict::Invalid };
         Box::pin(async move { verdict })
-    }
-
-    fn call<'a>(&'a self, _: u64, _: BlockTag, _: &'a [ContractCall]) -> Asking<'a, Option<ContractAnswers>> {
-        Box::pin(async { None })
     }
 
     fn read<'a>(
