@@ -5,7 +5,6 @@ use std::io;
 use libp2p::{
     allow_block_list::{self, BlockedPeers},
     autonat::v2 as autonat,
-    connection_limits::{self, ConnectionLimits},
     dcutr, identify,
     identity::PublicKey,
     kad, mdns, ping, relay,
@@ -13,13 +12,10 @@ use libp2p::{
 };
 
 use crate::{
-    bitswap,
+    admission, bitswap, candidates,
     config::NetConfig,
     kad::{OwnProvided, store::Records},
-    limits::{
-        CONNECTIONS_INCOMING_MAX, CONNECTIONS_MAX, CONNECTIONS_PENDING_INCOMING_MAX,
-        CONNECTIONS_PENDING_OUTGOING_MAX, CONNECTIONS_PER_PEER_MAX, RELAY_CIRCUIT_BYTES_MAX,
-    },
+    limits::RELAY_CIRCUIT_BYTES_MAX,
     provide::push,
     replicate_stream,
 };
@@ -33,14 +29,14 @@ const FAMILY: &str = "ipfs/0.1.0";
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     // First, so that a connection that is over a limit, or of a banned peer, reaches no other protocol.
-    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) admission: admission::Behaviour,
     pub(crate) banned: allow_block_list::Behaviour<BlockedPeers>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) bitswap: bitswap::Behaviour,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
     /// Whether others reach an address, asked of them and told to them.
-    pub(crate) reached: autonat::client::Behaviour,
+    pub(crate) reached: candidates::Behaviour,
     reach: autonat::server::Behaviour,
     relayed: relay::client::Behaviour,
     relay: Toggle<relay::Behaviour>,
@@ -66,13 +62,13 @@ impl Behaviour {
             relay::Config { max_circuit_bytes: RELAY_CIRCUIT_BYTES_MAX, ..relay::Config::default() };
         let relay = config.relay.then(|| relay::Behaviour::new(own, relaying));
         Ok(Self {
-            limits: connection_limits::Behaviour::new(connection_limits(true)),
+            admission: admission::Behaviour::default(),
             banned: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::default(),
             bitswap: bitswap::Behaviour::new(),
             mdns: mdns.into(),
-            reached: autonat::client::Behaviour::default(),
+            reached: candidates::Behaviour::default(),
             reach: autonat::server::Behaviour::default(),
             relayed,
             relay: relay.into(),
@@ -82,15 +78,4 @@ impl Behaviour {
             kad: kad.into(),
         })
     }
-}
-
-/// How many connections there may be; with no room, peers open none.
-pub(crate) fn connection_limits(has_room: bool) -> ConnectionLimits {
-    let incoming = |max| Some(if has_room { max } else { 0 });
-    ConnectionLimits::default()
-        .with_max_established(Some(CONNECTIONS_MAX))
-        .with_max_established_incoming(incoming(CONNECTIONS_INCOMING_MAX))
-        .with_max_pending_incoming(incoming(CONNECTIONS_PENDING_INCOMING_MAX))
-        .with_max_pending_outgoing(Some(CONNECTIONS_PENDING_OUTGOING_MAX))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
 }

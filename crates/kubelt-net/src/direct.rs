@@ -7,7 +7,6 @@
 mod tls;
 
 use std::{
-    collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -99,9 +98,9 @@ impl Direct {
 
     /// Takes connections for ever, and hands each to `replication`.
     pub async fn serve(self, listener: TcpListener, replication: Replication) {
-        // The oldest first. Where too many are at their handshake at once, the oldest gives way: whoever connects and
-        // says nothing must not keep others out.
-        let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
+        // The oldest first. Where too many are at their handshake at once, the oldest gives way of those that come from
+        // where most do: whoever connects and says nothing must not keep others out.
+        let mut handshakes: Vec<(IpAddr, AbortHandle)> = Vec::new();
         loop {
             let (tcp, from) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -111,11 +110,10 @@ impl Direct {
                     continue;
                 }
             };
-            handshakes.retain(|handshake| !handshake.is_finished());
-            if handshakes.len() >= DIRECT_HANDSHAKES_MAX
-                && let Some(oldest) = handshakes.pop_front()
-            {
-                oldest.abort();
+            handshakes.retain(|(_, handshake)| !handshake.is_finished());
+            if handshakes.len() >= DIRECT_HANDSHAKES_MAX {
+                let addresses: Vec<IpAddr> = handshakes.iter().map(|(from, _)| *from).collect();
+                handshakes.remove(gives_way(&addresses)).1.abort();
             }
             let (this, replication) = (self.clone(), replication.clone());
             let handshake = tokio::spawn(async move {
@@ -124,7 +122,7 @@ impl Direct {
                     Err(error) => tracing::debug!(%from, %error, "a handshake failed"),
                 }
             });
-            handshakes.push_back(handshake.abort_handle());
+            handshakes.push((from.ip(), handshake.abort_handle()));
         }
     }
 
@@ -136,6 +134,14 @@ impl Direct {
         let peer = peer.ok_or_else(|| io::Error::other("the certificate names no Ed25519 key"))?;
         Ok((tls.into(), peer))
     }
+}
+
+/// Which of several connections gives way: the first of those from the address that has most of them.
+fn gives_way(from: &[IpAddr]) -> usize {
+    let count = |of: IpAddr| from.iter().filter(|other| **other == of).count();
+    // Of several that have as many, `max_by_key` gives the last.
+    let most = (0..from.len()).rev().max_by_key(|n| count(from[*n]));
+    most.unwrap_or_default()
 }
 
 /// Lets `replication` speak with a peer, in a task of its own.

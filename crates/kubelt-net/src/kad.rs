@@ -4,6 +4,7 @@
 //! enough are this node's own.
 
 mod lookup;
+pub(crate) mod routed;
 pub(crate) mod spot;
 pub(crate) mod store;
 

@@ -7,8 +7,10 @@
 //! list of the protocols. Cores are replicated past libp2p where nodes can reach each other (`direct.rs`), and over a
 //! stream of it otherwise (`replicate_stream.rs`).
 
+mod admission;
 mod behaviour;
 mod bitswap;
+mod candidates;
 mod config;
 mod dialer;
 mod direct;

@@ -3,21 +3,30 @@
 use std::time::Duration;
 
 /// Connections that may be open, both ways together.
-pub(crate) const CONNECTIONS_MAX: u32 = 1_000;
+pub(crate) const CONNECTIONS_MAX: usize = 1_000;
 /// Connections that peers opened.
-pub(crate) const CONNECTIONS_INCOMING_MAX: u32 = 800;
+pub(crate) const CONNECTIONS_INCOMING_MAX: usize = 800;
+/// Of them, those from one address, or from the network that one subscriber has.
+pub(crate) const CONNECTIONS_PER_PLACE_MAX: usize = 16;
+/// Of them, those through one relay.
+pub(crate) const CONNECTIONS_PER_RELAY_MAX: usize = 64;
 /// Connections that are being opened by peers.
-pub(crate) const CONNECTIONS_PENDING_INCOMING_MAX: u32 = 128;
+pub(crate) const CONNECTIONS_PENDING_INCOMING_MAX: usize = 256;
+/// Of them, those from one place.
+pub(crate) const CONNECTIONS_PENDING_PER_PLACE_MAX: usize = 8;
 /// Connections that are being opened to peers.
-pub(crate) const CONNECTIONS_PENDING_OUTGOING_MAX: u32 = 256;
+pub(crate) const CONNECTIONS_PENDING_OUTGOING_MAX: usize = 256;
 /// Connections with one peer.
-pub(crate) const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+pub(crate) const CONNECTIONS_PER_PEER_MAX: usize = 4;
 /// How long a connection stays that nobody uses.
 pub(crate) const CONNECTION_IDLE: Duration = Duration::from_secs(60);
 /// Commands that wait for the task of the network.
 pub(crate) const COMMANDS_WAITING_MAX: usize = 1_024;
 /// Addresses of one peer that are remembered while it is connected.
 pub(crate) const PEER_ADDRESSES_MAX: usize = 32;
+
+/// Addresses of this node that peers name and others are asked to try.
+pub(crate) const CANDIDATES_MAX: usize = 64;
 
 /// Records of others that the DHT keeps here.
 pub(crate) const RECORDS_MAX: usize = 100_000;
@@ -33,6 +42,8 @@ pub(crate) const PROVIDER_RECORDS_MAX: usize = 400_000;
 pub(crate) const PROVIDERS_PER_KEY_MAX: usize = 64;
 /// Keys that one peer may provide here.
 pub(crate) const RECORDS_PER_PROVIDER_MAX: usize = 20_000;
+/// Longest address of others that is kept, in bytes: one of version 6 through a relay, with two hashes of certificates.
+pub(crate) const ADDRESS_BYTES_MAX: usize = 224;
 /// Addresses kept of one provider.
 pub(crate) const PROVIDER_ADDRESSES_MAX: usize = 8;
 /// Bytes of a key that has providers: a multihash.
@@ -49,6 +60,9 @@ pub(crate) const RECORD_QUORUM: usize = 16;
 pub(crate) const PROVIDERS_FOUND_MAX: usize = 256;
 /// Walks through the DHT at once.
 pub(crate) const WALKS_MAX: usize = 256;
+/// Peers of the routing table whose connections come from one network of providers: who has many addresses there must not
+/// surround this node.
+pub(crate) const ROUTED_PER_NETWORK_MAX: usize = 4;
 /// Addresses of one peer that are put into the routing table.
 pub(crate) const ROUTED_ADDRESSES_MAX: usize = 16;
 /// How often the task looks at what has expired.

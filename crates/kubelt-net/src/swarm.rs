@@ -22,14 +22,14 @@ use libp2p::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    behaviour::{Behaviour, BehaviourEvent, connection_limits},
+    behaviour::{Behaviour, BehaviourEvent},
     bitswap::Misbehaved,
     config::{DhtScope, NetConfig},
     guard::Guard,
-    kad::{Dht, OwnProvided, is_http, is_routable, protocol, store::now},
+    kad::{Dht, OwnProvided, is_http, is_routable, protocol, routed::Routed, store::now},
     limits::{
         CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RETRY_TICKS,
-        ROUTED_ADDRESSES_MAX, STREAMS_NEGOTIATED_MAX, TICK,
+        STREAMS_NEGOTIATED_MAX, TICK,
     },
     memory::{half_of_all, resident_bytes},
     net::{Command, Figures, NetError, Peer, State},
@@ -73,6 +73,7 @@ pub(crate) struct Task {
     dials: HashMap<PeerId, Vec<Dial>>,
     scope: DhtScope,
     dht: Dht,
+    routed: Routed,
     scores: Scores,
     swept_at: Instant,
     /// Relays through which others are to reach this node, while they do.
@@ -111,6 +112,7 @@ impl Task {
             dials,
             scope: config.dht_scope,
             dht,
+            routed: Routed::default(),
             scores,
             swept_at: Instant::now(),
             circuits: Vec::new(),
@@ -201,7 +203,7 @@ impl Task {
         if has_room != self.has_room {
             tracing::warn!(has_room, "the node's memory decides whether peers may connect");
             self.has_room = has_room;
-            *self.swarm.behaviour_mut().limits.limits_mut() = connection_limits(has_room);
+            self.swarm.behaviour_mut().admission.has_room = has_room;
         }
     }
 
@@ -400,17 +402,15 @@ impl Task {
         }
     }
 
-    /// Puts a peer that answers in the DHT into the routing table, at the addresses where it says it listens.
+    /// Puts a peer that answers in the DHT into the routing table.
     fn route(&mut self, peer: PeerId, info: &identify::Info) {
         let scope = self.scope;
         let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else { return };
         if !info.protocols.contains(&protocol(scope)) {
             return;
         }
-        let routable = info.listen_addrs.iter().filter(|address| is_routable(address, scope));
-        for address in routable.take(ROUTED_ADDRESSES_MAX) {
-            kad.add_address(&peer, address.clone());
-        }
+        let connected = self.state.peers.lock().get(&peer).and_then(|peer| peer.addresses.first().cloned());
+        self.routed.put(kad, scope, peer, connected.as_ref(), &info.listen_addrs);
     }
 
     fn heard_kad(&mut self, event: kad::Event) {
@@ -436,7 +436,9 @@ impl Task {
                 Err(bad) => {
                     self.dht.rejected += 1;
                     tracing::debug!(%source, error = &bad as &dyn std::error::Error, "a record was refused");
-                    self.blame(source, Offence::ForgedRecord);
+                    if bad.is_forged() {
+                        self.blame(source, Offence::ForgedRecord);
+                    }
                 }
             },
             _ => {}

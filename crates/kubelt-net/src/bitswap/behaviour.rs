@@ -2,10 +2,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
 };
 
+use futures::FutureExt as _;
 use kubelt_content::bitswap::{Message, WantKind};
 use kubelt_node::{PublishedBlock, PublishedBlocks};
 use libp2p::{
@@ -244,7 +246,6 @@ impl NetworkBehaviour for Behaviour {
                 continue;
             }
             if let Poll::Ready(Some(loaded)) = self.loads.poll_join_next(cx) {
-                // A look that panicked leaves its peer waiting; the log says where.
                 if let Ok((load, found)) = loaded {
                     self.step(Event::Loaded(load, found));
                 }
@@ -270,7 +271,9 @@ async fn look_up(published: Option<Arc<dyn PublishedBlocks>>, load: Load) -> (Lo
     };
     let asked: Vec<_> =
         load.wants.iter().map(|wanted| (wanted.cid, wanted.kind == WantKind::Block)).collect();
-    let mut found = published.look_up(asked, LOAD_BYTES_MAX).await;
+    let looking = AssertUnwindSafe(published.look_up(asked, LOAD_BYTES_MAX)).catch_unwind();
+    // A look that panicked finds nothing, and gives its place back; the log says where.
+    let mut found = looking.await.unwrap_or_else(|_panic| vec![PublishedBlock::Missing; load.wants.len()]);
     found.truncate(load.wants.len());
     (load, found)
 }

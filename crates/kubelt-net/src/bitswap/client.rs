@@ -58,6 +58,8 @@ struct Source {
     changes: Vec<Want>,
     /// What it was asked for in vain, until it says anything again.
     in_vain: Vec<Cid>,
+    /// Blocks that it was asked for and that others have sent, or are to send: it may be about to, and does nothing wrong.
+    late: HashSet<Cid>,
     /// When it is tried again then.
     tried_ms: u64,
     /// Whether the whole want list was sent once.
@@ -225,6 +227,9 @@ impl Client {
             let Some(source) = self.sources.get_mut(peer) else { continue };
             let Some(asked) = source.asked.remove(cid) else { continue };
             source.blocks_asked -= usize::from(asked.is_block());
+            if asked.is_block() && sender != Some(peer) {
+                source.may_be_late(*cid);
+            }
             // Who sends a block takes it off the list itself.
             if sender != Some(peer) || !asked.is_block() {
                 source.changes.push(Want::cancel(*cid));
@@ -260,7 +265,8 @@ impl Client {
     /// A block came whose bytes give this name.
     fn block(&mut self, now_ms: u64, peer: &PeerId, cid: Cid, data: Bytes) {
         let Some(wish) = self.wants.remove(&cid) else {
-            if self.recent.contains(&cid) {
+            let was_asked = self.sources.get_mut(peer).is_some_and(|source| source.late.remove(&cid));
+            if was_asked || self.recent.contains(&cid) {
                 self.counts.duplicates += 1;
             } else {
                 self.refuse(peer);

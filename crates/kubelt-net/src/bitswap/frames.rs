@@ -89,8 +89,9 @@ impl<S: AsyncRead + Unpin> FrameReader<S> {
     /// Whether it takes longer than it may.
     pub(crate) fn is_late(&self, now: Instant) -> bool {
         match &self.frame {
+            // By what has come, and not by what is to come: a length costs nothing, and takes the room of others.
             Some(frame) => {
-                let seconds = (frame.bytes.len() / BYTES_PER_SECOND_MIN) as u64;
+                let seconds = (frame.filled / BYTES_PER_SECOND_MIN) as u64;
                 now > frame.began + MESSAGE_WAIT + std::time::Duration::from_secs(seconds)
             }
             // A length that began must end, too.
@@ -240,5 +241,64 @@ impl<S: AsyncWrite + Unpin> FrameWriter<S> {
     /// Ends the stream.
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    use futures::AsyncRead;
+    use tokio::time::Instant;
+
+    use super::{FrameReader, ReadingRoom};
+    use crate::bitswap::limits::{BYTES_PER_SECOND_MIN, MESSAGE_WAIT};
+
+    /// The peer's end of a stream: gives what was put there, and waits.
+    struct Peer(Vec<u8>);
+
+    impl AsyncRead for Peer {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            out: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            let count = self.0.len().min(out.len());
+            out[..count].copy_from_slice(&self.0[..count]);
+            self.0.drain(..count);
+            if count == 0 { Poll::Pending } else { Poll::Ready(Ok(count)) }
+        }
+    }
+
+    /// Reads what is there; gives whether the stream is late then.
+    fn is_late(reader: &mut FrameReader<Peer>, room: &ReadingRoom, now: Instant) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let read = reader.poll_next(&mut cx, room, &ReadingRoom::default(), now);
+        assert!(read.is_pending(), "{read:?}");
+        reader.is_late(now)
+    }
+
+    /// The length of the longest message.
+    const LONGEST: [u8; 4] = [0x80, 0x80, 0x80, 0x02];
+
+    #[test]
+    fn a_length_alone_does_not_keep_the_room_of_others() {
+        let (room, mut now) = (ReadingRoom::default(), Instant::now());
+        let mut silent = FrameReader::new(Peer(LONGEST.to_vec()), now);
+        let mut slow = FrameReader::new(Peer(LONGEST.to_vec()), now);
+        assert!(!is_late(&mut silent, &room, now) && !is_late(&mut slow, &room, now));
+        for _ in 0..MESSAGE_WAIT.as_secs() + 5 {
+            slow.stream.0.extend([0; BYTES_PER_SECOND_MIN]);
+            now += Duration::from_secs(1);
+            assert!(!is_late(&mut slow, &room, now), "it sends as much as it must");
+        }
+        assert!(is_late(&mut silent, &room, now));
+        now += MESSAGE_WAIT * 2;
+        assert!(is_late(&mut slow, &room, now), "it has stopped");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::{Ready, ready};
-use kubelt_content::bitswap::Message;
+use kubelt_content::{VerifyError, bitswap::Message};
 use libp2p::{
     InboundUpgrade, OutboundUpgrade, Stream, StreamProtocol,
     core::UpgradeInfo,
@@ -367,7 +367,7 @@ fn read(frame: &Bytes) -> FromHandler {
     let Ok(message) = Message::decode(frame) else { return FromHandler::Nonsense };
     let Message { full, wants, payloads, presences, .. } = message;
     let bytes: usize = payloads.iter().map(|payload| payload.data.len()).sum();
-    let count = payloads.len();
+    let mut malformed = 0;
     let blocks: Vec<_> = payloads
         .into_iter()
         .filter_map(|mut payload| {
@@ -375,10 +375,14 @@ fn read(frame: &Bytes) -> FromHandler {
             if bytes < frame.len() / 2 {
                 payload.data = Bytes::copy_from_slice(&payload.data);
             }
-            payload.into_block().ok()
+            // Blocks that are larger than this node takes, or named as it names none, are as good as any to others:
+            // whoever has this node ask for them must not have those banned who send them.
+            payload
+                .into_block()
+                .inspect_err(|error| malformed += usize::from(*error == VerifyError::Mismatch))
+                .ok()
         })
         .collect();
-    let malformed = count - blocks.len();
     FromHandler::Received(Received { full, wants, presences, blocks, malformed })
 }
 
@@ -389,4 +393,35 @@ fn blocks_len(message: &Message) -> usize {
 /// What a message costs while it waits; want lists are small for each entry.
 fn cost(message: &Message) -> usize {
     blocks_len(message) + (message.wants.len() + message.presences.len()) * 64
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kubelt_content::{
+        bitswap::{Message, Payload, Prefix},
+        limits::BLOCK_BYTES_MAX,
+    };
+
+    use super::{FromHandler, read};
+
+    #[test]
+    fn blocks_that_others_may_have_are_no_fault_of_who_sends_them() {
+        let prefix = |version, codec, hash, digest_len| Prefix { version, codec, hash, digest_len };
+        for (prefix, bytes, expected) in [
+            (prefix(1, 0x55, 0x12, 32), 5, (1, 0)),
+            // Larger than this node takes; sha3-256; a digest that was cut.
+            (prefix(1, 0x55, 0x12, 32), BLOCK_BYTES_MAX + 1, (0, 0)),
+            (prefix(1, 0x55, 0x16, 32), 5, (0, 0)),
+            (prefix(1, 0x55, 0x12, 20), 5, (0, 0)),
+            // A CIDv0 of something else than dag-pb.
+            (prefix(0, 0x55, 0x12, 32), 5, (0, 1)),
+        ] {
+            let payloads = vec![Payload { prefix, data: Bytes::from(vec![7; bytes]) }];
+            let mut frame = Vec::new();
+            Message { payloads, ..Message::default() }.encode(&mut frame);
+            let FromHandler::Received(received) = read(&frame.into()) else { panic!("it is a message") };
+            assert_eq!((received.blocks.len(), received.malformed), expected, "{prefix:?}");
+        }
+    }
 }

@@ -35,7 +35,7 @@ pub(crate) const READING_BYTES_MAX: usize = 8 << 20;
 pub(crate) const READING_BYTES_ALL_MAX: usize = 512 << 20;
 /// A message up to this size is read in any case.
 pub(crate) const SMALL_MESSAGE_BYTES: usize = 16 << 10;
-/// A message must have come this long after it began, and a second later for each [`BYTES_PER_SECOND_MIN`].
+/// A message that began must have come after so long, and a second later for each [`BYTES_PER_SECOND_MIN`] that have.
 pub(crate) const MESSAGE_WAIT: Duration = Duration::from_secs(15);
 /// What a peer must send at least, once it sends.
 pub(crate) const BYTES_PER_SECOND_MIN: usize = 16 << 10;
@@ -85,6 +85,8 @@ pub(crate) const BLOCK_BYTES_GUESS: usize = 256 << 10;
 pub(crate) const SESSIONS_MAX: usize = 256;
 /// Blocks that one session wants at once.
 pub(crate) const SESSION_WANTS_MAX: usize = 65_536;
+/// Blocks that one peer may send late: as many as it is asked for at once, before and after it stalled.
+pub(crate) const LATE_MAX: usize = 4 * BLOCKS_PER_PEER_MAX;
 /// Blocks of which it is remembered that they were wanted a moment ago.
 pub(crate) const RECENT_MAX: usize = 16_384;
 /// Peers of which a bad score is remembered when they are gone.

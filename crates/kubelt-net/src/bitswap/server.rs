@@ -98,11 +98,11 @@ impl Server {
         self.peers.entry(peer).or_default();
     }
 
-    /// Nothing of it stays; a look that is under way comes back to nobody.
+    /// Nothing of it stays. A look that is under way has its place until it comes back, to nobody: whoever goes and comes
+    /// again would have begun as many as it likes.
     pub(crate) fn gone(&mut self, peer: &PeerId) {
         if let Some(served) = self.peers.remove(peer) {
             self.turns.retain(|one| one != peer);
-            self.loads -= usize::from(served.loading.is_some());
             self.unmet -= served.unmet.len();
         }
     }
@@ -154,10 +154,10 @@ impl Server {
 
     pub(crate) fn loaded(&mut self, load: Load, found: Vec<PublishedBlock>) {
         let Load { peer, serial, wants } = load;
+        self.loads -= 1;
         // A peer that went and came back meanwhile asks again.
         let Some(served) = self.peers.get_mut(&peer).filter(|served| served.serial == serial) else { return };
         let Some(still) = served.loading.take() else { return };
-        self.loads -= 1;
         let (mut message, mut message_bytes) = (Message::default(), 0);
         let answered = found.len();
         for (wanted, found) in wants.iter().zip(found) {

@@ -111,3 +111,14 @@ async fn what_is_near_is_not_connected_to_where_only_the_public_is() {
     let nowhere = guarded.dial(&there("dns4/localhost")).await.expect_err("it leads near");
     assert_eq!(nowhere.0, "no node answers there");
 }
+
+#[test]
+fn of_handshakes_those_of_one_address_give_way_first() {
+    let at = |n: u8| std::net::IpAddr::from([192, 0, 2, n]);
+    for (from, expected) in
+        [(vec![1], 0), (vec![1, 2, 3], 0), (vec![1, 2, 2, 3], 1), (vec![1, 2, 3, 2, 3, 3], 2)]
+    {
+        let from: Vec<_> = from.into_iter().map(at).collect();
+        assert_eq!(super::gives_way(&from), expected, "{from:?}");
+    }
+}

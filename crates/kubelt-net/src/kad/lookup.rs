@@ -306,7 +306,8 @@ impl Search {
                 self.take(found.peer, record);
                 None
             }
-            Ok(_) | Err(_) => found.peer,
+            Ok(_) => found.peer,
+            Err(bad) => found.peer.filter(|_| bad.is_forged()),
         }
     }
 

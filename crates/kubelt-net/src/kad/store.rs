@@ -24,8 +24,9 @@ use libp2p::{
 
 use super::spot::Spot;
 use crate::limits::{
-    PROVIDED_KEY_BYTES_MAX, PROVIDER_ADDRESSES_MAX, PROVIDER_KEYS_MAX, PROVIDER_LIFE, PROVIDER_RECORDS_MAX,
-    PROVIDERS_PER_KEY_MAX, RECORD_LIFE, RECORDS_BYTES_MAX, RECORDS_MAX, RECORDS_PER_PROVIDER_MAX,
+    ADDRESS_BYTES_MAX, PROVIDED_KEY_BYTES_MAX, PROVIDER_ADDRESSES_MAX, PROVIDER_KEYS_MAX, PROVIDER_LIFE,
+    PROVIDER_RECORDS_MAX, PROVIDERS_PER_KEY_MAX, RECORD_LIFE, RECORDS_BYTES_MAX, RECORDS_MAX,
+    RECORDS_PER_PROVIDER_MAX,
 };
 
 /// Whether this node itself provides what has a multihash; asked for every look-up of others.
@@ -84,6 +85,14 @@ pub(crate) enum BadRecord {
     Record(#[from] RecordError),
     #[error("the record is not a valid one of its name")]
     Invalid(#[from] ValidateError),
+}
+
+impl BadRecord {
+    /// Whether nobody can ever have taken it for a valid one. One that has ended was good a moment ago, or is by another
+    /// clock; records of other kinds (`/pk/…`) are nothing to this node, and well-formed to others.
+    pub(crate) const fn is_forged(&self) -> bool {
+        !matches!(self, Self::Key | Self::Invalid(ValidateError::Expired(_)))
+    }
 }
 
 /// The name that a key is about, and the record, if it is a valid one.
@@ -175,6 +184,7 @@ impl Records {
         if record.provider == self.own || record.key.as_ref().len() > PROVIDED_KEY_BYTES_MAX {
             return false;
         }
+        let addresses = told_addresses(record.addresses);
         let at = self.distance(record.key.as_ref());
         let known = self.providers.get(&at).is_some_and(|providers| providers.has(&record.provider));
         if !known && self.of_provider.get(&record.provider).is_some_and(|n| *n >= RECORDS_PER_PROVIDER_MAX) {
@@ -194,7 +204,7 @@ impl Records {
         let provider = Provider {
             peer: record.provider,
             distance: Spot::of(record.key.as_ref()).distance(&Spot::of_peer(&record.provider)),
-            addresses: record.addresses.into_iter().take(PROVIDER_ADDRESSES_MAX).collect(),
+            addresses,
             since: now,
             expires: record.expires.map_or(life, |expires| expires.min(life)),
         };
@@ -238,6 +248,12 @@ impl Records {
             }
         }
     }
+}
+
+/// The addresses that are kept of a provider: so many, and no long ones.
+fn told_addresses(addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
+    let short = |address: &Multiaddr| address.len() <= ADDRESS_BYTES_MAX;
+    addresses.into_iter().filter(short).take(PROVIDER_ADDRESSES_MAX).collect()
 }
 
 impl Providers {

@@ -8,8 +8,8 @@ use super::{Asked, Client, Session, Source, State, Wish};
 use crate::bitswap::{
     engine::{Output, SessionId},
     limits::{
-        ASKED_AGAIN_PART, ASKED_BYTES_PER_PEER_MAX, BLOCKS_PER_PEER_MAX, BLOCKS_PER_PEER_MIN, MEMBERS_MAX,
-        SCORE_BANNED, SEEK_PEERS_MAX, SEEKS_ALONE_MAX, SEEKS_MAX,
+        ASKED_AGAIN_PART, ASKED_BYTES_PER_PEER_MAX, BLOCKS_PER_PEER_MAX, BLOCKS_PER_PEER_MIN, LATE_MAX,
+        MEMBERS_MAX, SCORE_BANNED, SEEK_PEERS_MAX, SEEKS_ALONE_MAX, SEEKS_MAX,
     },
 };
 
@@ -227,6 +227,14 @@ impl Source {
         let enough = if self.is_full { most - most / ASKED_AGAIN_PART } else { most };
         self.is_full = self.blocks_asked >= enough;
         self.is_full
+    }
+
+    /// It may send a block that it is not asked for any more.
+    pub(super) fn may_be_late(&mut self, cid: Cid) {
+        if self.late.len() >= LATE_MAX {
+            self.late.clear();
+        }
+        self.late.insert(cid);
     }
 
     pub(super) const fn hear(&mut self, now_ms: u64) {

@@ -127,6 +127,7 @@ impl Client {
         for cid in &asked {
             source.asked.insert(*cid, Asked::Answered { has: false });
             source.changes.push(Want::cancel(*cid));
+            source.may_be_late(*cid);
         }
         source.in_vain.extend(&asked);
         source.tried_ms = now_ms;

@@ -197,6 +197,27 @@ fn who_stalls_is_left_for_others() {
 }
 
 #[test]
+fn who_was_asked_is_not_banned_for_sending_late_however_much_came_since() {
+    let mut bench = Bench::new(2);
+    bench.want(0..60);
+    assert_eq!(bench.has_the_first().len(), 60);
+    bench.wait(NUDGE_MS);
+    bench.wait(STALL_MS - NUDGE_MS);
+    bench.says(1, 0, true);
+    (0..60).for_each(|n| drop(bench.sends(1, n)));
+    for n in 1_000..1_000 + RECENT_MAX {
+        bench.client.recent.insert(cid(n));
+    }
+    for n in 0..60 {
+        assert_eq!(bench.sends(0, n), Done::default());
+    }
+    assert_eq!((bench.client.counts().duplicates, bench.client.counts().refused), (60, 0));
+    // Once more than it was asked for, it is nothing that anybody wants.
+    bench.sends(0, 0);
+    assert_eq!(bench.client.counts().refused, 1);
+}
+
+#[test]
 fn forged_blocks_are_refused_and_their_sender_banned() {
     let mut bench = Bench::new(1);
     let peer = bench.peers[0];

@@ -142,6 +142,24 @@ fn nothing_stays_of_who_is_gone() {
     assert_eq!((counts.peers, server.turns.len(), server.loads), (0, 0, 0));
 }
 
+#[test]
+fn who_goes_and_comes_again_has_no_more_looks_than_others() {
+    let (mut server, peers) = served(1);
+    let mut running = Vec::new();
+    for n in 0..LOADS_MAX * 3 {
+        server.wants(&peers[0], false, vec![want(n)]);
+        running.extend(outputs(&mut server).0);
+        server.gone(&peers[0]);
+        server.speaks(peers[0]);
+    }
+    assert_eq!(running.len(), LOADS_MAX);
+    for load in running {
+        server.loaded(load, vec![PublishedBlock::Missing]);
+    }
+    server.wants(&peers[0], false, vec![want(0)]);
+    assert_eq!((outputs(&mut server).0.len(), server.loads), (1, 1));
+}
+
 /// Answers all looks, and whatever follows from that, with "not here"; gives how many wants were looked up.
 fn lacks_all(server: &mut Server) -> usize {
     let mut looked = 0;

@@ -11,7 +11,9 @@ use libp2p::{
 };
 
 use super::{BadRecord, Provided, Records, Spot, valid_record};
-use crate::limits::{PROVIDER_ADDRESSES_MAX, PROVIDER_LIFE, PROVIDERS_PER_KEY_MAX, RECORDS_PER_PROVIDER_MAX};
+use crate::limits::{
+    ADDRESS_BYTES_MAX, PROVIDER_ADDRESSES_MAX, PROVIDER_LIFE, PROVIDERS_PER_KEY_MAX, RECORDS_PER_PROVIDER_MAX,
+};
 
 #[derive(Debug)]
 struct Only(Vec<u8>);
@@ -168,4 +170,36 @@ fn what_this_node_provides_is_read_from_the_node() {
     assert!(store.providers(&RecordKey::new(b"other")).is_empty());
     assert!(!store.take_provider(provides(b"other", own), Instant::now()), "nobody speaks for this node");
     assert!(!store.take_provider(provides(&[0; 81], PeerId::random()), Instant::now()), "no multihash");
+}
+
+#[test]
+fn only_what_nobody_ever_took_counts_as_forged() {
+    let secret = SecretKey::from_seed(&[1; 32]);
+    let name = secret.name();
+    let good = ipns(&secret, 1, LATER).encode().to_vec();
+    let forged = |key: &[u8], value: &[u8], now| {
+        valid_record(key, value, now).err().map(|bad: BadRecord| bad.is_forged())
+    };
+    let key = name.routing_key();
+    let of_key = [b"/pk/".as_slice(), &name.hash().to_bytes()].concat();
+    let mut damaged = good.clone();
+    *damaged.last_mut().expect("bytes") ^= 1;
+    assert_eq!(forged(&key, &good, NOW), None);
+    assert_eq!(forged(&key, &good, LATER + Duration::from_secs(1)), Some(false), "it has ended");
+    assert_eq!(forged(&of_key, &good, NOW), Some(false), "a record of another kind");
+    assert_eq!(forged(&key, &damaged, NOW), Some(true));
+    assert_eq!(forged(&SecretKey::from_seed(&[2; 32]).name().routing_key(), &good, NOW), Some(true));
+}
+
+#[test]
+fn a_provider_with_long_addresses_takes_no_more_memory_than_others() {
+    let (mut store, peer) = (store(), PeerId::random());
+    let long: Multiaddr =
+        format!("/dns4/{}/tcp/1", "a".repeat(ADDRESS_BYTES_MAX)).parse().expect("an address");
+    let short: Multiaddr = "/ip4/8.8.8.8/tcp/4001".parse().expect("an address");
+    let key = RecordKey::from(vec![1; 34]);
+    let mut addresses = vec![long; PROVIDER_ADDRESSES_MAX];
+    addresses.push(short.clone());
+    assert!(store.take_provider(ProviderRecord::new(key.clone(), peer, addresses), Instant::now()));
+    assert_eq!(store.providers(&key)[0].addresses, [short]);
 }
