@@ -438,6 +438,14 @@ impl Cores {
     }
 }
 
+#[cfg(test)]
+impl Cores {
+    /// Whether the log of a core is in memory.
+    pub(crate) fn is_loaded(&self, core: &CoreId) -> bool {
+        self.cells.lock().get(core).is_some_and(|cell| cell.ops.load(Ordering::Relaxed) > 0)
+    }
+}
+
 fn reply(answer: oneshot::Sender<Result<Written, WriteError>>, result: Result<Written, WriteError>) {
     // Whoever asked may be gone; the write stands all the same.
     let _ = answer.send(result);

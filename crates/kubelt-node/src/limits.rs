@@ -1,6 +1,7 @@
 //! Limits of a node's use cases. Limits of the log's format are in `kubelt_core::limits`.
 
 pub(crate) mod host_names;
+pub(crate) mod mirrors;
 
 use std::time::Duration;
 
@@ -254,6 +255,8 @@ pub(crate) const VERSIONS_PAGE: usize = 256;
 pub(crate) const COLLECTOR_REST: Duration = Duration::from_secs(1);
 /// Connections that peers have opened for replication.
 pub(crate) const PEER_LINKS_MAX: usize = 512;
+/// Those that are greeted at once; the oldest gives way.
+pub(crate) const PEER_GREETINGS_MAX: usize = 256;
 /// How long one more of them waits for a place.
 pub(crate) const PEER_PLACE_TIME: Duration = Duration::from_secs(1);
 /// Those that one peer may have opened.
@@ -511,28 +514,6 @@ pub(crate) const FETCH_ADDRESSES_MAX: usize = 4;
 pub(crate) const RECEIPTS_MAX: usize = 8;
 /// How long one way out is tried for a receipt.
 pub(crate) const WAY_TIME_MAX: Duration = Duration::from_secs(20);
-/// Paths of a core that are told to mirrors, the first of them in order.
-pub(crate) const PUBLISHED_MAX: usize = 131_072;
-/// How long mirrors wait at least between two changes that they are told.
-pub(crate) const PUBLISHED_PAUSE: Duration = Duration::from_millis(200);
-/// How often it is looked whether settings of other cores have changed what mirrors are told.
-pub(crate) const PUBLISHED_LOOK: Duration = Duration::from_secs(1);
-/// Sign-ins that a mirror was shown on a channel and that both sides remember.
-pub(crate) const PUBLISHED_LOGINS_MAX: usize = 256;
-/// Published operations that a mirror waits for at once.
-pub(crate) const ASKED_MAX: usize = 256;
-/// Paths that one transaction of a mirror closes.
-pub(crate) const MIRROR_DROPS_PER_COMMIT: usize = 256;
-/// Cores that one account mirrors on this node: each has a quota of its own.
-pub(crate) const MIRRORS_PER_ACCOUNT_MAX: usize = 64;
-/// Largest row of a mirror, in bytes.
-pub(crate) const MIRROR_BYTES_MAX: usize = 16 * 1_024;
-/// Shortest time between two looks at a core that is not mirrored live.
-pub(crate) const MIRROR_EVERY_MIN: Duration = Duration::from_secs(60);
-/// The longest.
-pub(crate) const MIRROR_EVERY_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How often it is looked whether a mirror has become a host.
-pub(crate) const MIRRORS_LOOK: Duration = Duration::from_secs(60);
 /// Hosts of a core that are tried for a receipt.
 pub(crate) const RECEIPT_HOSTS_MAX: usize = 16;
 /// Addresses at which a stranger is sent to a peer.

@@ -32,7 +32,10 @@ use crate::{
     disclosure::Disclosure,
     exchange::Exchange,
     identity::{Identity, IdentityError},
-    limits::{MIRROR_EVERY_MAX, MIRROR_EVERY_MIN, MIRRORS_PER_ACCOUNT_MAX, REMOTE_WAIT},
+    limits::{
+        REMOTE_WAIT,
+        mirrors::{MIRROR_EVERY_MAX, MIRROR_EVERY_MIN, MIRRORS_PER_ACCOUNT_MAX},
+    },
     remotes::{HostFinder, Place, RemoteNodeError, Remotes},
     replicate::Mirrored,
     session::Session,

@@ -23,6 +23,7 @@ mod exchanged;
 mod fetch;
 mod follow;
 mod gate;
+mod greetings;
 mod holdings;
 mod intake;
 mod link;
@@ -63,6 +64,7 @@ pub use link::{Link, Side};
 
 use claims::Claims;
 use effort::Efforts;
+use greetings::Greetings;
 use room::Room;
 
 pub(crate) use changes::Changes;
@@ -104,6 +106,7 @@ struct Inner {
     trusted: Mutex<HashMap<(CoreId, PublicKey), Words>>,
     strikes: Mutex<HashMap<PublicKey, Strikes>>,
     links: Arc<Semaphore>,
+    greetings: Greetings,
     /// Those that peers have opened, the oldest first.
     accepted: Mutex<Vec<Link>>,
     /// How far cores are over channels that hosts have opened.
@@ -281,6 +284,7 @@ impl Replication {
             trusted,
             strikes,
             links,
+            greetings: Greetings::default(),
             accepted: Mutex::default(),
             answered: Mutex::default(),
             carried_for: RwLock::default(),
@@ -302,16 +306,21 @@ impl Replication {
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
         self.check_strikes(&peer)?;
-        let _place = self.place(&peer).await.ok_or(LinkError::TooMany)?;
         let own = self.0.identity.key().await?.public();
-        let greeted = Link::greet(self, stream, own, peer, Side::Accepted).await;
-        let (link, running) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
+        let greeting = async {
+            let (link, running) = Link::greet(self, stream, own, peer, Side::Accepted).await?;
+            let place = self.place(&peer).await.ok_or(LinkError::TooMany)?;
+            Ok((link, running, place))
+        };
+        let greeted = self.0.greetings.of(greeting).await.unwrap_or(Err(LinkError::TooMany));
+        let (link, running, _place) = greeted.inspect_err(|error| self.strike_for(&peer, error))?;
         self.0.accepted.lock().push(link);
         running.await
     }
 
     /// A place for one more connection that a peer has opened. Its own oldest one gives way where it has many, and,
-    /// where there are many altogether, one over which nobody wants anything.
+    /// where there are many altogether, one over which nobody wants anything, or the oldest of a stranger: keys cost
+    /// nothing, and what is published is no reason to keep the hosts of cores out.
     async fn place(&self, peer: &PublicKey) -> Option<OwnedSemaphorePermit> {
         {
             let mut accepted = self.0.accepted.lock();
@@ -322,10 +331,11 @@ impl Replication {
             {
                 oldest.end();
             }
-            if self.0.links.available_permits() == 0
-                && let Some(idle) = accepted.iter().find(|link| !link.is_over() && link.is_idle())
-            {
-                idle.end();
+            if self.0.links.available_permits() == 0 {
+                let live = || accepted.iter().filter(|link| !link.is_over());
+                let gives_way =
+                    live().find(|link| link.is_idle()).or_else(|| live().find(|link| !link.gives_all()));
+                gives_way.inspect(|link| link.end());
             }
         }
         timeout(PEER_PLACE_TIME, Arc::clone(&self.0.links).acquire_owned()).await.ok()?.ok()
@@ -360,7 +370,8 @@ impl Replication {
     /// Counts a fault of a peer: it is left alone for a while, longer each time. Silence and a slow connection are
     /// nobody's fault.
     pub(crate) fn strike(&self, peer: &PublicKey, fault: &PeerFault) {
-        tracing::warn!(%peer, error = fault as &dyn std::error::Error, "a peer was dropped");
+        // Counted, and not told aloud: whoever makes keys would fill the log.
+        tracing::debug!(%peer, error = fault as &dyn std::error::Error, "a peer was dropped");
         self.0.faults.fetch_add(1, Ordering::Relaxed);
         if matches!(fault, PeerFault::Silent | PeerFault::Stalled) {
             return;

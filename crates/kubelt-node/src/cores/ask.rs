@@ -3,7 +3,7 @@
 use kubelt_core::{Account, Body, CoreId, Genesis, Header, Hlc, Log, MapPath, Verb};
 
 use super::{Cores, LoadError};
-use crate::write::WriteError;
+use crate::{parts, write::WriteError};
 
 impl Cores {
     /// The genesis of a core on this node.
@@ -42,11 +42,13 @@ impl Cores {
         }
     }
 
-    /// What is known without the log: an account is the root of its own private core for ever, and nobody
-    /// has a part in a core that is not here.
+    /// What is known without the log: an account is the root of its own private core for ever, nobody else has a part in
+    /// one that never named an heir, and nobody has one in a core that is not here. Anybody may ask about a private core,
+    /// whose id follows from an address: a log that is loaded for them would tell by the time it takes that it is here.
     fn known_root(&self, core: &CoreId, account: &Account) -> Result<Option<bool>, LoadError> {
         match self.genesis(core) {
             Ok(Genesis::Private { root }) if root == *account => Ok(Some(true)),
+            Ok(Genesis::Private { .. }) if !parts::has_had_heirs(&self.store, core)? => Ok(Some(false)),
             Ok(_) => Ok(None),
             Err(LoadError::Unknown) => Ok(Some(false)),
             Err(error) => Err(error),

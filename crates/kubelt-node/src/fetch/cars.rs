@@ -75,6 +75,10 @@ fn read(
     let mut decoder = CarDecoder::new(LIMITS);
     let (mut lied, until) = (false, std::time::Instant::now() + FETCH_TIME_MAX);
     let answer = gateways.car(gateway, cid, hops, &mut |piece| {
+        // Bytes that make no block are no reason to go on for who is gone.
+        if told.is_closed() {
+            return false;
+        }
         decoder.push(piece.to_vec());
         loop {
             match decoder.next_event() {
@@ -128,5 +132,58 @@ impl Early {
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use bytes::Bytes;
+    use kubelt_content::{Block, Cid, Codec};
+    use parking_lot::Mutex;
+    use tokio::sync::Semaphore;
+
+    use super::Car;
+    use crate::{GatewayError, Gateways};
+
+    /// Sends bytes that make no block, each once it is told to.
+    #[derive(Debug)]
+    struct Drips(Mutex<mpsc::Receiver<()>>);
+
+    impl Gateways for Drips {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn block(&self, _: usize, _: &Cid, _: usize) -> Result<Bytes, GatewayError> {
+            Err(GatewayError::Missing("404".to_owned()))
+        }
+
+        fn car(
+            &self,
+            _: usize,
+            _: &Cid,
+            _: usize,
+            take: &mut dyn FnMut(&[u8]) -> bool,
+        ) -> Result<(), GatewayError> {
+            while self.0.lock().recv().is_ok() && take(&[0xff, 0x7f]) {}
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_car_that_drips_keeps_no_place_once_nobody_waits_for_it() {
+        let (next, told) = mpsc::channel();
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).acquire_owned().await.expect("a place");
+        let (cid, _) = Block::new(Codec::Raw, Bytes::new()).expect("small").into_parts();
+        let car = Car::begin(Arc::new(Drips(Mutex::new(told))), 0, cid, 0, place);
+        next.send(()).expect("it listens");
+        drop(car);
+        next.send(()).expect("it listens, or has ended");
+        // It has not been told of a third one.
+        let freed = places.acquire().await.expect("the place is given back");
+        drop((freed, next));
     }
 }

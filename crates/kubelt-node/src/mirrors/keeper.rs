@@ -15,7 +15,7 @@ use tokio::{
 use super::{MirrorError, Mirrors, rows, table::Wish};
 use crate::{
     cores::LoadError,
-    limits::{MIRRORS_LOOK, REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN},
+    limits::{REMOTE_NODE_RETRY_MAX, REMOTE_NODE_RETRY_MIN, mirrors::MIRRORS_LOOK},
     remotes::{NodeAddress, chain},
     replicate::{ChannelError, Mirrored},
     worker::{Progress, Step, Stepping, Work},

@@ -30,7 +30,7 @@ use crate::{
     access::Access,
     collect::{Job, end_lease, enqueue},
     content::{Wholeness, how_whole},
-    limits::MIRROR_DROPS_PER_COMMIT,
+    limits::mirrors::MIRROR_DROPS_PER_COMMIT,
     names::{named, public, set_name},
     replicate::Wanted,
     worker::WorkError,

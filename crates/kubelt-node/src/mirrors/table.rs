@@ -10,7 +10,7 @@ use kubelt_store::Store;
 use serde::{Deserialize, Serialize};
 
 use super::{MirrorError, Mirrors};
-use crate::{StoreError, limits::MIRROR_BYTES_MAX};
+use crate::{StoreError, limits::mirrors::MIRROR_BYTES_MAX};
 
 /// By the private core of the account, and the core.
 const ROWS: &str = "mirror";

@@ -16,7 +16,7 @@ use super::MirrorError;
 use crate::{
     Ask, DialError, Dialer, Dialling, Found, Node, NodeAddress, PeerStream, Place, Reader, RemoteNodeError,
     Replication, Session, SystemClock, Target, content_path,
-    limits::{MIRROR_EVERY_MIN, MIRRORS_PER_ACCOUNT_MAX},
+    limits::mirrors::{MIRROR_EVERY_MIN, MIRRORS_PER_ACCOUNT_MAX},
     peer_id,
 };
 

@@ -346,6 +346,7 @@ impl Channel {
         let step = step.map_err(PeerFault::Sync)?;
         let send: Vec<Vec<u8>> = step.send.iter().map(Message::encode).collect();
         replication.0.efforts.put_down(asker, took, send.iter().map(Vec::len).sum());
+        replication.0.efforts.put_down(asker, self.intake.take_wasted(), 0);
         let mut finished = None;
         for output in step.outputs {
             match output {

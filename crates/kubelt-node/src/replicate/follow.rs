@@ -32,8 +32,8 @@ use crate::{
     chains::Questions,
     exchange::Checker,
     limits::{
-        ASKED_MAX, PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_OPEN_TIME, PEER_SYNC_TIME_MAX,
-        PUBLISHED_LOGINS_MAX, PUBLISHED_MAX,
+        PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_OPEN_TIME, PEER_SYNC_TIME_MAX,
+        mirrors::{ASKED_MAX, FOLLOW_SILENCE_MAX, PUBLISHED_LOGINS_MAX, PUBLISHED_MAX},
     },
     mirrors::{Shelf, ShelfError, Shelves},
     write::SignedOp,
@@ -119,6 +119,7 @@ impl Link {
             fetch,
             wanted: BTreeMap::new(),
             over_quota: 0,
+            heard_at: Instant::now(),
             retry: None,
             status: status.clone(),
         };
@@ -155,6 +156,8 @@ struct Following {
     /// What the fetch that runs was asked for.
     wanted: BTreeMap<MapPath, Wanted>,
     over_quota: u64,
+    /// When something came last, or nothing was to come.
+    heard_at: Instant,
     /// When to ask again for what cannot be served, and how long to wait the next time.
     retry: Option<(Instant, Duration)>,
     status: watch::Sender<Mirrored>,
@@ -173,10 +176,15 @@ impl Following {
             let (settling, busy) = (self.fetch.is_settling(), self.fetch.has_work());
             let looks_again = self.fetch.looks_again();
             let retry = self.retry.map(|(at, _)| at).filter(|_| self.is_quiet());
+            let waits = self.waits_for_peer();
+            if !waits {
+                self.heard_at = Instant::now();
+            }
             tokio::select! {
                 incoming = self.incoming.recv() => {
                     let Some(incoming) = incoming else { return Err(ChannelError::Closed) };
                     self.heard(incoming).await?;
+                    self.heard_at = Instant::now();
                 }
                 settled = self.fetch.settled(), if settling => {
                     settled?;
@@ -190,6 +198,8 @@ impl Following {
                 () = sleep_until(looks_again.unwrap_or_else(Instant::now)), if looks_again.is_some() => {}
                 () = sleep_until(self.sync_until), if self.sync.is_some() => return Err(ChannelError::Slow),
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.ask_again(),
+                // That the connection is there says nothing: another source may give what this one does not.
+                () = sleep_until(self.heard_at + FOLLOW_SILENCE_MAX), if waits => return Err(PeerFault::Silent.into()),
             }
         }
     }
@@ -369,6 +379,11 @@ impl Following {
         let (checker, ops) = checked.await.expect("checking does not panic");
         self.checker = checker;
         ops
+    }
+
+    /// Whether something is to come from the peer.
+    fn waits_for_peer(&self) -> bool {
+        self.is_listing || self.sync.is_some() || !self.asked.is_empty() || self.fetch.is_asking()
     }
 
     fn is_quiet(&self) -> bool {

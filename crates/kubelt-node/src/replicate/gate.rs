@@ -100,6 +100,11 @@ impl Replication {
         Ok(entry.is_some_and(|entry| super::read_host(&Host::path(peer), &entry.value).is_some()))
     }
 
+    /// Whether the peer is named as a host of the core, or was added as a remote here by somebody whose sign-in may stand.
+    pub(super) fn is_known(&self, core: &CoreId, peer: &PublicKey) -> Result<bool, StoreError> {
+        Ok(self.is_host(core, peer)? || self.0.trusted.lock().contains_key(&(*core, *peer)))
+    }
+
     /// Whether this node gives all of the core to the peer without being shown anything.
     pub(crate) async fn gives_all(&self, core: &CoreId, peer: &PublicKey) -> Result<bool, LoadError> {
         Ok(self.is_host(core, peer)? || self.trusted_until(core, peer).await?.is_some())
@@ -122,14 +127,15 @@ impl Replication {
         if !login.valid_at(self.0.clock.now_ms()) || !login.covers(core, Verb::Replicate, None) {
             return Ok(false);
         }
+        // First, since it loads no log for somebody who cannot have a part: how long that takes would tell of the core.
+        if !self.0.cores.may(core, &login.account, Verb::Replicate, None).await? {
+            return Ok(false);
+        }
         // A logout stands in the account's own core, which may be another one: its end is to be heard, too.
         let own = Genesis::Private { root: login.account.clone() }.id();
         self.0.cores.changes().follow(own, *core);
         let facts = LoginFacts::of(login, core);
-        let stands = |log: &Log| {
-            log.login_stands(&facts, &login.account)
-                && log.may(&login.account, Verb::Replicate, None).is_some()
-        };
+        let stands = |log: &Log| log.login_stands(&facts, &login.account);
         if !self.0.cores.with_log(core, stands).await? {
             return Ok(false);
         }

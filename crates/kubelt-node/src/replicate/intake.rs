@@ -1,6 +1,10 @@
 //! Operations from a peer: each is checked exactly like a posted one, and written through the core's one writer.
 
-use std::{collections::HashSet, thread};
+use std::{
+    collections::HashSet,
+    thread,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use kubelt_core::{
@@ -19,8 +23,15 @@ use crate::{
     write::{SignedOp, Write, WriteError},
 };
 
-/// Who checked a window, and what was good of it.
-type Checked = (Checker, Result<Vec<SignedOp>, ChannelError>);
+/// Who checked a window, what was good of it, and what that took.
+type Checked = (Checker, Result<Vec<SignedOp>, ChannelError>, Weight);
+
+/// How many operations a window has, and what it took to check them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weight {
+    ops: u64,
+    took: Duration,
+}
 
 /// Takes the operations of one core in, window by window: the signatures of one are checked while the one before it is
 /// written, since both take about as long.
@@ -31,11 +42,24 @@ pub(super) struct Intake {
     checker: Option<Checker>,
     checking: Option<JoinHandle<Checked>>,
     writing: Option<JoinHandle<Result<u64, ChannelError>>>,
+    /// Of the window that is being written.
+    weight: Weight,
+    /// What it took to check operations that brought nothing.
+    wasted: Duration,
 }
 
 impl Intake {
     pub(super) fn new(replication: Replication, core: CoreId) -> Self {
-        Self { replication, core, checker: Some(Checker::new(core)), checking: None, writing: None }
+        let (weight, wasted) = (Weight::default(), Duration::ZERO);
+        Self {
+            replication,
+            core,
+            checker: Some(Checker::new(core)),
+            checking: None,
+            writing: None,
+            weight,
+            wasted,
+        }
     }
 
     /// Begins to take in what is good of a window, once no other is being checked; gives how many operations of
@@ -62,8 +86,9 @@ impl Intake {
             checker.ask(&replication.0.exchange.chains, questions).await;
             let checked = tokio::task::spawn_blocking(move || {
                 let kept = |id: &LoginId| replication.0.store.login(&core, id);
+                let (began, ops) = (Instant::now(), received.len() as u64);
                 let result = check(&mut checker, kept, received);
-                (checker, result)
+                (checker, result, Weight { ops, took: began.elapsed() })
             });
             checked.await.expect("checking does not panic")
         }));
@@ -81,13 +106,16 @@ impl Intake {
         if let Some(writing) = &mut self.writing {
             let written = writing.await;
             self.writing = None;
-            return written.map_err(|_panicked| ChannelError::Closed)?;
+            let fresh = written.map_err(|_panicked| ChannelError::Closed)??;
+            let Weight { ops, took } = std::mem::take(&mut self.weight);
+            self.wasted += took.mul_f64(ops.saturating_sub(fresh) as f64 / ops.max(1) as f64);
+            return Ok(fresh);
         }
         if let Some(checking) = &mut self.checking {
             let checked = checking.await;
             self.checking = None;
-            let (checker, ops) = checked.map_err(|_panicked| ChannelError::Closed)?;
-            self.checker = Some(checker);
+            let (checker, ops, weight) = checked.map_err(|_panicked| ChannelError::Closed)?;
+            (self.checker, self.weight) = (Some(checker), weight);
             self.writing = Some(tokio::spawn(write(self.replication.clone(), self.core, ops?)));
         }
         Ok(0)
@@ -100,6 +128,14 @@ impl Intake {
             fresh += self.advance().await?;
         }
         Ok(fresh)
+    }
+}
+
+impl Intake {
+    /// What it took to check operations that brought nothing, since this was last asked: whoever sends what cannot be
+    /// taken in, for want of what it follows, is at no fault, and pays for it.
+    pub(super) const fn take_wasted(&mut self) -> Duration {
+        std::mem::replace(&mut self.wasted, Duration::ZERO)
     }
 }
 

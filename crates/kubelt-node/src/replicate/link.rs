@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -58,6 +58,8 @@ struct Inner {
     answered: Mutex<HashMap<CoreId, VecDeque<u32>>>,
     /// Places for syncs that the peer begins.
     syncs: Arc<Semaphore>,
+    /// Channels over which the peer may have all of a core.
+    full: AtomicUsize,
     ended: watch::Sender<bool>,
 }
 
@@ -131,6 +133,7 @@ impl Link {
             next_channel: AtomicU32::new(first),
             answered: Mutex::default(),
             syncs: Arc::new(Semaphore::new(PEER_SYNCS_MAX)),
+            full: AtomicUsize::new(0),
             ended: watch::Sender::new(false),
         }));
         let running = run(link.clone(), replication.clone(), read, write, side);
@@ -216,6 +219,17 @@ impl Link {
         &self.0.syncs
     }
 
+    /// Notes that the peer may have all of a core, until what this gives is dropped.
+    pub(super) fn give_all(&self) -> GivesAll {
+        self.0.full.fetch_add(1, Ordering::Relaxed);
+        GivesAll(self.clone())
+    }
+
+    /// Whether the peer may have all of some core.
+    pub(super) fn gives_all(&self) -> bool {
+        self.0.full.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether no core is on its way over it.
     pub(super) fn is_idle(&self) -> bool {
         self.0.channels.lock().as_ref().is_none_or(HashMap::is_empty)
@@ -236,6 +250,16 @@ impl Link {
             channels.remove(&channel);
         }
         self.0.out.close(channel);
+    }
+}
+
+/// A channel over which the peer may have all of a core.
+#[derive(Debug)]
+pub(super) struct GivesAll(Link);
+
+impl Drop for GivesAll {
+    fn drop(&mut self) {
+        self.0.0.full.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

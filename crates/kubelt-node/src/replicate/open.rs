@@ -212,7 +212,9 @@ async fn answered(
     open: Open,
 ) -> Result<(), ChannelError> {
     let Open { core, live, proof } = open;
-    let asker = Asker { peer: link.peer(), is_stranger: true };
+    // Who is a host here waits on no strangers.
+    let is_stranger = !replication.is_known(&core, link.peer())?;
+    let asker = Asker { peer: link.peer(), is_stranger };
     replication.0.efforts.turn(asker).await;
     replication.0.efforts.put_down(asker, PEER_EFFORT_OF_OPEN, 0);
     let standing = replication.standing(core, link, proof.as_ref()).await;
@@ -227,6 +229,7 @@ async fn answered(
     let genesis = replication.0.store.genesis(&core)?.ok_or(ChannelError::NotFound)?;
     let opened = Opened { genesis: ByteBuf::from(genesis.to_vec()), full: channel.gate().is_full() };
     link.out().say(id, Kind::Opened, &opened.encode());
+    let _full = channel.gate().is_full().then(|| link.give_all());
     if channel.gate().is_full() {
         replication.note_answered(core, link.peer(), watching.clone());
     }

@@ -36,8 +36,11 @@ use crate::{
     StoreError,
     content::{Incomplete, Moment},
     limits::{
-        PEER_EFFORT_OF_OPEN, PEER_SYNC_TIME_MAX, PUBLISHED_LOGINS_MAX, PUBLISHED_LOOK, PUBLISHED_MAX,
-        PUBLISHED_PAUSE,
+        PEER_EFFORT_OF_OPEN, PEER_SYNC_TIME_MAX,
+        mirrors::{
+            PUBLISHED_COST_RATIO, PUBLISHED_LOGINS_MAX, PUBLISHED_LOOK, PUBLISHED_MAX, PUBLISHED_PAUSE,
+            PUBLISHED_REST_MAX,
+        },
     },
     names::{Named, named, public},
 };
@@ -51,15 +54,25 @@ pub(super) struct Snapshots(Mutex<HashMap<CoreId, Arc<AsyncMutex<Snapshot>>>>);
 
 #[derive(Debug, Default)]
 struct Snapshot {
-    made: Option<(Moment, Weak<[OpId]>)>,
+    made: Option<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
+    at: Moment,
+    ops: Weak<[OpId]>,
+    /// Until when it is not made anew: that takes the longer, the more there is, and every write is a reason.
+    rests_until: Instant,
 }
 
 impl Snapshots {
     fn of(&self, core: &CoreId) -> Arc<AsyncMutex<Snapshot>> {
         let mut all = self.0.lock();
         // Those that nobody was told of any more go when somebody comes.
+        let now = Instant::now();
         all.retain(|of, slot| {
-            let is_used = |slot: &Snapshot| slot.made.as_ref().is_some_and(|(_, ops)| ops.strong_count() > 0);
+            let is_kept = |made: &Made| made.ops.strong_count() > 0 || now < made.rests_until;
+            let is_used = |slot: &Snapshot| slot.made.as_ref().is_some_and(is_kept);
             of == core || Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|slot| is_used(&slot))
         });
         Arc::clone(all.entry(*core).or_default())
@@ -84,7 +97,12 @@ pub(super) async fn publish(
     if !gate.is_open() {
         return Err(ChannelError::NotFound);
     }
-    let told = replication.published(&core).await?;
+    let told = loop {
+        match replication.published(&core, asker).await? {
+            Ok(told) => break told,
+            Err(not_before) => sleep_until(not_before).await,
+        }
+    };
     let genesis = replication.0.store.genesis(&core)?.filter(|_| !told.is_empty());
     let genesis = genesis.ok_or(ChannelError::NotFound)?;
     let is_shared = matches!(Genesis::decode(&genesis), Ok(Genesis::Shared { .. }));
@@ -157,11 +175,12 @@ impl Publishing {
                     }
                 }
                 () = sleep_until(tell_at.unwrap_or_else(Instant::now)), if tell_at.is_some() => {
-                    let now = self.replication.published(&self.core).await?;
-                    if now.is_empty() {
-                        return Err(ChannelError::NotFound);
+                    let asker = Asker { peer: self.link.peer(), is_stranger: true };
+                    match self.replication.published(&self.core, asker).await? {
+                        Ok(now) if now.is_empty() => return Err(ChannelError::NotFound),
+                        Ok(now) => self.tell(now),
+                        Err(not_before) => self.tell_at = Some(not_before),
                     }
-                    self.tell(now);
                 }
                 () = sleep(PUBLISHED_LOOK) => self.look_outside().await?,
                 place = Arc::clone(self.link.syncs()).acquire_owned(), if self.greeting.is_some() => {
@@ -361,21 +380,32 @@ impl Replication {
     }
 
     /// The operations that decide what mirrors of a core may have now, sorted. Their content can be had by strangers when
-    /// this returns.
-    async fn published(&self, core: &CoreId) -> Result<Arc<[OpId]>, ChannelError> {
+    /// this returns. Where they were read a moment ago, and have changed, it is only said when they may be read again.
+    pub(super) async fn published(
+        &self,
+        core: &CoreId,
+        asker: Asker<'_>,
+    ) -> Result<Result<Arc<[OpId]>, Instant>, ChannelError> {
         let slot = self.0.published.of(core);
         let mut slot = slot.lock().await;
         let moment = self.0.content.moment();
-        if let Some((made_at, ops)) = &slot.made
-            && *made_at == moment
-            && let Some(ops) = ops.upgrade()
-        {
-            return Ok(ops);
+        if let Some(made) = &slot.made {
+            if made.at == moment
+                && let Some(ops) = made.ops.upgrade()
+            {
+                return Ok(Ok(ops));
+            }
+            if Instant::now() < made.rests_until {
+                return Ok(Err(made.rests_until));
+            }
         }
+        let began = std::time::Instant::now();
         let (this, of) = (self.clone(), *core);
         let read = tokio::task::spawn_blocking(move || this.read_published(&of)).await;
-        let mut ops = Vec::new();
-        for (op, root) in read.expect("reading rows does not panic")? {
+        let read = read.expect("reading rows does not panic")?;
+        self.0.efforts.put_down(asker, began.elapsed(), 0);
+        let mut ops = Vec::with_capacity(read.len());
+        for (op, root) in read {
             match self.0.content.show(core, &root).await {
                 Ok(()) => ops.push(op),
                 // Replaced a moment ago: another look follows.
@@ -385,8 +415,10 @@ impl Replication {
         }
         ops.sort_unstable();
         let ops: Arc<[OpId]> = ops.into();
-        slot.made = Some((moment, Arc::downgrade(&ops)));
-        Ok(ops)
+        let rest = (began.elapsed() * PUBLISHED_COST_RATIO).min(PUBLISHED_REST_MAX);
+        let rests_until = Instant::now() + rest;
+        slot.made = Some(Made { at: moment, ops: Arc::downgrade(&ops), rests_until });
+        Ok(Ok(ops))
     }
 
     fn read_published(&self, core: &CoreId) -> Result<Vec<(OpId, Cid)>, StoreError> {

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use kubelt_content::{Block, Codec, Ipld};
 use kubelt_core::{
     CoreId, Genesis, Principal, PublicKey, SessionKey,
-    peer::{FrameHead, Hello, Kind, Open, Opened, Proof, Statement, Want, read_block},
+    peer::{Follow, FrameHead, Hello, Kind, Open, Opened, Proof, Statement, Want, read_block},
     schema::Visibility,
     sync::Message,
 };
 use tokio::time::Instant;
 
 use super::{
+    super::effort::Asker,
     liars::{Liar, ask_for_all, hold_open},
     world::{Fleet, Person, body, self_made, wallet, word},
 };
 use crate::{
     Ask, PeerFault, Session,
     limits::{
-        PEER_CHANNELS_MAX, PEER_CHANNELS_OF_CORE_MAX, PEER_IDLE_MAX, PEER_LINKS_MAX, PEER_LINKS_OF_PEER_MAX,
-        PEER_SYNCS_MAX,
+        PEER_CHANNELS_MAX, PEER_CHANNELS_OF_CORE_MAX, PEER_GREETINGS_MAX, PEER_IDLE_MAX, PEER_LINKS_MAX,
+        PEER_LINKS_OF_PEER_MAX, PEER_PLACE_TIME, PEER_SYNCS_MAX, STRANGERS_EFFORT_MAX,
     },
 };
 
@@ -441,6 +442,90 @@ async fn connections_about_nothing_are_ended_and_give_way() {
         tokio::time::sleep(PEER_IDLE_MAX / 4).await;
     }
     assert!(many.iter().all(|liar| liar.ended.is_finished()));
+}
+
+/// Names a host of the core at `a`.
+async fn name_host(a: &Person, seed: u8) {
+    let key = own(seed);
+    let host = kubelt_core::schema::Host { peer: key, addresses: Default::default(), spare: false };
+    a.set(kubelt_core::schema::Host::path(&key).as_str(), host.to_ipld()).await;
+}
+
+/// A host of the core at `a` that has opened it, live.
+async fn host(a: &Person, seed: u8) -> Liar {
+    let mut liar = Liar::greeted(a, seed).await;
+    liar.send(1, Kind::Open, &Open { core: a.session.core, live: true, proof: None }.encode()).await;
+    assert!(Opened::decode(&liar.hear_kind(Kind::Opened).await).expect("is answered").full);
+    liar
+}
+
+#[tokio::test]
+async fn whoever_connects_and_says_nothing_keeps_no_host_out() {
+    let (_fleet, a, _b) = world().await;
+    name_host(&a, 72).await;
+    let mut silent = Vec::new();
+    for n in 0..PEER_LINKS_MAX + PEER_GREETINGS_MAX {
+        let mut seed = [9; 32];
+        seed[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        silent.push(Liar::connected_as(&a, SessionKey::from_seed(seed).public()));
+        tokio::task::yield_now().await;
+    }
+    host(&a, 72).await;
+    let waiting = silent.iter().filter(|liar| !liar.ended.is_finished()).count();
+    assert!(waiting <= PEER_GREETINGS_MAX, "{waiting} still wait");
+}
+
+#[tokio::test]
+async fn strangers_with_many_keys_keep_no_host_out_and_push_none_away() {
+    let (_fleet, a, _b) = world().await;
+    let core = public_core(&a).await;
+    let follow = Follow { core, live: true }.encode();
+    name_host(&a, 73).await;
+    name_host(&a, 74).await;
+    let first = host(&a, 73).await;
+    let mut strangers = Vec::new();
+    for n in 0..PEER_LINKS_MAX {
+        let mut stranger = keyed(&a, n).await;
+        stranger.send(1, Kind::Follow, &follow).await;
+        stranger.hear_kind(Kind::Opened).await;
+        strangers.push(stranger);
+    }
+    let second = host(&a, 74).await;
+    // One gave way to the last stranger, one to the host.
+    for stranger in &mut strangers[..2] {
+        (&mut stranger.ended).await.expect("does not panic").expect("ends well");
+    }
+    assert!(!strangers[2].ended.is_finished(), "the oldest give way, and no more than must");
+    assert!(!first.ended.is_finished() && !second.ended.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_does_not_wait_for_what_strangers_have_taken() {
+    let (_fleet, a, _b) = world().await;
+    name_host(&a, 76).await;
+    let stranger = own(75);
+    let asker = Asker { peer: &stranger, is_stranger: true };
+    let over = std::time::Duration::from_secs(10);
+    a.node.replication.0.efforts.put_down(asker, STRANGERS_EFFORT_MAX + over, 0);
+    let began = Instant::now();
+    host(&a, 76).await;
+    assert!(began.elapsed() < PEER_PLACE_TIME, "{:?}", began.elapsed());
+    let (mut another, _) = greeted(&a, 77).await;
+    assert_eq!(answer(&mut another, 1, CoreId::of(b"not here"), None).await.0, Kind::NotFound);
+    assert!(began.elapsed() >= over, "strangers do");
+}
+
+#[tokio::test]
+async fn no_log_is_loaded_for_who_has_no_part_in_a_private_core() {
+    let (fleet, a, _b) = world().await;
+    let fresh = crate::Node::new(a.store.clone(), Arc::clone(&fleet.clock) as Arc<dyn crate::Clock>);
+    let core = a.session.core;
+    for verb in [kubelt_core::Verb::Replicate, kubelt_core::Verb::Read] {
+        assert!(!fresh.cores.may(&core, &wallet(2).account(), verb, None).await.expect("reads"));
+    }
+    assert!(!fresh.cores.is_loaded(&core), "how long it takes would tell that there is such a core");
+    fresh.cores.with_log(&core, |_log| ()).await.expect("reads");
+    assert!(fresh.cores.is_loaded(&core));
 }
 
 /// One of many peers.

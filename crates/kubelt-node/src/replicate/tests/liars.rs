@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    super::{Link, effort::Asker},
+    super::{Link, effort::Asker, intake::Intake},
     world::{Fleet, Person, body, wallet},
 };
 use crate::{
@@ -428,6 +428,23 @@ async fn a_forged_operation_is_a_fault_and_leaves_no_trace() {
         let key = SessionKey::from_seed([7; 32]).public();
         assert!(a.node.replication.faults(&key) > 0);
         _fleet.clock.tick(24 * 60 * 60 * 1_000 / 2);
+    }
+}
+
+#[tokio::test]
+async fn who_sends_what_cannot_be_taken_in_pays_for_its_checks() {
+    let (_fleet, a) = world().await;
+    let received = |prev: Option<OpId>| {
+        let (mut header, body) = put(&a, &wallet(1));
+        header.prev = prev.map_or(header.prev, |prev| vec![prev]);
+        let signed = wallet(1).sign_op(header, &body).expect("has words");
+        vec![kubelt_core::sync::Received { signed, login: None, body: Some(body) }]
+    };
+    let mut intake = Intake::new(a.node.replication.clone(), a.session.core);
+    for (prev, fresh) in [(Some(OpId::from_digest([9; 32])), 0), (None, 1)] {
+        let taken = intake.take(received(prev)).await.expect("is no fault");
+        assert_eq!(taken + intake.finish().await.expect("is no fault"), fresh);
+        assert_eq!(intake.take_wasted().is_zero(), fresh == 1);
     }
 }
 

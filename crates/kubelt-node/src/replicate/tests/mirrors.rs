@@ -1,25 +1,32 @@
 //! Nodes that mirror what a core has published.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cid::Cid;
 use kubelt_content::{Ipld, denylist::Denylist, read::FileReader};
 use kubelt_core::{
     Body, CoreId, Genesis, Login, LoginId, OpId, Signed,
+    peer::{FOLLOW_VERSION, FrameHead, Hello, Kind, Opened},
     schema::{Exit, ExposureRule, Host, Visibility},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::watch,
+    task::JoinHandle,
+    time::Instant,
+};
 
 use super::{
+    super::effort::Asker,
     members::{Seat, shared, sync},
     world::{Fleet, Person, Place, body, wallet},
 };
 use crate::{
-    ChannelError, Found, Link, Mirrored, NewCore, Node, Reader, Wish,
+    ChannelError, Found, Link, Mirrored, NewCore, Node, PeerFault, Reader, Wish,
     content::PREFIX,
     exchange::{Checker, FoundLogin},
-    limits::PUBLISHED_PAUSE,
+    limits::mirrors::{FOLLOW_SILENCE_MAX, PUBLISHED_PAUSE, PUBLISHED_REST_MAX},
     write::{SignedOp, content_entry},
 };
 
@@ -462,4 +469,70 @@ async fn open_everywhere(person: &Person, path: &str) -> Option<Bytes> {
         return None;
     }
     reads(&person.node, &core, path).await
+}
+
+/// A source that takes the mirror in, shows that it is there, and gives nothing.
+async fn stalls(stream: tokio::io::DuplexStream, genesis: Genesis) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    let frame = |channel: u32, kind: Kind, payload: &[u8]| {
+        let head = FrameHead { len: payload.len(), channel, kind }.encode();
+        [head.as_slice(), payload].concat()
+    };
+    let hello = Hello { v: FOLLOW_VERSION, nonce: [3; 32] }.encode();
+    let opened = Opened { genesis: genesis.encode().into(), full: false }.encode();
+    write.write_all(&frame(0, Kind::Hello, &hello)).await.expect("is sent");
+    // Its first channel is the first one of who dialled.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    write.write_all(&frame(1, Kind::Opened, &opened)).await.expect("is sent");
+    let mut heard = [0; 1_024];
+    loop {
+        tokio::select! {
+            read = read.read(&mut heard) => if !read.is_ok_and(|count| count > 0) { return },
+            () = tokio::time::sleep(Duration::from_secs(10)) => {
+                if write.write_all(&frame(0, Kind::Ping, &[])).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_gives_nothing_is_left_for_others() {
+    let fleet = Fleet::new(&["a", "b"]).await;
+    let a = fleet.at("a").sign_in(&wallet(1)).await;
+    let genesis = a.node.cores.genesis(&a.session.core).expect("it is here");
+    let (here, there) = tokio::io::duplex(256 * 1_024);
+    let source = tokio::spawn(stalls(there, genesis));
+    let key = kubelt_core::SessionKey::from_seed([80; 32]).public();
+    let b = fleet.at("b");
+    let link = b.node.replication.connect(here, key).await.expect("greets");
+    let (_, task) = follow(b, &link, a.session.core, true);
+    // Time runs while the store works, in these tests.
+    let ended = tokio::time::timeout(100 * FOLLOW_SILENCE_MAX, task).await.expect("it is not waited for");
+    let ended = ended.expect("does not panic");
+    assert!(matches!(ended, Err(ChannelError::Peer(PeerFault::Silent))), "{ended:?}");
+    link.end();
+    source.await.expect("does not panic");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_is_not_read_for_every_write() {
+    let fleet = Fleet::new(&["a"]).await;
+    let a = fleet.at("a").sign_in(&wallet(1)).await;
+    let (core, replication) = (a.session.core, &a.node.replication);
+    let key = kubelt_core::SessionKey::from_seed([81; 32]).public();
+    let asker = Asker { peer: &key, is_stranger: true };
+    let look = || async { replication.published(&core, asker).await.expect("reads") };
+    a.put("one", body("one", 10), Visibility::Public).await;
+    let first = look().await.expect("it was not read before");
+    assert_eq!(first.len(), 1);
+    assert!(Arc::ptr_eq(&first, &look().await.expect("nothing has changed")));
+    a.put("two", body("two", 10), Visibility::Public).await;
+    // Whoever opens and closes channels in turn has no more of it.
+    drop(first);
+    let not_before = look().await.expect_err("it was read a moment ago");
+    assert!(not_before > Instant::now() && not_before <= Instant::now() + PUBLISHED_REST_MAX);
+    tokio::time::sleep_until(not_before).await;
+    assert_eq!(look().await.expect("it is time").len(), 2);
 }
