@@ -13,6 +13,7 @@ mod bitswap;
 mod collect;
 mod compose;
 mod cores;
+mod cpu;
 mod floor;
 mod gateway;
 mod http;

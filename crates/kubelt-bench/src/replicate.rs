@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -13,10 +13,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::args::Args;
+use crate::cpu::Cpu;
 use crate::machine::incompressible;
-use crate::relay;
+use crate::relay::{self, Way};
 use crate::report::{Aim, Table};
-use crate::rounds::{Contender, Rates, Work, measure, median};
+use crate::rounds::{Contender, Work, measure, median};
 use crate::transfer::{PIECE_BYTES, Transfer};
 use crate::world::{World, each, runtime};
 
@@ -24,8 +25,10 @@ const MIB_DEFAULT: usize = 1_024;
 const OPS_DEFAULT: u64 = 100_000;
 const PERSON: u64 = 1;
 const CPU_SHARE_MIN: f64 = 0.8;
-/// How long a byte takes to a node that is 40 ms away, there and back.
-const DELAY: Duration = Duration::from_millis(20);
+/// To a node that is 40 ms away, there and back,
+const FAR_WAY: Way = Way { delay: Duration::from_millis(20), rate: None };
+/// and that over a line of 1 Gbit/s.
+const LINE_WAY: Way = Way { rate: Some(125_000_000), ..FAR_WAY };
 const FAR_SHARE_MIN: f64 = 0.7;
 const OPS_SECONDS_MAX: f64 = 5.0;
 const WRITERS: usize = 256;
@@ -39,6 +42,8 @@ const DIRECT: usize = 4;
 const STREAM: usize = 5;
 const FAR: usize = 6;
 const TO_MEMORY: usize = 7;
+const PLAIN_LINE: usize = 8;
+const LINE: usize = 9;
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let ops = args.count.unwrap_or(OPS_DEFAULT);
@@ -49,7 +54,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     runtime.block_on(write_log(&log.world, ops))?;
     let mut took = Vec::new();
     for _ in 0..args.rounds {
-        took.push(arrive(&runtime, dir.path(), &log.direct, Sink::Disk)?.as_secs_f64());
+        let work = arrive(&runtime, dir.path(), &log.direct, Sink::Disk, |work| Work::timed(1.0, work))?;
+        took.push(work.took.as_secs_f64());
     }
     println!("A core of {ops} operations arrives at a new node");
     println!("{}", Aim::below("seconds, signatures checked", median(took), OPS_SECONDS_MAX, "s"));
@@ -61,15 +67,15 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
     let data = incompressible(mib * 1024 * 1024);
     let from = runtime.block_on(Source::start(&dir.join("content")))?;
     runtime.block_on(publish(&from.world, &data))?;
-    let cpu: [Cpu; 8] = Default::default();
+    let cpu: [Cpu; 10] = Default::default();
     let amount = data.len() as f64;
     let file = dir.join("plain");
     let arrives = |of: usize, address: &NodeAddress, sink: Sink| {
-        cpu[of].during(|| Ok(Work { amount, took: arrive(runtime, dir, address, sink)? }))
+        arrive(runtime, dir, address, sink, |work| cpu[of].timed(amount, work))
     };
-    let plain = Transfer { data: &data, file: None, sealed: false, delay: None };
+    let plain = Transfer { data: &data, file: None, sealed: false, way: None };
     let to_file = Transfer { file: Some(&file), ..plain };
-    let sends = |of: usize, transfer: Transfer<'_>| cpu[of].during(|| transfer.run());
+    let sends = |of: usize, transfer: Transfer<'_>| transfer.run(|work| cpu[of].timed(amount, work));
     let rates = measure(
         args.rounds,
         &mut [
@@ -77,7 +83,7 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
             Contender::new("the same, and to a file", || sends(TO_FILE, to_file)),
             Contender::new("the same, and encrypted", || sends(SEALED, Transfer { sealed: true, ..to_file })),
             Contender::new("plain TCP + SHA-256, 40 ms away", || {
-                sends(PLAIN_FAR, Transfer { delay: Some((runtime, DELAY)), ..plain })
+                sends(PLAIN_FAR, Transfer { way: Some((runtime, FAR_WAY)), ..plain })
             }),
             Contender::new("replication to a new node", || arrives(DIRECT, &from.direct, Sink::Disk)),
             Contender::new("the same over a libp2p stream", || arrives(STREAM, &from.stream, Sink::Disk)),
@@ -85,6 +91,10 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
             Contender::new("replication to a node in memory", || {
                 arrives(TO_MEMORY, &from.direct, Sink::Memory)
             }),
+            Contender::new("plain TCP + SHA-256, 40 ms, 1 Gbit/s", || {
+                sends(PLAIN_LINE, Transfer { way: Some((runtime, LINE_WAY)), ..plain })
+            }),
+            Contender::new("replication, 40 ms, 1 Gbit/s", || arrives(LINE, &from.line, Sink::Disk)),
         ],
     )?;
     let title = format!("{mib} MiB from node to node over loopback, against plain TCP and SHA-256");
@@ -94,12 +104,10 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
     );
     let share = |of: usize, against: usize| rates[of].median() / rates[against].median();
     println!("{}", Aim::at_least("at 40 ms, of plain TCP there", share(FAR, PLAIN_FAR), FAR_SHARE_MIN, ""));
+    let line = Aim::at_least("the same over 1 Gbit/s", share(LINE, PLAIN_LINE), FAR_SHARE_MIN, "");
+    println!("{line}");
     println!("{}\n", Aim::at_least("directly, of a libp2p stream", share(DIRECT, STREAM), 1.0, ""));
-    let per_cpu = |(rates, cpu): (&Rates, Cpu)| {
-        let per_second = cpu.0.into_inner().into_iter().map(|seconds| amount / seconds).collect();
-        Rates { name: rates.name, per_second }
-    };
-    let rates: Vec<_> = rates.iter().zip(cpu).map(per_cpu).collect();
+    let rates: Vec<_> = rates.iter().zip(cpu).map(|(rates, cpu)| cpu.rates(rates.name, amount)).collect();
     let title = "The same for each second of processor time, both ends together, and the delay's".to_owned();
     println!(
         "{}",
@@ -114,29 +122,6 @@ fn measure_content(args: &Args, runtime: &Runtime, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Processor time of each round, in seconds.
-#[derive(Default)]
-struct Cpu(std::cell::RefCell<Vec<f64>>);
-
-impl Cpu {
-    fn during(&self, work: impl FnOnce() -> Result<Work>) -> Result<Work> {
-        let before = cpu_seconds()?;
-        let work = work()?;
-        self.0.borrow_mut().push(cpu_seconds()? - before);
-        Ok(work)
-    }
-}
-
-/// What this process has used of the processors, itself and in the system.
-fn cpu_seconds() -> Result<f64> {
-    /// What Linux counts in, whatever its own ticks are (`USER_HZ`).
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").context("processor time is read from /proc")?;
-    let after_name = stat.rsplit_once(')').context("a line of /proc/self/stat")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>());
-    Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
-}
-
 /// A node that others reach.
 struct Source {
     world: World,
@@ -144,6 +129,8 @@ struct Source {
     direct: NodeAddress,
     /// the same, a long way off,
     far: NodeAddress,
+    /// that over a line that is not boundless,
+    line: NodeAddress,
     /// and by libp2p.
     stream: NodeAddress,
     _net: Net,
@@ -156,13 +143,15 @@ impl Source {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let at = listener.local_addr()?;
         let address = |at| direct_address(at, &key.public()).context("an Ed25519 key");
-        let (direct, far) = (address(at)?.parse()?, address(relay::start(at, DELAY).await?)?.parse()?);
+        let direct = address(at)?.parse()?;
+        let far = address(relay::start(at, FAR_WAY).await?)?.parse()?;
+        let line = address(relay::start(at, LINE_WAY).await?)?.parse()?;
         tokio::spawn(Direct::new(key)?.serve(listener, world.node.replication.clone()));
         let listen = vec!["/ip4/127.0.0.1/tcp/0".parse()?];
         let net = Net::start(key, &NetConfig { listen, ..quiet() }).await?;
         net.serve_replication(world.node.replication.clone());
         let stream = net.addresses().first().context("the node listens nowhere")?.to_string().parse()?;
-        Ok(Self { world, direct, far, stream, _net: net })
+        Ok(Self { world, direct, far, line, stream, _net: net })
     }
 }
 
@@ -201,11 +190,17 @@ async fn write_log(world: &World, ops: u64) -> Result<()> {
     .await
 }
 
-/// How long it takes from the connection until a new node has all of the core.
-fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> Result<Duration> {
+/// Lets a new node connect and get all of the core, which is what `timed` does.
+fn arrive(
+    runtime: &Runtime,
+    dir: &Path,
+    address: &NodeAddress,
+    sink: Sink,
+    timed: impl FnOnce(&dyn Fn() -> Result<()>) -> Result<Work>,
+) -> Result<Work> {
     // A place of its own each time: the last node may still be writing when its own is removed.
     let new = tempfile::tempdir_in(dir)?;
-    runtime.block_on(async {
+    let (world, session) = runtime.block_on(async {
         let world = match sink {
             Sink::Disk => World::open(new.path())?,
             Sink::Memory => World::in_memory(),
@@ -214,14 +209,19 @@ fn arrive(runtime: &Runtime, dir: &Path, address: &NodeAddress, sink: Sink) -> R
         let net = Net::start(key, &quiet()).await?;
         world.node.remotes.dial_by(Arc::new(NodeDialer::new(Direct::new(key)?, Vec::new()).with_net(net)));
         let session = world.sign_in(PERSON).await?;
-        let start = Instant::now();
-        let mut remote = world.node.remotes.add(&session, session.core, address.clone(), false).await?;
-        while !remote.exchanged.settled {
-            remote = world.node.remotes.sync(&session, session.core, &address.peer).await?;
-        }
-        let took = start.elapsed();
-        ensure!(remote.exchanged.equal && remote.exchanged.incomplete == 0, "{remote:?}");
-        world.node.remotes.remove(&session, session.core, &address.peer).await?;
-        Ok(took)
-    })
+        Ok::<_, anyhow::Error>((world, session))
+    })?;
+    let remotes = &world.node.remotes;
+    let work = timed(&|| {
+        runtime.block_on(async {
+            let mut remote = remotes.add(&session, session.core, address.clone(), false).await?;
+            while !remote.exchanged.settled {
+                remote = remotes.sync(&session, session.core, &address.peer).await?;
+            }
+            ensure!(remote.exchanged.equal && remote.exchanged.incomplete == 0, "{remote:?}");
+            Ok(())
+        })
+    })?;
+    runtime.block_on(remotes.remove(&session, session.core, &address.peer))?;
+    Ok(work)
 }

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::relay;
+use crate::relay::{self, Way};
 use crate::rounds::Work;
 
 /// What is hashed at once: leaves of a file.
@@ -29,16 +28,17 @@ pub(crate) struct Transfer<'a> {
     pub(crate) file: Option<&'a Path>,
     /// Whether it is encrypted with AES-256-GCM on its way.
     pub(crate) sealed: bool,
-    /// How long a byte takes.
-    pub(crate) delay: Option<(&'a Runtime, Duration)>,
+    /// How far it is.
+    pub(crate) way: Option<(&'a Runtime, Way)>,
 }
 
 impl Transfer<'_> {
-    pub(crate) fn run(self) -> Result<Work> {
+    /// From the connection to the last byte is what `timed` does.
+    pub(crate) fn run(self, timed: impl FnOnce(&dyn Fn() -> Result<()>) -> Result<Work>) -> Result<Work> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let at = listener.local_addr()?;
-        let to = self.delay.map(|(runtime, delay)| runtime.block_on(relay::start(at, delay))).transpose()?;
-        let work = Work::timed(self.data.len() as f64, || {
+        let to = self.way.map(|(runtime, way)| runtime.block_on(relay::start(at, way))).transpose()?;
+        let work = timed(&|| {
             std::thread::scope(|scope| {
                 let sending = scope.spawn(move || self.send(TcpStream::connect(to.unwrap_or(at))?));
                 self.receive(listener.accept()?.0)?;

@@ -12,6 +12,8 @@ use thiserror::Error;
 use crate::codec::Codec;
 use crate::limits::BLOCK_BYTES_MAX;
 
+pub use together::{CHECKED_TOGETHER_MIN, check_all};
+
 /// Multihash code of identity: the digest is the content.
 pub const HASH_IDENTITY: u64 = 0x00;
 /// Multihash code of sha2-256, the only hash that this crate writes.
@@ -157,6 +159,8 @@ pub fn inline_content(cid: &Cid) -> Option<&[u8]> {
 fn sha2_256(data: &[u8]) -> Multihash<64> {
     Multihash::wrap(HASH_SHA2_256, &Sha256::digest(data)).expect("32 bytes fit in 64")
 }
+
+mod together;
 
 #[cfg(test)]
 mod tests;

@@ -30,8 +30,8 @@ mod protobuf;
 mod varint;
 
 pub use block::{
-    Block, BlockTooLarge, HASH_BLAKE3, HASH_IDENTITY, HASH_SHA2_256, HASH_SHA2_512, VerifyError,
-    inline_content, verify,
+    Block, BlockTooLarge, CHECKED_TOGETHER_MIN, HASH_BLAKE3, HASH_IDENTITY, HASH_SHA2_256, HASH_SHA2_512,
+    VerifyError, check_all, inline_content, verify,
 };
 pub use cid::Cid;
 pub use cid_text::{CidBase, CidBytesError, CidTextError, cid_from_bytes, format_cid, parse_cid};

@@ -4,6 +4,7 @@
 //! initiator                                      responder
 //! HELLO {core, heads, count, wants}       ->
 //!                                         <-     HELLO {…, knows}       or DONE when equal, or NOT FOUND
+//!                                         <-     windows and SENT at once where it knows the heads and nothing is wanted
 //! RECON … <-> RECON …                            only where neither side knows the other's heads
 //! WANT {ops, bodies} …                    ->
 //! (HEADERS BODIES … BODIES)* SENT         ->     windows; NEXT asks for one more

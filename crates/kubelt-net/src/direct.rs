@@ -17,6 +17,7 @@ use kubelt_core::PublicKey;
 use kubelt_node::{DialError, NodeAddress, NodeKey, Replication, peer_id};
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use tokio::{
+    io::BufReader,
     net::{TcpListener, TcpStream, lookup_host},
     task::AbortHandle,
     time::timeout,
@@ -27,7 +28,7 @@ pub use tls::TlsError;
 
 use crate::{
     guard::Guard,
-    limits::{DIRECT_HANDSHAKE_TIME, DIRECT_HANDSHAKES_MAX},
+    limits::{DIRECT_BUFFER_BYTES, DIRECT_HANDSHAKE_TIME, DIRECT_HANDSHAKES_MAX},
 };
 
 /// How long the listener rests when the system gives it no connection, for lack of descriptors for instance.
@@ -38,7 +39,7 @@ const NEAR: &str = "addresses of this node's machine and network are not connect
                     that: `allow_local` under `[network]`";
 
 /// A TLS connection whose other end has proven its key.
-pub type DirectStream = TlsStream<TcpStream>;
+pub type DirectStream = TlsStream<BufReader<TcpStream>>;
 
 /// The direct transport of one node; cheap to clone.
 #[derive(Debug, Clone)]
@@ -85,13 +86,16 @@ impl Direct {
         let tcp = TcpStream::connect(&*found).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
         let connector = TlsConnector::from(self.tls.client(&address.peer));
-        let connecting = connector.connect(tls::nameless(), tcp);
-        let tls = timeout(DIRECT_HANDSHAKE_TIME, connecting)
+        let connecting = connector.connect(tls::nameless(), buffered(tcp));
+        let mut tls = timeout(DIRECT_HANDSHAKE_TIME, connecting)
             .await
             .unwrap_or_else(|late| Err(late.into()))
             .map_err(failed)?;
         match tls::peer(tls.get_ref().1) {
-            Some(peer) if peer == address.peer => Ok(tls.into()),
+            Some(peer) if peer == address.peer => {
+                tls.get_mut().1.set_buffer_limit(Some(DIRECT_BUFFER_BYTES));
+                Ok(tls.into())
+            }
             _ => Err(DialError("another node answers there".to_owned())),
         }
     }
@@ -129,9 +133,10 @@ impl Direct {
     async fn accept(&self, tcp: TcpStream) -> io::Result<(DirectStream, PublicKey)> {
         tcp.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(self.tls.server());
-        let tls = timeout(DIRECT_HANDSHAKE_TIME, acceptor.accept(tcp)).await??;
+        let mut tls = timeout(DIRECT_HANDSHAKE_TIME, acceptor.accept(buffered(tcp))).await??;
         let peer = tls::peer(tls.get_ref().1);
         let peer = peer.ok_or_else(|| io::Error::other("the certificate names no Ed25519 key"))?;
+        tls.get_mut().1.set_buffer_limit(Some(DIRECT_BUFFER_BYTES));
         Ok((tls.into(), peer))
     }
 }
@@ -142,6 +147,12 @@ fn gives_way(from: &[IpAddr]) -> usize {
     // Of several that have as many, `max_by_key` gives the last.
     let most = (0..from.len()).rev().max_by_key(|n| count(from[*n]));
     most.unwrap_or_default()
+}
+
+/// rustls takes 4 KiB at once off what it reads from: each would be a call of the system, and a word to the peer that there
+/// is room again.
+fn buffered(tcp: TcpStream) -> BufReader<TcpStream> {
+    BufReader::with_capacity(DIRECT_BUFFER_BYTES, tcp)
 }
 
 /// Lets `replication` speak with a peer, in a task of its own.

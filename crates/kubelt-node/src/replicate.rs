@@ -25,6 +25,7 @@ mod follow;
 mod gate;
 mod greetings;
 mod holdings;
+mod inbox;
 mod intake;
 mod link;
 mod open;

@@ -16,6 +16,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("crates/kubelt-node/src/limits.rs", "What a node does"),
     ("crates/kubelt-node/src/limits/host_names.rs", "Host names"),
     ("crates/kubelt-node/src/limits/mirrors.rs", "Mirrors"),
+    ("crates/kubelt-node/src/limits/replicate.rs", "Replication"),
     ("crates/kubelt-store/src/limits.rs", "The store"),
     ("crates/kubelt-net/src/limits.rs", "Peers"),
     ("crates/kubelt-net/src/bitswap/limits.rs", "Blocks for peers"),

@@ -44,6 +44,8 @@ pub enum Output {
     Received(Vec<Received>),
     /// Bodies that were asked for: check each against the operation that lacks it.
     Bodies(Vec<Body>),
+    /// All that the peer gives has come.
+    AllCame,
     /// The peer has no such core, or none to show.
     NotFound,
     /// The sync is over. The heads may still differ where operations were written meanwhile, are held, or
@@ -79,6 +81,8 @@ pub struct Sync {
     credit: usize,
     sent: bool,
     peer_sent: bool,
+    /// Whether the initiator may ask for more than its heads say.
+    asks: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,9 +120,15 @@ impl Sync {
     /// Begins a sync: the side, and its first message. `allowed` is what the peer may get from here.
     pub fn start(from: &dyn Holdings, allowed: Allowed) -> (Self, Message) {
         let log = from.log();
-        let sync = Self::new(log.core(), allowed, Role::Initiator);
-        let hello = hello(log, false, !from.lacking().is_empty());
-        (sync, hello)
+        let wants = !from.lacking().is_empty();
+        let sync = Self { asks: wants, ..Self::new(log.core(), allowed, Role::Initiator) };
+        (sync, hello(log, false, wants))
+    }
+
+    /// Begins a sync of a core that has no operation here. Its genesis may come while the message is on its way.
+    pub fn start_empty(core: CoreId) -> (Self, Message) {
+        let hello = Message::Hello { core, heads: Vec::new(), count: 0, knows: false, wants: false };
+        (Self::new(core, Allowed::Nothing, Role::Initiator), hello)
     }
 
     /// Awaits a sync of a core that is here. For a core that is not, answer [`Message::NotFound`].
@@ -158,6 +168,7 @@ impl Sync {
             credit: SYNC_WINDOWS_AHEAD_MAX,
             sent: false,
             peer_sent: false,
+            asks: false,
         }
     }
 
@@ -215,7 +226,8 @@ impl Sync {
                 self.credit = (self.credit + 1).min(SYNC_WINDOWS_AHEAD_MAX);
             }
             (_, Phase::Exchanging | Phase::Reconciling, Message::Sent) if !self.peer_sent => {
-                self.peer_sent = true
+                self.peer_sent = true;
+                step.outputs.push(Output::AllCame);
             }
             (_, _, Message::Done { heads }) => return self.close(&heads, from, step),
             (_, _, other) => return Err(SyncError::Unexpected(name(&other))),
@@ -243,6 +255,7 @@ impl Sync {
         let knows = heads.len() < SYNC_IDS_MAX && heads.iter().all(|head| log.contains(head));
         step.send.push(hello(log, knows, false));
         self.phase = Phase::Exchanging;
+        self.asks = wants || !knows;
         if knows {
             self.outgoing.ops(log.missing(heads));
         }
@@ -259,7 +272,9 @@ impl Sync {
         let log = from.log();
         if knows {
             self.phase = Phase::Exchanging;
-            self.ask(Vec::new(), from, step);
+            if self.asks {
+                self.ask(Vec::new(), from, step);
+            }
         } else if heads.len() < SYNC_IDS_MAX && heads.iter().all(|head| log.contains(head)) {
             self.phase = Phase::Exchanging;
             self.offer(log.missing(heads));
@@ -305,7 +320,8 @@ impl Sync {
     }
 
     /// Asks for operations, and for the bodies that are lacking here.
-    fn ask(&self, mut ops: Vec<OpId>, from: &dyn Holdings, step: &mut Step) {
+    fn ask(&mut self, mut ops: Vec<OpId>, from: &dyn Holdings, step: &mut Step) {
+        self.asks = true;
         ops.sort_unstable();
         let bodies = from.lacking();
         let parts = ops.chunks(SYNC_IDS_MAX).map(|ops| (ops.to_vec(), Vec::new()));
@@ -341,7 +357,7 @@ impl Sync {
             self.credit -= 1;
             step.send.extend(self.outgoing.window(from, self.allowed));
         }
-        let turn = self.role == Role::Initiator || self.peer_sent;
+        let turn = self.role == Role::Initiator || self.peer_sent || !self.asks;
         if !self.sent && turn && self.outgoing.is_empty() {
             self.sent = true;
             step.send.push(Message::Sent);

@@ -152,7 +152,7 @@ pub(crate) fn sync(
             match output {
                 Output::Finished { equal } => ended = Ended::Finished { equal },
                 Output::NotFound => ended = Ended::NotFound,
-                Output::Received(_) | Output::Bodies(_) => {}
+                Output::Received(_) | Output::Bodies(_) | Output::AllCame => {}
             }
         }
         if answers.is_empty() {
@@ -183,7 +183,7 @@ fn turn(
             match output {
                 Output::Received(received) => peer.receive(received.clone(), logins),
                 Output::Bodies(bodies) => peer.late_bodies(bodies),
-                Output::Finished { .. } | Output::NotFound => {}
+                Output::Finished { .. } | Output::NotFound | Output::AllCame => {}
             }
         }
         outputs.extend(step.outputs);

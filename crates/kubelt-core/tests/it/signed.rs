@@ -275,6 +275,7 @@ fn take(replica: &mut Replica, outputs: Vec<Output>, now_ms: u64) -> Option<Outp
             Output::Bodies(bodies) => {
                 bodies.into_iter().for_each(|body| replica.take_body(body).expect("good bodies"));
             }
+            Output::AllCame => {}
             over => end = Some(over),
         }
     }
@@ -336,6 +337,44 @@ fn many_operations_go_over_in_bounded_windows_both_ways() {
     assert_eq!(ended, Output::Finished { equal: true });
     assert_eq!(author.replica.log().heads().len(), 2);
     assert!(author.replica.state() == other.replica.state());
+}
+
+#[test]
+fn all_of_a_core_comes_with_the_first_answer_to_whoever_has_nothing() {
+    let mut author = Author::private(9);
+    for n in 0..10 {
+        author.put(&format!("content/{n}"), n);
+    }
+    let core = author.replica.log().core();
+    let (mut left, hello) = Sync::start_empty(core);
+    let mut other = Replica::new(author.replica.log().genesis().clone());
+    assert_eq!(hello, Sync::start(&other, Allowed::Full).1);
+    let answer = Sync::answer(core, Allowed::Full).step(hello, &author.replica).expect("an answer");
+    assert_eq!(answer.send.last(), Some(&Message::Sent));
+    let mut came = false;
+    for message in answer.send {
+        let outputs = left.step(message, &other).expect("keeps to the protocol").outputs;
+        came |= outputs.contains(&Output::AllCame);
+        take(&mut other, outputs, author.now_ms);
+    }
+    assert!(came && other.state() == author.replica.state());
+}
+
+#[test]
+fn who_lacks_bodies_asks_for_them_though_its_heads_are_known() {
+    let mut author = Author::private(9);
+    let op = author.put("content/a", 1);
+    let mut other = Replica::new(author.replica.log().genesis().clone());
+    sync(&mut other, &mut author.replica, (Allowed::Full, Allowed::PublicOnly), author.now_ms);
+    assert!(other.entry(&op).is_some_and(|entry| entry.body().is_none()));
+    author.put("content/b", 2);
+    let (_, hello) = Sync::start(&other, Allowed::Full);
+    assert!(matches!(hello, Message::Hello { wants: true, .. }));
+    let core = author.replica.log().core();
+    let answer = Sync::answer(core, Allowed::Full).step(hello, &author.replica).expect("an answer");
+    assert!(!answer.send.contains(&Message::Sent), "more may be asked for");
+    sync(&mut other, &mut author.replica, (Allowed::Full, Allowed::Full), author.now_ms);
+    assert!(other.state() == author.replica.state());
 }
 
 /// A side that was asked for its core by somebody whose heads it does not know.

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kubelt_core::{
     Act, Body, CoreId, Log, MapPath, OpId,
-    limits::WANTS_MAX,
     peer::{Kind, Settled, Want, read_block},
     sync::{Allowed, Message, Output, Received, Sync},
 };
@@ -19,6 +18,7 @@ use super::{
     fetch::Fetch,
     gate::{Gate, Standing},
     holdings::StoreHoldings,
+    inbox::Inbox,
     intake::{self, Intake},
     link::{Incoming, Link},
 };
@@ -26,6 +26,9 @@ use crate::{
     content::PREFIX,
     limits::{PEER_LEFT_OUT_RETRY_MAX, PEER_LEFT_OUT_RETRY_MIN, PEER_SYNC_TIME_MAX},
 };
+
+/// How many blocks come before their number is told.
+const TOLD_AFTER_BLOCKS: u64 = 64;
 
 /// A core on a connection.
 pub(super) struct Channel {
@@ -35,7 +38,7 @@ pub(super) struct Channel {
     core: CoreId,
     role: Role,
     live: bool,
-    incoming: mpsc::Receiver<Incoming>,
+    inbox: Inbox,
     standing: Standing,
     gate: Arc<Gate>,
     sync: Option<Sync>,
@@ -47,6 +50,8 @@ pub(super) struct Channel {
     intake: Intake,
     fetch: Fetch,
     fetched_once: bool,
+    /// Whether the content is on its way that the sync which runs has told of.
+    content_begun: bool,
     touched: BTreeSet<MapPath>,
     changes: watch::Receiver<(u64, u64)>,
     content_changes: u64,
@@ -101,7 +106,7 @@ impl Channel {
             core,
             role,
             live,
-            incoming,
+            inbox: Inbox::new(incoming),
             standing,
             gate,
             sync: None,
@@ -110,6 +115,7 @@ impl Channel {
             sync_until: Instant::now(),
             fetch,
             fetched_once: false,
+            content_begun: false,
             touched: BTreeSet::new(),
             changes,
             content_changes,
@@ -125,9 +131,15 @@ impl Channel {
         })
     }
 
-    /// A sync is the first thing that happens.
-    pub(super) fn begin_at_once(&mut self) {
-        self.again = true;
+    /// A sync is the first thing that happens: this one, where its first message is on its way already.
+    pub(super) fn begin_at_once(&mut self, begun: Option<Sync>) {
+        match begun {
+            Some(sync) => {
+                self.round += 1;
+                self.begin(sync);
+            }
+            None => self.again = true,
+        }
     }
 
     /// What the peer may have.
@@ -156,7 +168,7 @@ impl Channel {
             let taking = self.intake.is_busy();
             let retry = self.retry.filter(|_| self.live && self.sync.is_none()).map(|(at, _)| at);
             tokio::select! {
-                incoming = self.incoming.recv() => {
+                incoming = self.inbox.recv() => {
                     let Some(incoming) = incoming else { return Err(ChannelError::Closed) };
                     if !self.heard(incoming).await? {
                         return Ok(());
@@ -201,6 +213,7 @@ impl Channel {
     }
 
     fn begin(&mut self, sync: Sync) {
+        self.content_begun = false;
         self.sync = Some(sync);
         self.sync_until = Instant::now() + PEER_SYNC_TIME_MAX;
     }
@@ -229,15 +242,21 @@ impl Channel {
         let content_changed = std::mem::replace(&mut self.content_changes, content) != content;
         if self.sync.is_some() {
             // What comes by this sync changes the core, too. Its end looks at the heads.
-            self.late_content |= content_changed;
+            self.late_content |= content_changed && self.lacks_there();
             return Ok(());
         }
         // With different heads there may be nothing to do about it: only what is new since then is news.
         let heads = self.heads()?;
-        if content_changed || (heads != self.synced && heads != self.unequal) {
+        if (content_changed && self.lacks_there()) || (heads != self.synced && heads != self.unequal) {
             self.tell();
         }
         Ok(())
+    }
+
+    /// Whether the peer may lack content that it asked for. It says so after each sync, also after one that other peers'
+    /// operations made necessary.
+    fn lacks_there(&self) -> bool {
+        self.settled_there != self.round || self.status.borrow().incomplete_there > 0
     }
 
     /// Another sync is to follow.
@@ -280,11 +299,12 @@ impl Channel {
                 self.link.out().want(self.id, &self.gate, cids)?;
             }
             (Kind::Block, _) => {
-                let (cid, data) = read_block(payload).map_err(PeerFault::Frame)?;
-                self.fetch.block(cid, payload.slice_ref(data)).await?;
+                let before = self.fetch.fetched.blocks;
+                let blocks = self.inbox.blocks(incoming, self.fetch.asked()).await;
+                self.fetch.take(blocks).await?;
                 let fetched = self.fetch.fetched;
                 // Told once in a while.
-                if fetched.blocks.is_multiple_of(WANTS_MAX as u64 / 4) {
+                if before / TOLD_AFTER_BLOCKS != fetched.blocks / TOLD_AFTER_BLOCKS {
                     self.status.send_modify(|status| {
                         (status.blocks, status.bytes) = (fetched.blocks, fetched.bytes);
                     });
@@ -352,6 +372,7 @@ impl Channel {
             match output {
                 Output::Received(received) => self.take_in(received).await?,
                 Output::Bodies(_) => {}
+                Output::AllCame => self.begin_content()?,
                 Output::NotFound => return Err(ChannelError::NotFound),
                 Output::Finished { equal } => finished = Some(equal),
             }
@@ -398,18 +419,26 @@ impl Channel {
         if std::mem::take(&mut self.late_content) {
             self.tell();
         }
-        // Content is taken from whoever was asked for the core, and from hosts and people of the core.
-        if self.role == Role::Opener || self.gate.is_full() {
-            let touched = std::mem::take(&mut self.touched);
-            let paths = self.fetched_once.then_some(touched);
-            self.fetched_once = true;
-            self.fetch.begin(paths)?;
+        if !self.content_begun {
+            self.begin_content()?;
         }
         self.status.send_modify(|status| {
             status.rounds += 1;
             status.equal = equal;
             status.heads = same;
         });
+        Ok(())
+    }
+
+    /// Fetches what the operations that came name: from whoever was asked for the core, and from hosts and people of the core.
+    fn begin_content(&mut self) -> Result<(), ChannelError> {
+        self.content_begun = true;
+        if self.role == Role::Opener || self.gate.is_full() {
+            let touched = std::mem::take(&mut self.touched);
+            let paths = self.fetched_once.then_some(touched);
+            self.fetched_once = true;
+            self.fetch.begin(paths)?;
+        }
         Ok(())
     }
 

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use cid::Cid;
-use kubelt_content::{Block, Codec, inline_content, limits::WALK_DEPTH_MAX, links};
+use kubelt_content::{Block, Codec, check_all, inline_content, limits::WALK_DEPTH_MAX, links};
 use kubelt_core::{
     CoreId, MapPath,
     limits::WANTS_MAX,
-    peer::{Kind, Want},
+    peer::{Kind, Want, read_block},
 };
 use kubelt_store::Store;
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{ChannelError, PeerFault, claims::Claimant, outbox::Outbox, room::Part};
+use super::{ChannelError, PeerFault, claims::Claimant, link::Incoming, outbox::Outbox, room::Part};
 use crate::{
     StoreError,
     content::{BlockSink, Content, Incomplete, PREFIX, UploadError, Wholeness, how_whole},
@@ -417,17 +417,35 @@ impl Fetch {
         }
     }
 
-    /// Takes a block in that was asked for.
-    pub(super) async fn block(&mut self, cid: Cid, data: Bytes) -> Result<(), ChannelError> {
-        let item = self.asked.remove(&cid).ok_or(PeerFault::Unasked)?;
-        let block = Block::checked(cid, data).map_err(|_cause| PeerFault::BadBlock(Box::new(cid)))?;
+    /// How many blocks are asked for.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// Takes blocks in that were asked for.
+    pub(super) async fn take(&mut self, frames: Vec<Incoming>) -> Result<(), ChannelError> {
+        let mut items = Vec::with_capacity(frames.len());
+        let mut blocks = Vec::with_capacity(frames.len());
+        for Incoming { payload, .. } in &frames {
+            let (cid, data) = read_block(payload).map_err(PeerFault::Frame)?;
+            items.push(self.asked.remove(&cid).ok_or(PeerFault::Unasked)?);
+            blocks.push((cid, payload.slice_ref(data)));
+        }
+        for (item, checked) in items.into_iter().zip(check_all(blocks)) {
+            let block = checked.map_err(|(cid, _cause)| PeerFault::BadBlock(Box::new(cid)))?;
+            self.keep(item, block).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&mut self, item: Item, block: Block) -> Result<(), ChannelError> {
         self.fetched.blocks += 1;
         self.fetched.bytes += block.data().len() as u64;
         self.expand(item, &block.data().clone());
         let content = &self.content;
         let core = self.core;
-        self.claims.came(&cid);
-        self.unstored.push(cid);
+        self.claims.came(block.cid());
+        self.unstored.push(*block.cid());
         self.sink.get_or_insert_with(|| BlockSink::new(content.clone(), core)).put(block).await?;
         self.looked_at(item.root);
         Ok(())

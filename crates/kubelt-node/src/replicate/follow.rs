@@ -17,13 +17,14 @@ use kubelt_core::{
     sync::{Allowed, Holdings, Message, Output, Received, Sync},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{
     ChannelError, PeerFault, Replication,
     fetch::{Fetch, Wanted},
+    inbox::Inbox,
     intake,
     link::{Incoming, Link},
     open::Closing,
@@ -103,7 +104,7 @@ impl Link {
             id,
             core,
             live,
-            incoming,
+            inbox: Inbox::new(incoming),
             shelf,
             open: HashSet::new(),
             is_listing: true,
@@ -134,7 +135,7 @@ struct Following {
     id: u32,
     core: CoreId,
     live: bool,
-    incoming: mpsc::Receiver<Incoming>,
+    inbox: Inbox,
     shelf: Shelf,
     /// What the peer says is open.
     open: HashSet<OpId>,
@@ -181,7 +182,7 @@ impl Following {
                 self.heard_at = Instant::now();
             }
             tokio::select! {
-                incoming = self.incoming.recv() => {
+                incoming = self.inbox.recv() => {
                     let Some(incoming) = incoming else { return Err(ChannelError::Closed) };
                     self.heard(incoming).await?;
                     self.heard_at = Instant::now();
@@ -286,8 +287,8 @@ impl Following {
             }
             Kind::Shown => self.show(Shown::decode(payload).map_err(PeerFault::Message)?).await?,
             Kind::Block => {
-                let (cid, data) = read_block(payload).map_err(PeerFault::Frame)?;
-                self.fetch.block(cid, payload.slice_ref(data)).await?;
+                let blocks = self.inbox.blocks(incoming, self.fetch.asked()).await;
+                self.fetch.take(blocks).await?;
             }
             Kind::NotHere => {
                 let (cid, _) = read_block(payload).map_err(PeerFault::Frame)?;
@@ -318,7 +319,7 @@ impl Following {
                     let fresh = self.shelf.take_log(ops).await?;
                     self.status.send_modify(|status| status.ops += fresh);
                 }
-                Output::Bodies(_) => {}
+                Output::Bodies(_) | Output::AllCame => {}
                 Output::NotFound => return Err(ChannelError::NothingPublished),
                 Output::Finished { .. } => {
                     self.sync = None;

@@ -69,7 +69,7 @@ pub(super) struct Incoming {
     pub(super) kind: Kind,
     pub(super) payload: Bytes,
     /// Its place among what this connection may hold in memory.
-    _room: OwnedSemaphorePermit,
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// Which side of a connection this is.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kubelt_core::{
     CoreId, Genesis,
     peer::{Follow, Kind, Open, Opened, Proof, Statement},
+    sync::Sync,
 };
 use serde_bytes::ByteBuf;
 use tokio::{
@@ -59,6 +60,12 @@ impl Link {
         let (id, incoming) = self.channel().ok_or(ChannelError::Closed)?;
         let _closing = Closing { link: self, id };
         self.out().say(id, Kind::Open, &Open { core, live, proof }.encode());
+        // Of operations that are here nothing is said before the peer has shown that it has the core.
+        let begun = replication.0.store.heads(&core)?.is_empty().then(|| {
+            let (sync, hello) = Sync::start_empty(core);
+            self.out().say(id, Kind::Sync, &hello.encode());
+            sync
+        });
         let mut incoming = incoming;
         let answer = timeout(PEER_OPEN_TIME, incoming.recv()).await.map_err(|_late| PeerFault::Silent)?;
         let Incoming { kind, payload, .. } = answer.ok_or(ChannelError::Closed)?;
@@ -84,7 +91,7 @@ impl Link {
             status,
         )
         .await?;
-        channel.begin_at_once();
+        channel.begin_at_once(begun);
         channel.run().await
     }
 

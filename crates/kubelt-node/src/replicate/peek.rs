@@ -75,7 +75,7 @@ impl Link {
                     Output::Received(received) => ops.extend(received),
                     Output::Bodies(_) => {}
                     Output::NotFound => return Err(ChannelError::NotFound),
-                    Output::Finished { .. } => done = true,
+                    Output::AllCame | Output::Finished { .. } => done = true,
                 }
             }
             if ops.len() > JOIN_OPS_MAX || bytes > JOIN_BYTES_MAX {

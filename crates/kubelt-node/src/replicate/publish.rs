@@ -345,7 +345,7 @@ impl Publishing {
                 Output::Received(received) if received.is_empty() => {}
                 // Nothing is taken from a mirror.
                 Output::Received(_) => return Err(PeerFault::Unexpected(Kind::Sync).into()),
-                Output::Bodies(_) => {}
+                Output::Bodies(_) | Output::AllCame => {}
                 Output::NotFound => return Err(ChannelError::NotFound),
                 Output::Finished { .. } => (self.sync, self.place) = (None, None),
             }
