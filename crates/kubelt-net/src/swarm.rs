@@ -238,6 +238,22 @@ impl Task {
         *self.state.figures.lock() = figures;
     }
 
+    /// Connects to nodes of the local network that were found: at all their addresses at once, since while one is being dialled no other
+    /// would be.
+    fn meet_neighbours(&mut self, found: Vec<(PeerId, Multiaddr)>) {
+        let mut neighbours: HashMap<PeerId, Vec<Multiaddr>> = HashMap::new();
+        for (peer, address) in found {
+            neighbours.entry(peer).or_default().push(address);
+        }
+        neighbours.retain(|peer, _| !self.swarm.is_connected(peer));
+        for (peer, mut addresses) in neighbours.into_iter().take(MDNS_DIALS_MAX) {
+            addresses.truncate(PEER_ADDRESSES_MAX);
+            self.guard.exempt(peer);
+            // One that is being dialled already is not dialled again.
+            let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(addresses).build());
+        }
+    }
+
     /// Connects again to the nodes of the local network that are known and not connected: each is told of once in minutes,
     /// and a dial may fail, or its connection be closed because nobody used it.
     fn keep_neighbours(&mut self) {
@@ -390,13 +406,7 @@ impl Task {
             }
             BehaviourEvent::Bitswap(Misbehaved(peer, offence)) => self.blame(peer, offence),
             BehaviourEvent::Mdns(mdns::Event::Discovered(found)) => {
-                for (peer, address) in found.into_iter().take(MDNS_DIALS_MAX) {
-                    if !self.swarm.is_connected(&peer) {
-                        self.guard.exempt(peer);
-                        // One that is being dialled already is not dialled again.
-                        let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(vec![address]).build());
-                    }
-                }
+                self.meet_neighbours(found);
             }
             _ => {}
         }
