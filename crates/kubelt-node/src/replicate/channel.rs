@@ -432,8 +432,9 @@ impl Channel {
 
     /// Fetches what the operations that came name: from whoever was asked for the core, and from hosts and people of the core.
     fn begin_content(&mut self) -> Result<(), ChannelError> {
-        self.content_begun = true;
+        // What came may be what lets the peer have all of it: the end of the sync looks again.
         if self.role == Role::Opener || self.gate.is_full() {
+            self.content_begun = true;
             let touched = std::mem::take(&mut self.touched);
             let paths = self.fetched_once.then_some(touched);
             self.fetched_once = true;

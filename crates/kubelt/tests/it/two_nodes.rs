@@ -47,14 +47,15 @@ fn a_core_is_retrieved_by_signing_in_on_a_node_that_never_saw_the_wallet() {
 fn a_node_that_was_killed_in_the_middle_gets_the_rest() {
     let (first, mut second) = (Node::start_with(LISTENS), Node::start_with(LISTENS));
     let ann = Person::signed_in(&first.url);
-    ann.write("big.bin", noise(40));
+    // More than what may be on its way to the disk at once.
+    ann.write("big.bin", noise(100));
     ann.run(&["put", "@me/big.bin", "big.bin"]);
     let mut ann = ann.moved_to(&second.url);
     ann.sign_in();
     let ann_there = ann.moved_to(&first.url);
     // Content goes up to the second node until the line is stuck; then that node is killed.
     let (place, id) = socket_of(&second.replicates());
-    let proxy = Proxy::before(&place, 20 << 20, Fault::Stall);
+    let proxy = Proxy::before(&place, 80 << 20, Fault::Stall);
     let stuck = format!("/ip4/127.0.0.1/tcp/{}/tls/p2p/{id}", port_of(&proxy.url));
     let mut adding = ann_there
         .command(&["remote", "add", "@me", &stuck])
@@ -73,9 +74,9 @@ fn a_node_that_was_killed_in_the_middle_gets_the_rest() {
     ann.stays_signed_in_at(&second.url);
     let added = ann.json(&["remote", "add", "@me", &first.replicates()]);
     assert_eq!(added["settled"], true, "{added}");
-    assert!(added["bytes"].as_u64().is_some_and(|bytes| bytes < 38 << 20), "nothing was kept: {added}");
+    assert!(added["bytes"].as_u64().is_some_and(|bytes| bytes < 98 << 20), "nothing was kept: {added}");
     ann.run(&["get", "@me/big.bin", "-o", "copy.bin"]);
-    assert_eq!(ann.read("copy.bin"), noise(40));
+    assert!(ann.read("copy.bin") == noise(100));
 }
 
 #[test]
