@@ -1,5 +1,5 @@
-// Browsers fetch from a node over WebSockets: plain ones, and secure ones that a reverse proxy offers for it. Other nodes
-// come the same way.
+// Browsers fetch from a node over WebSockets: plain ones, and secure ones, which the node offers itself or a reverse proxy for
+// it. Other nodes come the same way.
 
 import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
@@ -11,13 +11,19 @@ import { certificate } from './https.mjs'
 
 const BROWSER = fileURLToPath(new URL('browser.mjs', import.meta.url))
 const TEXT = 'for browsers\n'
+/** Tries until a node has seen that files have changed. */
+const TRIES_MAX = 40
 
 export async function fromBrowsers (checks, dir) {
-  const node = await startNode({ settings: '[network]\nlisten = ["/ip4/127.0.0.1/tcp/0/ws"]\n' })
-  const [plain] = node.peers
   const { file, ...keys } = certificate(dir)
-  const proxy = await startProxy(keys, Number(plain.split('/')[4]))
-  const secure = `/dns4/localhost/tcp/${proxy.address().port}/tls/ws/p2p/${plain.split('/').at(-1)}`
+  const own = `[tls]\nlisten = "127.0.0.1:0"\ncertificates = [{ cert = "${file}", key = "${dir}/key.pem" }]\n`
+  const listen = '[network]\nlisten = ["/ip4/127.0.0.1/tcp/0/ws", "/ip4/127.0.0.1/tcp/0/tls/ws"]\n'
+  const node = await startNode({ settings: own + listen })
+  const [plain, self] = [false, true].map(isSecure => node.peers.find(address => address.includes('/tls/') === isSecure))
+  const port = address => Number(address.split('/')[4])
+  const id = plain.split('/').at(-1)
+  const proxy = await startProxy(keys, port(plain))
+  const secure = port => `/dns4/localhost/tcp/${port}/tls/ws/p2p/${id}`
   try {
     const { cid } = await node.json(['put', '@me/browsers.txt', '-', '--public'], { input: TEXT })
     const { cid: secret } = await node.json(['put', '@me/no-browsers.txt', '-'], { input: 'not for browsers\n' })
@@ -28,28 +34,44 @@ export async function fromBrowsers (checks, dir) {
     const trusting = { NODE_EXTRA_CA_CERTS: file }
     const isText = text => { if (!text.includes(TEXT)) { throw new Error(`it got ${JSON.stringify(text)}`) } }
     await checks.check('a browser fetches over a WebSocket', async () => isText(await got(plain, cid)))
-    await checks.check('a browser fetches over a secure WebSocket', async () => isText(await got(secure, cid, trusting)))
-    await checks.check('a browser never gets a private block', () => refused(got(secure, secret, trusting, 1_000), /abort|timeout/i))
-    await checks.check('a browser that does not trust the certificate does not connect', () => refused(got(secure, cid), /websocket|connect/i))
-    await otherNodes(checks, { secure, cid, file })
+    for (const [way, address] of [['of a proxy', secure(proxy.address().port)], ['of the node itself', secure(port(self))]]) {
+      await checks.check(`a browser fetches over a secure WebSocket ${way}`, async () => isText(await got(address, cid, trusting)))
+      await checks.check(`a browser never gets a private block, ${way}`, () => refused(got(address, secret, trusting, 1_000), /abort|timeout/i))
+      await checks.check(`a browser that does not trust the certificate ${way} does not connect`, () =>
+        refused(got(address, cid), /websocket|connect/i))
+      await otherNodes(checks, { way, address, cid, file })
+    }
+    await checks.check('a browser comes by an address with a name in it', async () => {
+      isText(await got(`/ip4/127.0.0.1/tcp/${port(self)}/tls/sni/localhost/ws/p2p/${id}`, cid, trusting))
+    })
+    await checks.check('a certificate that is renewed is shown without a restart', async () => {
+      certificate(dir)
+      for (let tries = 1; ; tries++) {
+        try {
+          return isText(await got(secure(port(self)), cid, trusting))
+        } catch (error) {
+          if (tries === TRIES_MAX) { throw error }
+        }
+      }
+    })
   } finally {
     proxy.close()
     await node.stop()
   }
 }
 
-/** Nodes dial the secure address, where they trust who signed its certificate. */
-async function otherNodes (checks, { secure, cid, file }) {
+/** Nodes dial a secure address, where they trust who signed its certificate. */
+async function otherNodes (checks, { way, address, cid, file }) {
   const trusting = await startNode({ settings: `[network]\nwss_roots = ["${file}"]\n` })
   const usual = await startNode()
   try {
-    await checks.check('a node fetches over a secure WebSocket', async () => {
-      await trusting.run(['peers', 'connect', secure])
+    await checks.check(`a node fetches over a secure WebSocket ${way}`, async () => {
+      await trusting.run(['peers', 'connect', address])
       const text = (await trusting.run(['get', cid, '-o', '-'])).toString()
       if (text !== TEXT) { throw new Error(`it got ${JSON.stringify(text)}`) }
     })
-    await checks.check('a node that does not trust the certificate does not connect', () =>
-      refused(usual.run(['peers', 'connect', secure]), /UnknownIssuer/))
+    await checks.check(`a node that does not trust the certificate ${way} does not connect`, () =>
+      refused(usual.run(['peers', 'connect', address]), /UnknownIssuer/))
   } finally {
     await trusting.stop()
     await usual.stop()

@@ -43,7 +43,7 @@ pub use members::{
 };
 pub use mirrors::{MirrorList, MirrorRequest, MirrorView};
 pub use node::{CoreImport, Health, NodeInfo, WorkerInfo};
-pub use peers::{PeerConnect, PeerConnected, PeerList, PeerView, TriedAddress};
+pub use peers::{PeerConnect, PeerConnected, PeerList, PeerView, SecureAddress, TriedAddress};
 pub use pins::{
     PinFailure, PinFailureReason, PinObject, PinResults, PinState, RemotePinList, RemotePinService,
     RemotePinSetting, RemotePinView,

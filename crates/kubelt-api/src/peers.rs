@@ -13,6 +13,9 @@ pub struct PeerList {
     /// Addresses that others were asked to reach it at (AutoNAT), with what they found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tried: Vec<TriedAddress>,
+    /// Where secure WebSockets lead to it under its own names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secure: Vec<SecureAddress>,
     /// The peers that are connected.
     pub peers: Vec<PeerView>,
 }
@@ -24,6 +27,15 @@ pub struct TriedAddress {
     pub address: String,
     /// Whether that worked, the last time.
     pub reached: bool,
+}
+
+/// An address of secure WebSockets that the node ends TLS of itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SecureAddress {
+    /// The address, with the node's id at the end.
+    pub address: String,
+    /// Whether there is a certificate for its name. Without one nobody connects to it, and it is not announced.
+    pub certificate: bool,
 }
 
 /// A peer that is connected.

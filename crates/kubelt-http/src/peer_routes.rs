@@ -7,7 +7,7 @@ use axum::{
     extract::{ConnectInfo, FromRequest as _, Request, State},
     routing::get,
 };
-use kubelt_api::{Code, PeerConnect, PeerConnected, PeerList, PeerView, TriedAddress};
+use kubelt_api::{Code, PeerConnect, PeerConnected, PeerList, PeerView, SecureAddress, TriedAddress};
 use kubelt_node::{ConnectedPeer, Peers};
 
 use crate::{json::JsonBody, origin::Hosts, problem::ApiError};
@@ -26,7 +26,9 @@ pub(crate) async fn list(State(peers): State<Peers>, request: Request) -> Result
     let mut peers: Vec<PeerView> = network.peers().into_iter().map(view).collect();
     peers.sort_by(|one, other| one.id.cmp(&other.id));
     let tried = network.tried().into_iter().map(|(address, reached)| TriedAddress { address, reached });
-    Ok(Json(PeerList { id: own.peer, addresses: own.addresses, tried: tried.collect(), peers }))
+    let secure = network.secure().into_iter();
+    let secure = secure.map(|(address, certificate)| SecureAddress { address, certificate }).collect();
+    Ok(Json(PeerList { id: own.peer, addresses: own.addresses, tried: tried.collect(), secure, peers }))
 }
 
 /// Connects to a peer. Answered to the machine itself.

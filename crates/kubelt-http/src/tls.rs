@@ -1,6 +1,6 @@
 //! TLS: which certificate a client is shown, and the connections that prove to a certificate authority who is here.
 
-use std::{fmt, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
@@ -34,8 +34,9 @@ pub struct CertificateStanding {
     pub failure: Option<String>,
 }
 
-/// The certificates of a node, and what it answers to those who issue them.
-pub trait Certificates: Send + Sync + fmt::Debug {
+/// The certificates of a node, and what it answers to those who issue them. As a resolver they are shown to whom they are
+/// for ([`Certificates::find`]).
+pub trait Certificates: ResolvesServerCert {
     /// The certificate for a name in lower case, or for clients that name nothing.
     fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>>;
 
@@ -60,16 +61,7 @@ pub struct Tls {
 }
 
 #[derive(Debug)]
-struct Usual(Arc<dyn Certificates>);
-
-#[derive(Debug)]
 struct Proving(Arc<dyn Certificates>);
-
-impl ResolvesServerCert for Usual {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.find(hello.server_name().map(str::to_ascii_lowercase).as_deref())
-    }
-}
 
 impl ResolvesServerCert for Proving {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
@@ -89,7 +81,7 @@ impl Tls {
             Arc::new(config)
         };
         Self {
-            usual: config(Arc::new(Usual(Arc::clone(&certificates))), &[b"h2", b"http/1.1"]),
+            usual: config(Arc::clone(&certificates) as _, &[b"h2", b"http/1.1"]),
             proving: config(Arc::new(Proving(certificates)), &[ACME]),
         }
     }

@@ -1,16 +1,21 @@
 //! What an operator decides about the network.
 
+use std::sync::Arc;
+
 use libp2p::Multiaddr;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer,
     pem::{self, PemObject as _},
 };
 
+use crate::wss::NodeCertificates;
+
 /// How a node takes part in the network. The default listens nowhere and knows nobody: it can still be told to
 /// connect.
 #[derive(Debug, Clone, Default)]
 pub struct NetConfig {
-    /// Where the node listens: `/ip4/0.0.0.0/tcp/4748`, `/ip4/0.0.0.0/udp/4748/quic-v1`, `/ip4/…/tcp/…/ws`.
+    /// Where the node listens: `/ip4/0.0.0.0/tcp/4748`, `/ip4/0.0.0.0/udp/4748/quic-v1`, `/ip4/…/tcp/…/ws`; with
+    /// certificates `/ip4/…/tcp/…/tls/ws`.
     pub listen: Vec<Multiaddr>,
     /// Where peers reach the node, where that is known: behind a forwarded port, or under a DNS name.
     pub announce: Vec<Multiaddr>,
@@ -30,6 +35,8 @@ pub struct NetConfig {
     pub only_public: bool,
     /// Who may sign certificates of secure WebSockets, besides the authorities that browsers trust.
     pub wss_roots: Vec<RootCertificate>,
+    /// What secure WebSockets are listened for with.
+    pub certificates: Option<Arc<dyn NodeCertificates>>,
 }
 
 /// The certificate of an authority that the operator trusts.

@@ -142,10 +142,10 @@ impl Direct {
 }
 
 /// Which of several connections gives way: the first of those from the address that has most of them.
-fn gives_way(from: &[IpAddr]) -> usize {
-    let count = |of: IpAddr| from.iter().filter(|other| **other == of).count();
+pub(crate) fn gives_way<A: PartialEq>(from: &[A]) -> usize {
+    let count = |of: &A| from.iter().filter(|other| *other == of).count();
     // Of several that have as many, `max_by_key` gives the last.
-    let most = (0..from.len()).rev().max_by_key(|n| count(from[*n]));
+    let most = (0..from.len()).rev().max_by_key(|n| count(&from[*n]));
     most.unwrap_or_default()
 }
 

@@ -89,6 +89,15 @@ pub(crate) fn is_public(address: &Multiaddr) -> bool {
     }
 }
 
+/// Whether only this machine reaches an address.
+pub fn is_loopback(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
 /// Whether an address is that of a gateway, and no peer's.
 pub(crate) fn is_http(address: &Multiaddr) -> bool {
     address.iter().any(|part| matches!(part, Protocol::Http | Protocol::Https))

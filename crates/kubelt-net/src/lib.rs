@@ -16,6 +16,7 @@ mod dialer;
 mod direct;
 mod fetch_port;
 mod guard;
+mod handshakes;
 mod kad;
 mod limits;
 mod memory;
@@ -27,16 +28,18 @@ mod scores;
 mod stranger;
 mod swarm;
 mod transport;
+mod wss;
 
 pub use bitswap::{BitswapCounts, BlockSession, FetchError, Ledger, SessionEvent};
 pub use config::{DhtMode, DhtScope, NetConfig, RootCertificate, RootError, public_bootstrap};
 pub use dialer::NodeDialer;
 pub use direct::{Direct, DirectStream, TlsError, direct_address, is_direct};
-pub use kad::{FoundProvider, Provided, PutError};
+pub use kad::{FoundProvider, Provided, PutError, is_loopback};
 pub use libp2p::{Multiaddr, PeerId, multiaddr};
 pub use net::{Figures, Net, NetError, Peer};
 pub use provide::provider;
 pub use scores::Offence;
+pub use wss::NodeCertificates;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,13 @@ pub(crate) const CONNECTIONS_PER_RELAY_MAX: usize = 64;
 pub(crate) const CONNECTIONS_PENDING_INCOMING_MAX: usize = 256;
 /// Of them, those from one place.
 pub(crate) const CONNECTIONS_PENDING_PER_PLACE_MAX: usize = 8;
+/// Handshakes of peers that go on at once; with one more the oldest gives way of those that come from where most do. Fewer
+/// than the connections that are being opened, which are counted until it is known that they came to nothing.
+pub(crate) const HANDSHAKES_MAX: usize = 128;
+/// How long one may take.
+pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Bytes of one message of a WebSocket. Peers send what they write at once as one; what they encrypt is 64 KiB at most.
+pub(crate) const SOCKET_MESSAGE_BYTES_MAX: usize = 1_024 * 1_024;
 /// Connections that are being opened to peers.
 pub(crate) const CONNECTIONS_PENDING_OUTGOING_MAX: usize = 256;
 /// Connections with one peer.

@@ -23,12 +23,13 @@ use crate::{
     bitswap::{BitswapCounts, BlockSession, FetchError, Handle, Ledger},
     config::{DhtMode, DhtScope, NetConfig},
     guard::Guard,
-    kad::{Ask, FoundProvider, Heed, OwnProvided, Provided, PutError, is_routable},
+    kad::{Ask, FoundProvider, Heed, OwnProvided, Provided, PutError, is_loopback, is_routable},
     limits::{BOOTSTRAP_RETRY_MAX, BOOTSTRAP_RETRY_MIN, COMMANDS_WAITING_MAX, PROVIDERS_FOUND_MAX},
     provide::push::Push,
     replicate_stream::{Answer, Speaker},
     scores::Offence,
     swarm::{Task, build},
+    wss::{NodeCertificates, is_secure, named},
 };
 
 /// A node's network; cheap to clone. The task behind it ends with its last handle.
@@ -43,6 +44,9 @@ pub struct Net {
     guard: Guard,
     scope: DhtScope,
     has_dht: bool,
+    certificates: Option<Arc<dyn NodeCertificates>>,
+    /// Whether the operator has named the secure WebSockets by which peers reach the node.
+    is_named: bool,
 }
 
 /// What the task tells everybody.
@@ -136,6 +140,9 @@ pub enum NetError {
         /// Why.
         reason: String,
     },
+    /// An address of secure WebSockets, and no certificates.
+    #[error("`{0}` needs a certificate; say under `[tls]` where the node has it from")]
+    NoCertificates(Multiaddr),
     /// An address without the id of its peer.
     #[error("`{0}` names no peer; write `/ip4/192.0.2.1/tcp/4748/p2p/12D3…`")]
     NoPeer(Multiaddr),
@@ -174,6 +181,11 @@ impl Net {
         config: &NetConfig,
         guard: Guard,
     ) -> Result<Self, NetError> {
+        if config.certificates.is_none()
+            && let Some(address) = config.listen.iter().find(|address| is_secure(address))
+        {
+            return Err(NetError::NoCertificates(address.clone()));
+        }
         let key = Keypair::ed25519_from_bytes(*key.seed())?;
         let id = key.public().to_peer_id();
         let state = Arc::new(State::default());
@@ -186,7 +198,22 @@ impl Net {
         let task = task.listening(&config.listen).await?;
         tokio::spawn(task.run());
         let (scope, has_dht) = (config.dht_scope, config.dht != DhtMode::Off);
-        let net = Self { id, commands, state, bitswap, speaker, provided, guard, scope, has_dht };
+        let is_named = config.announce.iter().any(is_secure);
+        let certificates = config.certificates.clone();
+        let net = Self {
+            id,
+            commands,
+            state,
+            bitswap,
+            speaker,
+            provided,
+            guard,
+            scope,
+            has_dht,
+            certificates,
+            is_named,
+        };
+        net.say_what_is_not_named();
         for address in config.bootstrap.clone() {
             net.exempt(&address);
             tokio::spawn(bootstrap(net.commands.downgrade(), address));
@@ -201,8 +228,52 @@ impl Net {
 
     /// Where peers reach this node, its id at the end.
     pub fn addresses(&self) -> Vec<Multiaddr> {
-        let with_id = |address: &Multiaddr| address.clone().with_p2p(self.id).unwrap_or_else(|other| other);
-        self.state.listening.lock().iter().map(with_id).collect()
+        self.state.listening.lock().iter().map(|address| self.with_id(address)).collect()
+    }
+
+    /// Where secure WebSockets lead to this node under its own names, its id at the end, and whether it has a certificate
+    /// for the name. Those that it has none for it does not announce.
+    pub fn secure_addresses(&self) -> Vec<(Multiaddr, bool)> {
+        let named = self.named().into_iter();
+        named.map(|(address, is_held)| (self.with_id(&address), is_held)).collect()
+    }
+
+    fn with_id(&self, address: &Multiaddr) -> Multiaddr {
+        address.clone().with_p2p(self.id).unwrap_or_else(|other| other)
+    }
+
+    fn named(&self) -> Vec<(Multiaddr, bool)> {
+        let Some(certificates) = self.certificates.as_ref().filter(|_| !self.is_named) else {
+            return Vec::new();
+        };
+        let (own, listening) = (certificates.own(), self.state.listening.lock());
+        // Who listens on loopback has somebody before it, who alone knows what it is reached at.
+        let reached = listening.iter().filter(|at| self.scope == DhtScope::Lan || !is_loopback(at));
+        let mut found: Vec<(Multiaddr, bool)> = Vec::new();
+        for at in reached {
+            let named = |(name, is_held): &(String, bool)| Some((named(at, name)?, *is_held));
+            found.extend(own.iter().filter_map(named));
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// Says at the start why peers will not come by secure WebSockets, where the node listens for them.
+    fn say_what_is_not_named(&self) {
+        if self.is_named || !self.state.listening.lock().iter().any(is_secure) {
+            return;
+        }
+        let named = self.named();
+        if named.is_empty() {
+            tracing::warn!(
+                "peers are told of no secure WebSocket: the node has no public name, or listens for them on loopback \
+                 only; name the address in `announce`"
+            );
+        }
+        for (address, _) in named.iter().filter(|(_, is_held)| !is_held) {
+            tracing::warn!(%address, "there is no certificate for this yet: nobody connects to it before there is one");
+        }
     }
 
     /// Addresses that others were asked to reach (AutoNAT), and whether they did when they tried last.
@@ -367,9 +438,12 @@ impl Net {
     /// The addresses under which others reach this node, as far as that is known.
     pub(crate) fn announced_addresses(&self, max: usize) -> Vec<Multiaddr> {
         let external = self.state.external.lock().clone();
-        let listening = self.state.listening.lock().clone();
+        let named = self.named().into_iter().filter_map(|(address, is_held)| is_held.then_some(address));
+        let mut listening = self.state.listening.lock().clone();
+        // Certificates are for names.
+        listening.retain(|address| !is_secure(address));
         let mut addresses: Vec<Multiaddr> = Vec::new();
-        for address in external.into_iter().chain(listening) {
+        for address in external.into_iter().chain(named).chain(listening) {
             if is_routable(&address, self.scope) && !addresses.contains(&address) && addresses.len() < max {
                 addresses.push(address);
             }

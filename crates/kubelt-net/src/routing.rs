@@ -66,6 +66,10 @@ impl PeerNetwork for Net {
         self.tried().into_iter().map(|(address, reached)| (address.to_string(), reached)).collect()
     }
 
+    fn secure(&self) -> Vec<(String, bool)> {
+        self.secure_addresses().into_iter().map(|(address, is_held)| (address.to_string(), is_held)).collect()
+    }
+
     fn peers(&self) -> Vec<ConnectedPeer> {
         self.peers().into_iter().map(Into::into).collect()
     }

@@ -28,8 +28,8 @@ use crate::{
     guard::Guard,
     kad::{Dht, OwnProvided, is_http, is_routable, protocol, routed::Routed, store::now},
     limits::{
-        CONNECTION_IDLE, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY, RETRY_TICKS,
-        STREAMS_NEGOTIATED_MAX, TICK,
+        CONNECTION_IDLE, HANDSHAKE_TIME, MDNS_DIALS_MAX, PEER_ADDRESSES_MAX, RECORDS_SWEPT_EVERY,
+        RETRY_TICKS, STREAMS_NEGOTIATED_MAX, TICK,
     },
     memory::{half_of_all, resident_bytes},
     net::{Command, Figures, NetError, Peer, State},
@@ -47,7 +47,8 @@ pub(crate) fn build(
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_other_transport(|key| {
-            crate::transport::build(key, guard, &config.wss_roots).map_err(Into::into)
+            let certificates = config.certificates.as_ref();
+            crate::transport::build(key, guard, &config.wss_roots, certificates).map_err(Into::into)
         })
         .map_err(|error| transport(&error))?
         .with_relay_client((tls::Config::new, noise::Config::new), crate::transport::multiplexed)
@@ -61,7 +62,7 @@ pub(crate) fn build(
                 .with_idle_connection_timeout(CONNECTION_IDLE)
                 .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATED_MAX)
         });
-    Ok(Box::new(swarm.build()))
+    Ok(Box::new(swarm.with_connection_timeout(HANDSHAKE_TIME).build()))
 }
 
 /// The swarm, and who waits for what.

@@ -2,13 +2,27 @@ mod dht;
 mod reach;
 mod replicate;
 mod sockets;
+mod wss;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kubelt_core::EoaKey;
 use kubelt_node::{Ask, Node, NodeKey, Session};
 
 use crate::{Net, NetConfig, NetError};
+
+/// The longest that a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to that");
+}
 
 pub(crate) async fn start(seed: u8, config: &NetConfig) -> Net {
     Net::start(&NodeKey::from_seed([seed; 32]), config).await.expect("starts")

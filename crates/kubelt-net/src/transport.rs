@@ -1,16 +1,18 @@
 //! The transports of libp2p, guarded where they connect: TCP and QUIC, found by name, and WebSocket.
+//!
+//! Secure WebSockets are dialled by libp2p's transport and listened for by our own (`wss.rs`).
 
-use std::io;
+use std::{io, sync::Arc};
 
 use futures::{
     AsyncRead, AsyncWrite, FutureExt as _, TryFutureExt as _,
     future::{BoxFuture, Either},
 };
 use libp2p::{
-    PeerId, Transport as _,
+    PeerId, Transport,
     core::{
         muxing::{StreamMuxer, StreamMuxerBox},
-        transport::Boxed,
+        transport::{Boxed, OptionalTransport},
         upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo, Version},
     },
     dns,
@@ -18,10 +20,14 @@ use libp2p::{
     noise, quic, tcp, tls, websocket, yamux,
 };
 
+use tokio_util::compat::{FuturesAsyncReadCompatExt as _, TokioAsyncReadCompatExt as _};
+
 use crate::{
     RootCertificate,
     guard::{Guard, Guarded},
-    limits::YAMUX_STREAMS_MAX,
+    handshakes::Handshakes,
+    limits::{SOCKET_MESSAGE_BYTES_MAX, YAMUX_STREAMS_MAX},
+    wss::{self, NodeCertificates},
 };
 
 /// A connection: who is at its other end, and the streams on it.
@@ -32,6 +38,7 @@ pub(crate) fn build(
     key: &Keypair,
     guard: &Guard,
     wss_roots: &[RootCertificate],
+    certificates: Option<&Arc<dyn NodeCertificates>>,
 ) -> io::Result<Boxed<Connected>> {
     let secured = Secured {
         tls: tls::Config::new(key).map_err(io::Error::other)?,
@@ -39,23 +46,52 @@ pub(crate) fn build(
     };
     let tcp =
         || Guarded::new(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)), guard.clone());
-    let streams = tcp()
-        .upgrade(Version::V1Lazy)
-        .authenticate(secured.clone())
-        .multiplex(multiplexed())
-        .map(|connected, _| boxed(connected));
+    let streams = connected(tcp(), &secured);
     let datagrams = Guarded::new(quic::tokio::Transport::new(quic::Config::new(key)), guard.clone())
         .map(|connected, _| boxed(connected));
     let either = streams.or_transport(datagrams).map(|either, _| either.into_inner());
     let named = dns::tokio::Transport::system(either)?;
-    let mut sockets = websocket::Config::new(dns::tokio::Transport::system(tcp())?);
-    sockets.set_tls_config(trusting(wss_roots)?);
-    let sockets = sockets
-        .upgrade(Version::V1Lazy)
-        .authenticate(secured)
-        .multiplex(multiplexed())
-        .map(|connected, _| boxed(connected));
-    Ok(sockets.or_transport(named).map(|either, _| either.into_inner()).boxed())
+    let mut dialling = sockets(dns::tokio::Transport::system(tcp())?);
+    dialling.set_tls_config(trusting(wss_roots)?);
+    let dialling = connected(dialling, &secured);
+    let listening = certificates.map(|certificates| {
+        let acceptor = wss::acceptor(certificates);
+        let ended = tcp().and_then(|socket, _| async move {
+            io::Result::Ok(acceptor.accept(socket.compat()).await?.compat())
+        });
+        connected(wss::Listener::new(sockets(ended), &**certificates), &secured)
+    });
+    let listening = listening.map_or_else(OptionalTransport::none, OptionalTransport::some);
+    let all = listening.or_transport(dialling).map(|either, _| either.into_inner());
+    let all = all.or_transport(named).map(|either, _| either.into_inner());
+    Ok(Handshakes::new(all.boxed()).boxed())
+}
+
+/// WebSockets over a transport of streams.
+fn sockets<T>(streams: T) -> websocket::Config<T>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let mut sockets = websocket::Config::new(streams);
+    sockets.set_max_data_size(SOCKET_MESSAGE_BYTES_MAX);
+    sockets
+}
+
+/// Who is at the other end of the streams of a transport, and many streams over each.
+fn connected<T>(streams: T, secured: &Secured) -> Boxed<Connected>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let secured = streams.upgrade(Version::V1Lazy).authenticate(secured.clone());
+    secured.multiplex(multiplexed()).map(|connected, _| boxed(connected)).boxed()
 }
 
 /// Whose certificates count where a secure WebSocket is dialled: those of the authorities that browsers trust, and of these.

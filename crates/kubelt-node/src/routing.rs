@@ -50,6 +50,11 @@ pub trait PeerNetwork: Send + Sync + fmt::Debug {
     fn tried(&self) -> Vec<(String, bool)> {
         Vec::new()
     }
+    /// Where secure WebSockets lead to the node under its own names, its id at the end, and whether there is a certificate
+    /// for the name.
+    fn secure(&self) -> Vec<(String, bool)> {
+        Vec::new()
+    }
     /// The peers that are connected.
     fn peers(&self) -> Vec<ConnectedPeer>;
     /// Connects to the peer that an address names, for the operator: wherever it is; gives its id.

@@ -4,7 +4,7 @@ use std::{io::IsTerminal as _, net::SocketAddr, path::Path, sync::Arc, time::Ins
 
 use anyhow::Context as _;
 use kubelt_core::HostName;
-use kubelt_http::{Certificates, Hosts, HttpConfig, OwnPage, SecureListener, Tls, router, serve};
+use kubelt_http::{Hosts, HttpConfig, OwnPage, SecureListener, Tls, router, serve};
 use kubelt_net::{DhtMode, Direct, Net, NetConfig, NodeDialer, direct_address, provider};
 use kubelt_node::{FetchFor, Node, SystemClock, What};
 use kubelt_store::{Mode, Options, Store};
@@ -43,7 +43,7 @@ pub(crate) fn run(args: NodeArgs, json: bool) -> anyhow::Result<()> {
 }
 
 /// The composition root: store, services, edge.
-async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<()> {
+async fn node(mut config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<()> {
     let options = Options { quota: config.quota, ..Options::default() };
     let store = Store::open(&config.data_dir, options)
         .with_context(|| format!("the store in `{}` did not open", config.data_dir.display()))?;
@@ -68,12 +68,13 @@ async fn node(config: NodeConfig, json: bool, began: Instant) -> anyhow::Result<
         node.receipts.come_in_by(Arc::new(HttpDoor::new(url)));
     }
     let secured = secured(&node, config.tls, &config.public_hosts, &config.data_dir).await?;
+    config.network.certificates = secured.shelf.clone().map(|shelf| shelf as _);
     let http = HttpConfig {
         hosts: Hosts { public: config.public_hosts },
         rates: config.rates,
         gateway: config.gateway,
         proxies: config.proxies,
-        certificates: secured.certificates,
+        certificates: secured.shelf.map(|shelf| shelf as _),
         redirect_port: secured.redirect_port,
         pages: kubelt_pages::FILES.iter().map(own_page).collect(),
     };
@@ -123,7 +124,7 @@ fn own_page(file: &kubelt_pages::File) -> OwnPage {
 struct Secured {
     listener: Option<SecureListener>,
     address: Option<SocketAddr>,
-    certificates: Option<Arc<dyn Certificates>>,
+    shelf: Option<Arc<Shelf>>,
     redirect_port: Option<u16>,
 }
 
@@ -152,12 +153,12 @@ async fn secured(
         let (hosts, clock) = (node.host_names.clone(), Arc::new(SystemClock));
         node.workers.add(keeper(acme, hosts, shelf.clone(), clock, &data_dir.join("tls"))?);
     }
-    let certificates: Arc<dyn Certificates> = Arc::new(shelf);
-    let tls = Tls::new(Arc::clone(&certificates));
+    let shelf = Arc::new(shelf);
+    let tls = Tls::new(Arc::clone(&shelf) as _);
     Ok(Secured {
         listener: Some(SecureListener { listener, tls }),
         address: Some(address),
-        certificates: Some(certificates),
+        shelf: Some(shelf),
         redirect_port: config.redirect_port,
     })
 }

@@ -34,6 +34,10 @@ impl PeerNetwork for OnePeer {
         Provider { peer: "own".to_owned(), addresses: vec!["/ip4/127.0.0.1/tcp/1/p2p/own".to_owned()] }
     }
 
+    fn secure(&self) -> Vec<(String, bool)> {
+        vec![("/dns4/node.example/tcp/1/tls/ws".to_owned(), false)]
+    }
+
     fn peers(&self) -> Vec<ConnectedPeer> {
         let (peer, agent) = ("other".to_owned(), Some("test/1".to_owned()));
         let ping = Some(Duration::from_micros(1_500));
@@ -90,6 +94,7 @@ async fn peers_are_for_the_operator() {
     let list: kubelt_api::PeerList = node.get("/-/peers", None).await.expect(200).json();
     assert_eq!((list.id.as_str(), list.peers.len()), ("own", 1));
     assert_eq!(list.peers[0].ping_ms, Some(1.5));
+    assert_eq!((list.secure.len(), list.secure[0].certificate), (1, false));
     let connected = node.post("/-/peers", None, &json!({ "address": "/good" })).await.expect(200);
     assert_eq!(connected.json::<kubelt_api::PeerConnected>().id, "other");
     node.post("/-/peers", None, &json!({ "address": "/bad" })).await.expect(400);

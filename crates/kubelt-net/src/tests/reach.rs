@@ -1,14 +1,9 @@
 //! Ways on which nodes reach each other: WebSockets, relays, and what others say of an address.
 
-use std::time::Duration;
-
 use libp2p::Multiaddr;
 
-use super::start;
+use super::{start, until};
 use crate::{DhtMode, Net, NetConfig};
-
-/// The longest that a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn listening(at: &[&str]) -> NetConfig {
     let listen = at.iter().map(|address| address.parse().expect("an address")).collect();
@@ -17,15 +12,6 @@ fn listening(at: &[&str]) -> NetConfig {
 
 fn at(net: &Net) -> Multiaddr {
     net.addresses().into_iter().next().expect("it listens")
-}
-
-async fn until(mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to that");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Secure WebSockets, as a reverse proxy offers them for a node: who has a certificate for the name that is dialled is
-//! connected to, and nobody else.
+//! Secure WebSockets, dialled: who has a certificate for the name that is dialled is connected to, and nobody else. Before
+//! the node is a reverse proxy.
 
 use std::sync::Arc;
 
@@ -7,7 +7,12 @@ use libp2p::Multiaddr;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{self, pki_types::PrivateKeyDer},
+    rustls::{
+        self,
+        crypto::aws_lc_rs::default_provider,
+        pki_types::PrivateKeyDer,
+        sign::{CertifiedKey, SingleCertAndKey},
+    },
 };
 
 use super::start;
@@ -18,18 +23,24 @@ fn config(listen: &[&str], wss_roots: Vec<RootCertificate>) -> NetConfig {
     NetConfig { listen, wss_roots, dht: DhtMode::Off, ..NetConfig::default() }
 }
 
-/// A proxy that ends TLS with a certificate for these names, and passes on what is in it to a node's plain WebSockets.
-/// Gives its port, and its certificate as whoever made it hands it out.
-async fn proxy(names: &[&str], node: &Net) -> (u16, Vec<RootCertificate>) {
+/// A certificate for these names with its key, and as whoever made it hands it out.
+pub(super) fn certified(names: &[&str]) -> (Arc<CertifiedKey>, Vec<RootCertificate>) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
     let chain = vec![made.cert.der().clone()];
-    let roots = vec![RootCertificate(made.cert.der().clone())];
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let tls = tls.expect("usual versions").with_no_client_auth().with_single_cert(chain, key);
-    let acceptor = TlsAcceptor::from(Arc::new(tls.expect("a certificate and its key")));
+    let held = CertifiedKey::from_der(chain, key, &default_provider()).expect("a certificate and its key");
+    (Arc::new(held), vec![RootCertificate(made.cert.der().clone())])
+}
+
+/// A proxy that ends TLS with a certificate for these names, and passes on what is in it to a node's plain WebSockets.
+/// Gives its port, and its certificate as whoever made it hands it out.
+async fn proxy(names: &[&str], node: &Net) -> (u16, Vec<RootCertificate>) {
+    let (held, roots) = certified(names);
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let tls = tls.with_safe_default_protocol_versions().expect("usual versions").with_no_client_auth();
+    let tls = tls.with_cert_resolver(Arc::new(SingleCertAndKey::from(held)));
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("is bound").port();
     let inner = node.addresses()[0].to_string();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use kubelt_api::{PeerList, PeerView, TriedAddress};
+use kubelt_api::{PeerList, PeerView, SecureAddress, TriedAddress};
 
 use super::caller::Caller;
 use crate::output::columns;
@@ -47,6 +47,10 @@ fn text(list: &PeerList) -> String {
     let mut text = format!("this node: {}\n", list.id);
     for address in &list.addresses {
         text.push_str(&format!("  {address}\n"));
+    }
+    for SecureAddress { address, certificate } in &list.secure {
+        let held = if *certificate { "has a certificate" } else { "no certificate, so nobody connects" };
+        text.push_str(&format!("  {address}: {held}\n"));
     }
     for TriedAddress { address, reached } in &list.tried {
         let said = if *reached { "reached by others" } else { "not reached by others" };

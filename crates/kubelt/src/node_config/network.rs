@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig, RootCertificate, multiaddr::Protocol};
+use kubelt_net::{DhtMode, DhtScope, Multiaddr, NetConfig, RootCertificate, is_loopback};
 use kubelt_node::{FetchFor, FetchRules, What};
 use serde::Deserialize;
 use ureq::http::Uri;
@@ -203,6 +203,7 @@ impl NetworkFile {
             },
             only_public,
             wss_roots,
+            certificates: None,
         })
     }
 }
@@ -215,14 +216,6 @@ fn roots(files: &[PathBuf]) -> anyhow::Result<Vec<RootCertificate>> {
         found.extend(read().with_context(|| format!("`wss_roots`: `{}` is not taken", file.display()))?);
     }
     Ok(found)
-}
-
-fn is_loopback(address: &Multiaddr) -> bool {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
-        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
-        _ => false,
-    }
 }
 
 /// The gateways of the settings, those that are known first.

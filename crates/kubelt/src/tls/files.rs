@@ -93,6 +93,7 @@ mod tests {
     use std::{fs, path::Path, sync::Arc};
 
     use kubelt_http::Certificates as _;
+    use kubelt_net::NodeCertificates;
     use kubelt_node::{Node, SystemClock};
     use kubelt_store::{Options, Store};
     use rcgen::{CertificateParams, KeyPair};
@@ -119,7 +120,8 @@ mod tests {
     async fn what_the_files_hold_is_shown_until_they_hold_something_else() {
         let dir = tempfile::tempdir().expect("a directory");
         let node = Node::new(Store::memory(Options::default()), Arc::new(SystemClock));
-        let shelf = Shelf::new(node.host_names.clone(), Vec::new());
+        let own = ["a.example", "c.example"].map(str::to_owned).to_vec();
+        let shelf = Shelf::new(node.host_names.clone(), own);
         let given = write(dir.path(), &["a.example", "*.b.example"]);
         let mut files = Files { all: vec![given.clone()], seen: Vec::new(), shelf: shelf.clone() };
         assert_eq!(first(shelf.find(Some("a.example"))), None);
@@ -135,6 +137,8 @@ mod tests {
         ] {
             assert_eq!(&first(shelf.find(name)), expected, "{name:?}");
         }
+        let own = NodeCertificates::own(&shelf);
+        assert_eq!(own, [("a.example".to_owned(), true), ("c.example".to_owned(), false)]);
         // Another certificate in the same place.
         write(dir.path(), &["a.example"]);
         files.read().expect("read");

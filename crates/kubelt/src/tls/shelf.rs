@@ -6,9 +6,13 @@ use std::{
 };
 
 use kubelt_http::{CertificateStanding, Certificates};
+use kubelt_net::NodeCertificates;
 use kubelt_node::HostNames;
 use parking_lot::RwLock;
-use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 
 use super::certificate::Certificate;
 
@@ -104,6 +108,18 @@ impl Shown {
     fn given(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
         let above = || self.given.get(&format!("*.{}", name.split_once('.')?.1));
         self.given.get(name).or_else(above)
+    }
+}
+
+impl ResolvesServerCert for Shelf {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find(hello.server_name().map(str::to_ascii_lowercase).as_deref())
+    }
+}
+
+impl NodeCertificates for Shelf {
+    fn own(&self) -> Vec<(String, bool)> {
+        self.0.own.iter().map(|name| (name.clone(), self.find(Some(name)).is_some())).collect()
     }
 }
 
