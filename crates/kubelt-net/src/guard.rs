@@ -29,22 +29,25 @@ pub(crate) struct Guard(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     only_public: bool,
-    /// Peers that the operator, or the local network where the operator looks for peers there, has named.
+    /// Peers that the operator has named.
     told: Mutex<HashSet<PeerId>>,
+    /// Peers that the local network has, where the operator looks for peers there: anybody in it can make up many.
+    near: Mutex<HashSet<PeerId>>,
 }
 
 impl Guard {
     pub(crate) fn new(only_public: bool) -> Self {
-        Self(Arc::new(Inner { only_public, told: Mutex::default() }))
+        Self(Arc::new(Inner { only_public, told: Mutex::default(), near: Mutex::default() }))
     }
 
     /// Connects to this peer wherever it is.
     pub(crate) fn exempt(&self, peer: PeerId) {
-        let mut told = self.0.told.lock();
-        if told.len() >= TOLD_PEERS_MAX {
-            told.clear();
-        }
-        told.insert(peer);
+        put(&self.0.told, peer);
+    }
+
+    /// The same of one that says that it is near.
+    pub(crate) fn exempt_near(&self, peer: PeerId) {
+        put(&self.0.near, peer);
     }
 
     /// Whether the node connects to an address that anybody may have named.
@@ -61,11 +64,22 @@ impl Guard {
             _ => return !self.0.only_public,
         };
         let is_told = || match address.iter().last() {
-            Some(Protocol::P2p(peer)) => self.0.told.lock().contains(&peer),
+            Some(Protocol::P2p(peer)) => {
+                self.0.told.lock().contains(&peer) || self.0.near.lock().contains(&peer)
+            }
             _ => false,
         };
         self.allows(ip) || is_told()
     }
+}
+
+/// Puts a peer among others, which all go where they are too many.
+fn put(peers: &Mutex<HashSet<PeerId>>, peer: PeerId) {
+    let mut peers = peers.lock();
+    if peers.len() >= TOLD_PEERS_MAX {
+        peers.clear();
+    }
+    peers.insert(peer);
 }
 
 /// A transport that connects where the guard allows it.
@@ -139,6 +153,18 @@ mod tests {
             assert_eq!(allows(&format!("/p2p/{told}")), by_anybody || place.starts_with("/ip"), "{place}");
         }
         assert!(Guard::new(false).allows_place(&"/ip4/127.0.0.1/tcp/1".parse().expect("an address")));
+        let near = PeerId::random();
+        guard.exempt_near(near);
+        let at = |peer: &PeerId| format!("/ip4/10.0.0.1/tcp/1/p2p/{peer}").parse().expect("an address");
+        assert!(guard.allows_place(&at(&near)));
+        for _ in 0..2 * TOLD_PEERS_MAX {
+            guard.exempt_near(PeerId::random());
+        }
+        assert!(
+            guard.allows_place(&at(&told)),
+            "who makes up neighbours pushes none of the operator's peers out"
+        );
+        assert!(guard.0.near.lock().len() <= TOLD_PEERS_MAX);
         for _ in 0..2 * TOLD_PEERS_MAX {
             guard.exempt(PeerId::random());
         }

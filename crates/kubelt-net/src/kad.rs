@@ -24,7 +24,10 @@ pub use self::store::Provided;
 use self::store::Records;
 use crate::{
     config::{DhtMode, DhtScope},
-    limits::{PROVIDER_LIFE, RECORD_LIFE, WALK_TIMEOUT},
+    limits::{
+        ADDRESS_BYTES_MAX, DHT_MESSAGE_BYTES_MAX, PEER_ADDRESSES_TOLD_BYTES_MAX, PEER_ADDRESSES_TOLD_MAX,
+        PROVIDER_LIFE, RECORD_LIFE, WALK_TIMEOUT,
+    },
 };
 
 /// Peers that a record is put to, and that are closest to a key.
@@ -54,6 +57,7 @@ pub(crate) fn behaviour(
     let mut config = Config::new(protocol(scope));
     config
         .set_query_timeout(WALK_TIMEOUT)
+        .set_max_packet_size(DHT_MESSAGE_BYTES_MAX)
         .set_replication_factor(NonZeroUsize::new(CLOSEST).expect("a constant"))
         // One liar on the way must not lead the whole walk astray (S/Kademlia).
         .disjoint_query_paths(true)
@@ -75,6 +79,17 @@ pub(crate) fn behaviour(
 /// Whether an address may go into the routing table, where it is told to others.
 pub(crate) fn is_routable(address: &Multiaddr, scope: DhtScope) -> bool {
     scope == DhtScope::Lan || is_public(address)
+}
+
+/// The addresses of one peer that are kept and told to others: few, and no long ones.
+fn told(addresses: impl IntoIterator<Item = Multiaddr>) -> Vec<Multiaddr> {
+    let mut left = PEER_ADDRESSES_TOLD_BYTES_MAX;
+    let mut fits = |address: &Multiaddr| {
+        let rest = left.checked_sub(address.len()).filter(|_| address.len() <= ADDRESS_BYTES_MAX);
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    addresses.into_iter().filter(|address| fits(address)).take(PEER_ADDRESSES_TOLD_MAX).collect()
 }
 
 /// Whether strangers can reach an address, as far as it says.

@@ -51,8 +51,12 @@ pub(crate) const PROVIDERS_PER_KEY_MAX: usize = 64;
 pub(crate) const RECORDS_PER_PROVIDER_MAX: usize = 20_000;
 /// Longest address of others that is kept, in bytes: one of version 6 through a relay, with two hashes of certificates.
 pub(crate) const ADDRESS_BYTES_MAX: usize = 224;
-/// Addresses kept of one provider.
-pub(crate) const PROVIDER_ADDRESSES_MAX: usize = 8;
+/// Addresses of one peer that the DHT keeps and tells others.
+pub(crate) const PEER_ADDRESSES_TOLD_MAX: usize = 8;
+/// Bytes of all of them: an answer names 20 peers and up to 64 providers, and must fit into a message.
+pub(crate) const PEER_ADDRESSES_TOLD_BYTES_MAX: usize = 640;
+/// Longest message of the DHT that is read. Others give long answers where many provide something.
+pub(crate) const DHT_MESSAGE_BYTES_MAX: usize = 64 * 1_024;
 /// Bytes of a key that has providers: a multihash.
 pub(crate) const PROVIDED_KEY_BYTES_MAX: usize = 80;
 /// How long a provider stays that does not announce itself again (Amino DHT).
@@ -70,8 +74,6 @@ pub(crate) const WALKS_MAX: usize = 256;
 /// Peers of the routing table whose connections come from one network of providers: who has many addresses there must not
 /// surround this node.
 pub(crate) const ROUTED_PER_NETWORK_MAX: usize = 4;
-/// Addresses of one peer that are put into the routing table.
-pub(crate) const ROUTED_ADDRESSES_MAX: usize = 16;
 /// How often the task looks at what has expired.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// How often expired records are looked for.
@@ -138,7 +140,7 @@ pub(crate) const STRANGER_DIAL_TIME: Duration = Duration::from_secs(3);
 pub(crate) const STRANGER_BLOCK_TIME: Duration = Duration::from_secs(5);
 /// How long others are asked who has something, for a receipt.
 pub(crate) const HEARD_TIME: Duration = Duration::from_secs(15);
-/// Peers that are connected to wherever they are, because the operator or the local network named them.
+/// Peers that are connected to wherever they are, because the operator named them; and as many that the local network did.
 pub(crate) const TOLD_PEERS_MAX: usize = 1_024;
 /// Peers that are dialled at once because they are in the same local network.
 pub(crate) const MDNS_DIALS_MAX: usize = 32;

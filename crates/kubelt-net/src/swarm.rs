@@ -249,7 +249,7 @@ impl Task {
         neighbours.retain(|peer, _| !self.swarm.is_connected(peer));
         for (peer, mut addresses) in neighbours.into_iter().take(MDNS_DIALS_MAX) {
             addresses.truncate(PEER_ADDRESSES_MAX);
-            self.guard.exempt(peer);
+            self.guard.exempt_near(peer);
             // One that is being dialled already is not dialled again.
             let _ = self.swarm.dial(DialOpts::peer_id(peer).addresses(addresses).build());
         }
@@ -261,7 +261,7 @@ impl Task {
         let Some(mdns) = self.swarm.behaviour().mdns.as_ref() else { return };
         let apart = mdns.discovered_nodes().filter(|peer| !self.swarm.is_connected(peer));
         for peer in apart.copied().take(MDNS_DIALS_MAX).collect::<Vec<_>>() {
-            self.guard.exempt(peer);
+            self.guard.exempt_near(peer);
             // Where it listens is what it told. One that is being dialled already is not dialled again.
             let _ = self.swarm.dial(DialOpts::peer_id(peer).build());
         }

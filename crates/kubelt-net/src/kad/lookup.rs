@@ -328,6 +328,6 @@ fn addresses_of(peer: PeerId, kad: &mut Behaviour<Records>) -> Vec<Multiaddr> {
     let mut known = known.unwrap_or_default();
     let mut seen = HashSet::new();
     known.retain(|address| seen.insert(address.clone()));
-    known.truncate(crate::limits::PROVIDER_ADDRESSES_MAX);
+    known.truncate(crate::limits::PEER_ADDRESSES_TOLD_MAX);
     known
 }

@@ -5,12 +5,8 @@ use std::{collections::HashMap, net::IpAddr};
 
 use libp2p::{Multiaddr, PeerId, kad::Behaviour};
 
-use super::{is_routable, store::Records};
-use crate::{
-    admission::address_of,
-    config::DhtScope,
-    limits::{ADDRESS_BYTES_MAX, ROUTED_ADDRESSES_MAX, ROUTED_PER_NETWORK_MAX},
-};
+use super::{is_routable, store::Records, told};
+use crate::{admission::address_of, config::DhtScope, limits::ROUTED_PER_NETWORK_MAX};
 
 /// From which networks the peers of the routing table are connected.
 #[derive(Debug, Default)]
@@ -28,9 +24,8 @@ impl Routed {
         connected: Option<&Multiaddr>,
         listens: &[Multiaddr],
     ) {
-        let is_good = |one: &&Multiaddr| is_routable(one, scope) && one.len() <= ADDRESS_BYTES_MAX;
-        let told = listens.iter().filter(is_good).take(ROUTED_ADDRESSES_MAX);
-        let told: Vec<Multiaddr> = told.filter_map(|one| one.clone().with_p2p(peer).ok()).collect();
+        let told = told(listens.iter().filter(|one| is_routable(one, scope)).cloned());
+        let told: Vec<Multiaddr> = told.into_iter().filter_map(|one| one.with_p2p(peer).ok()).collect();
         if told.is_empty() || !self.admits(peer, scope, connected, |one| !routed_at(kad, one).is_empty()) {
             return;
         }
@@ -85,7 +80,7 @@ mod tests {
     use libp2p::{Multiaddr, PeerId, kad::Behaviour};
 
     use super::{DhtScope, Records, Routed, routed_at};
-    use crate::limits::{ADDRESS_BYTES_MAX, ROUTED_ADDRESSES_MAX, ROUTED_PER_NETWORK_MAX};
+    use crate::limits::{ADDRESS_BYTES_MAX, PEER_ADDRESSES_TOLD_MAX, ROUTED_PER_NETWORK_MAX};
 
     fn address(text: &str) -> Multiaddr {
         text.parse().expect("an address")
@@ -106,7 +101,7 @@ mod tests {
             routed.put(&mut kad, DhtScope::Wan, peer, Some(&from), &listens);
         }
         let known = routed_at(&mut kad, &peer);
-        assert_eq!(known.len(), ROUTED_ADDRESSES_MAX);
+        assert_eq!(known.len(), PEER_ADDRESSES_TOLD_MAX);
         assert!(known.iter().all(|one| one.to_string().starts_with("/ip4/8.8.49.")), "{known:?}");
         let long = format!("/dns4/{}.example/tcp/1", "a".repeat(ADDRESS_BYTES_MAX));
         let near = "/ip4/10.0.0.1/tcp/1";

@@ -24,9 +24,8 @@ use libp2p::{
 
 use super::spot::Spot;
 use crate::limits::{
-    ADDRESS_BYTES_MAX, PROVIDED_KEY_BYTES_MAX, PROVIDER_ADDRESSES_MAX, PROVIDER_KEYS_MAX, PROVIDER_LIFE,
-    PROVIDER_RECORDS_MAX, PROVIDERS_PER_KEY_MAX, RECORD_LIFE, RECORDS_BYTES_MAX, RECORDS_MAX,
-    RECORDS_PER_PROVIDER_MAX,
+    PROVIDED_KEY_BYTES_MAX, PROVIDER_KEYS_MAX, PROVIDER_LIFE, PROVIDER_RECORDS_MAX, PROVIDERS_PER_KEY_MAX,
+    RECORD_LIFE, RECORDS_BYTES_MAX, RECORDS_MAX, RECORDS_PER_PROVIDER_MAX,
 };
 
 /// Whether this node itself provides what has a multihash; asked for every look-up of others.
@@ -184,7 +183,7 @@ impl Records {
         if record.provider == self.own || record.key.as_ref().len() > PROVIDED_KEY_BYTES_MAX {
             return false;
         }
-        let addresses = told_addresses(record.addresses);
+        let addresses = super::told(record.addresses);
         let at = self.distance(record.key.as_ref());
         let known = self.providers.get(&at).is_some_and(|providers| providers.has(&record.provider));
         if !known && self.of_provider.get(&record.provider).is_some_and(|n| *n >= RECORDS_PER_PROVIDER_MAX) {
@@ -248,12 +247,6 @@ impl Records {
             }
         }
     }
-}
-
-/// The addresses that are kept of a provider: so many, and no long ones.
-fn told_addresses(addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
-    let short = |address: &Multiaddr| address.len() <= ADDRESS_BYTES_MAX;
-    addresses.into_iter().filter(short).take(PROVIDER_ADDRESSES_MAX).collect()
 }
 
 impl Providers {

@@ -98,3 +98,9 @@ pub(crate) const PEER_EFFORT_REMEMBERED_MAX: usize = 10_000;
 pub(crate) const FETCH_TOUCHED_MAX: usize = 4_096;
 /// Roots that are linked at once.
 pub(crate) const FETCH_SETTLES_MAX: usize = 32;
+/// Blocks that all of them together may have, where there is more than one: each is walked in memory.
+pub(crate) const FETCH_SETTLE_BLOCKS_MAX: u64 = crate::limits::DAG_BLOCKS_MAX as u64;
+/// As how many one counts at least that has blocks of others.
+pub(crate) const FETCH_SETTLE_SHARING: u64 = FETCH_SETTLE_BLOCKS_MAX / 4;
+/// How long roots all blocks of which have come wait for others to be linked with.
+pub(crate) const FETCH_SETTLE_EVERY: Duration = Duration::from_millis(200);

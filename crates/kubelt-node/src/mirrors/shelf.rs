@@ -71,6 +71,8 @@ pub(crate) struct Shelf {
     log: Option<Log>,
     held: BTreeMap<MapPath, Held>,
     paths: HashMap<OpId, MapPath>,
+    /// Paths that are open.
+    open: u64,
     ops: u64,
     bytes: u64,
 }
@@ -87,10 +89,11 @@ impl Shelf {
         let (core, store) = (genesis.id(), &shelves.store);
         let stand_in = rows::stand_in(&core);
         let (mut held, mut paths) = (BTreeMap::new(), HashMap::new());
-        let (mut ops, mut bytes) = (0, rows::login_bytes(store, &core)?);
+        let (mut ops, mut bytes, mut open) = (0, rows::login_bytes(store, &core)?, 0);
         for row in rows::entries(store, &core) {
             let (path, entry, size) = row?;
             let is_open = named(store, &stand_in, &path)?.is_some_and(|named| named.op == entry.op);
+            open += u64::from(is_open);
             paths.insert(entry.op, path.clone());
             held.insert(path, Held { entry, is_open });
             (ops, bytes) = (ops + 1, bytes + size as u64);
@@ -101,7 +104,7 @@ impl Shelf {
             (ops, bytes) = (ops + loaded.len() as u64, bytes + size);
             log = Some(loaded);
         }
-        Ok(Self { shelves: shelves.clone(), core, stand_in, genesis, log, held, paths, ops, bytes })
+        Ok(Self { shelves: shelves.clone(), core, stand_in, genesis, log, held, paths, open, ops, bytes })
     }
 
     pub(crate) const fn stand_in(&self) -> CoreId {
@@ -124,8 +127,8 @@ impl Shelf {
     }
 
     /// Paths that are open.
-    pub(crate) fn open_count(&self) -> u64 {
-        self.held.values().filter(|held| held.is_open).count() as u64
+    pub(crate) const fn open_count(&self) -> u64 {
+        self.open
     }
 
     /// Drops what is not among `open`.
@@ -259,7 +262,7 @@ impl Shelf {
         let opened = self.shelves.cores.alone(&self.stand_in, decide).await.map_err(ShelfError::Write)?;
         for (path, op) in opened {
             if let Some(held) = self.held.get_mut(&path).filter(|held| held.entry.op == op) {
-                held.is_open = true;
+                self.open += u64::from(!std::mem::replace(&mut held.is_open, true));
             }
         }
         self.shelves.cores.note_opening();
@@ -271,6 +274,7 @@ impl Shelf {
             self.shelves.close(&self.core, piece.to_vec()).await?;
             for path in piece {
                 if let Some(held) = self.held.remove(path) {
+                    self.open -= u64::from(held.is_open);
                     self.paths.remove(&held.entry.op);
                     self.ops = self.ops.saturating_sub(1);
                 }

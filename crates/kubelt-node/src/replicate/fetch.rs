@@ -20,7 +20,8 @@ use crate::{
     StoreError,
     content::{BlockSink, Content, Incomplete, PREFIX, UploadError, Wholeness, how_whole},
     limits::{
-        CLAIM_LOOK, CLAIM_STORE_EVERY, DAG_BLOCKS_MAX, FETCH_ITEM_BYTES, FETCH_SEEN_BYTES, FETCH_SETTLES_MAX,
+        CLAIM_LOOK, CLAIM_STORE_EVERY, DAG_BLOCKS_MAX, FETCH_ITEM_BYTES, FETCH_SEEN_BYTES,
+        FETCH_SETTLE_BLOCKS_MAX, FETCH_SETTLE_EVERY, FETCH_SETTLE_SHARING, FETCH_SETTLES_MAX,
         FETCH_STEP_ITEMS, FETCH_TOUCHED_MAX, FETCH_UNSTORED_MAX,
     },
     write::content_entry,
@@ -74,6 +75,8 @@ pub(super) struct Fetch {
     /// Roots that share blocks with others which are still on their way.
     early: Vec<Root>,
     settling: JoinSet<(Root, Result<(), Incomplete>)>,
+    /// Blocks that those may have, about.
+    settling_blocks: u64,
     whole: Vec<MapPath>,
     incomplete: BTreeSet<MapPath>,
     pub(super) fetched: Fetched,
@@ -93,6 +96,10 @@ struct Root {
     partial: bool,
     /// Blocks that are still to be looked at or to come.
     pending: u64,
+    /// Blocks that were found below it.
+    blocks: u64,
+    /// Whether some were found before, with all below them: it may have any number then.
+    shares: bool,
     /// Whether a block of it is not to be had.
     missing: bool,
     /// Whether nothing else was on its way any more when its path was to be opened.
@@ -141,6 +148,7 @@ impl Fetch {
             done: Vec::new(),
             early: Vec::new(),
             settling: JoinSet::new(),
+            settling_blocks: 0,
             whole: Vec::new(),
             incomplete: BTreeSet::new(),
             fetched: Fetched::default(),
@@ -188,7 +196,7 @@ impl Fetch {
         for ((_size, path), (cid, partial)) in found.into_iter().rev() {
             let root = self.next_root;
             self.next_root = self.next_root.wrapping_add(1);
-            self.roots.insert(root, Root { path, cid, partial, pending: 1, missing: false, last: false });
+            self.roots.insert(root, Root::new(path, cid, partial));
             self.stack.push(Item { cid, root, depth: 0 });
         }
     }
@@ -282,7 +290,10 @@ impl Fetch {
         if nothing_more {
             self.done.append(&mut self.early);
         }
-        if !self.done.is_empty() && (nothing_more || self.done.len() >= FETCH_SETTLES_MAX) {
+        let is_due = nothing_more
+            || self.done.len() >= FETCH_SETTLES_MAX
+            || (self.settling.is_empty() && self.stored_at.elapsed() >= FETCH_SETTLE_EVERY);
+        if !self.done.is_empty() && is_due {
             self.settle().await?;
         }
         if nothing_more && self.is_idle() {
@@ -325,6 +336,7 @@ impl Fetch {
             return Ok(());
         }
         if !self.seen.insert(digest(&item.cid)) {
+            self.shares(item.root);
             self.looked_at(item.root);
             return Ok(());
         }
@@ -370,6 +382,7 @@ impl Fetch {
         }
         if let Some(root) = self.roots.get_mut(&item.root) {
             root.pending += found.len() as u64;
+            root.blocks += found.len() as u64;
         }
         let depth = item.depth.saturating_add(1);
         let item = |cid| Item { cid, root: item.root, depth };
@@ -399,6 +412,12 @@ impl Fetch {
     /// Whether something was let go of since this was last asked.
     pub(super) const fn take_cut(&mut self) -> bool {
         std::mem::replace(&mut self.cut, false)
+    }
+
+    fn shares(&mut self, root: u32) {
+        if let Some(root) = self.roots.get_mut(&root) {
+            root.shares = true;
+        }
     }
 
     fn lost(&mut self, root: u32) {
@@ -476,15 +495,14 @@ impl Fetch {
     async fn settle(&mut self) -> Result<(), ChannelError> {
         self.touch().await?;
         self.store_what_came().await?;
-        while self.settling.len() < FETCH_SETTLES_MAX
-            && let Some(mut root) = self.done.pop()
-        {
+        while let Some(mut root) = self.next_to_settle() {
             root.last = self.nothing_waits();
             if root.missing && !root.partial {
                 self.incomplete.insert(root.path);
                 continue;
             }
             let (content, core) = (self.content.clone(), self.core);
+            self.settling_blocks += root.weight();
             self.settling.spawn(async move {
                 let made = match root.partial {
                     true => content.make_partial(&core, &root.cid).await.map(|_missing| ()),
@@ -496,6 +514,14 @@ impl Fetch {
         Ok(())
     }
 
+    /// A root that can be opened beside those that are: many small ones, or few large ones, since each is walked in memory.
+    fn next_to_settle(&mut self) -> Option<Root> {
+        let next = self.done.last()?;
+        let fits = self.settling.len() < FETCH_SETTLES_MAX
+            && self.settling_blocks + next.weight() <= FETCH_SETTLE_BLOCKS_MAX;
+        if fits || self.settling.is_empty() { self.done.pop() } else { None }
+    }
+
     /// Whether roots are being opened.
     pub(super) fn is_settling(&self) -> bool {
         !self.settling.is_empty()
@@ -505,6 +531,7 @@ impl Fetch {
     pub(super) async fn settled(&mut self) -> Result<(), ChannelError> {
         let Some(settled) = self.settling.join_next().await else { return Ok(()) };
         let (root, made) = settled.expect("linking does not panic");
+        self.settling_blocks -= root.weight();
         match made {
             Ok(()) => {
                 if root.missing {
@@ -524,6 +551,17 @@ impl Fetch {
     /// The paths that can be opened now, once no more are being settled.
     pub(super) fn take_whole(&mut self) -> Vec<MapPath> {
         if self.settling.is_empty() { std::mem::take(&mut self.whole) } else { Vec::new() }
+    }
+}
+
+impl Root {
+    const fn new(path: MapPath, cid: Cid, partial: bool) -> Self {
+        Self { path, cid, partial, pending: 1, blocks: 1, shares: false, missing: false, last: false }
+    }
+
+    /// How many blocks it has to be taken for.
+    const fn weight(&self) -> u64 {
+        if self.shares && self.blocks < FETCH_SETTLE_SHARING { FETCH_SETTLE_SHARING } else { self.blocks }
     }
 }
 

@@ -12,7 +12,8 @@ use libp2p::{
 
 use super::{BadRecord, Provided, Records, Spot, valid_record};
 use crate::limits::{
-    ADDRESS_BYTES_MAX, PROVIDER_ADDRESSES_MAX, PROVIDER_LIFE, PROVIDERS_PER_KEY_MAX, RECORDS_PER_PROVIDER_MAX,
+    ADDRESS_BYTES_MAX, PEER_ADDRESSES_TOLD_BYTES_MAX, PEER_ADDRESSES_TOLD_MAX, PROVIDER_LIFE,
+    PROVIDERS_PER_KEY_MAX, RECORDS_PER_PROVIDER_MAX,
 };
 
 #[derive(Debug)]
@@ -149,7 +150,7 @@ fn providers_expire_and_are_counted() {
     store.take_provider(provides(b"b", one), now);
     let kept = store.providers(&RecordKey::new(b"a"));
     assert_eq!(kept.len(), 2);
-    assert!(kept.iter().all(|record| record.addresses.len() == PROVIDER_ADDRESSES_MAX));
+    assert!(kept.iter().all(|record| record.addresses.len() == PEER_ADDRESSES_TOLD_MAX));
     store.sweep(now + PROVIDER_LIFE);
     assert_eq!(store.counts(), (0, 1));
     store.remove_provider(&RecordKey::new(b"a"), &one);
@@ -198,8 +199,13 @@ fn a_provider_with_long_addresses_takes_no_more_memory_than_others() {
         format!("/dns4/{}/tcp/1", "a".repeat(ADDRESS_BYTES_MAX)).parse().expect("an address");
     let short: Multiaddr = "/ip4/8.8.8.8/tcp/4001".parse().expect("an address");
     let key = RecordKey::from(vec![1; 34]);
-    let mut addresses = vec![long; PROVIDER_ADDRESSES_MAX];
+    let mut addresses = vec![long; PEER_ADDRESSES_TOLD_MAX];
     addresses.push(short.clone());
     assert!(store.take_provider(ProviderRecord::new(key.clone(), peer, addresses), Instant::now()));
     assert_eq!(store.providers(&key)[0].addresses, [short]);
+    let middling = |n| format!("/dns4/{}.example/tcp/{n}", "a".repeat(150)).parse().expect("an address");
+    let addresses = (1..=PEER_ADDRESSES_TOLD_MAX).map(middling).collect();
+    assert!(store.take_provider(ProviderRecord::new(key.clone(), peer, addresses), Instant::now()));
+    let bytes: usize = store.providers(&key)[0].addresses.iter().map(|one: &Multiaddr| one.len()).sum();
+    assert!((1..=PEER_ADDRESSES_TOLD_BYTES_MAX).contains(&bytes), "{bytes} bytes");
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cid::Cid;
-use kubelt_content::{Ipld, denylist::Denylist, read::FileReader};
+use kubelt_content::{Block, Codec, Ipld, denylist::Denylist, read::FileReader};
 use kubelt_core::{
     Body, CoreId, Genesis, Login, LoginId, OpId, Signed,
     peer::{FOLLOW_VERSION, FrameHead, Hello, Kind, Opened},
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    super::effort::Asker,
+    super::{Wanted, effort::Asker, fetch::Fetch, link::Incoming, outbox::Outbox},
     members::{Seat, shared, sync},
     world::{Fleet, Person, Place, body, wallet},
 };
@@ -535,4 +535,36 @@ async fn what_is_published_is_not_read_for_every_write() {
     assert!(not_before > Instant::now() && not_before <= Instant::now() + PUBLISHED_REST_MAX);
     tokio::time::sleep_until(not_before).await;
     assert_eq!(look().await.expect("it is time").len(), 2);
+}
+
+#[tokio::test]
+async fn what_has_come_does_not_wait_for_what_has_not() {
+    let fleet = Fleet::new(&["a"]).await;
+    let a = fleet.at("a").sign_in(&wallet(1)).await;
+    let (core, inner) = (a.session.core, &a.node.replication.0);
+    let claims = inner.claims.join(core);
+    let mut fetch =
+        Fetch::new(a.node.content.clone(), a.store.clone(), core, claims, inner.room.clone().part());
+    let [small, large] =
+        ["small", "large"].map(|name| Block::new(Codec::Raw, body(name, 10)).expect("short"));
+    let path = |name: &str| format!("{PREFIX}/{name}").parse::<kubelt_core::MapPath>().expect("a path");
+    let wanted = |block: &Block| Wanted { cid: *block.cid(), size: 10, partial: false };
+    fetch.want([(path("small"), wanted(&small)), (path("large"), wanted(&large))]);
+    let out = Outbox::default();
+    fetch.advance(&out, 1).await.expect("looks");
+    let payload: Bytes = [&small.cid().to_bytes()[..], small.data()].concat().into();
+    let room = Arc::new(tokio::sync::Semaphore::new(1)).try_acquire_owned().expect("there is room");
+    let frame = Incoming { kind: Kind::Block, payload, _room: room };
+    fetch.take(vec![frame]).await.expect("was asked for");
+    let whole = async {
+        while !fetch.is_settling() {
+            fetch.advance(&out, 1).await.expect("looks");
+            tokio::task::yield_now().await;
+        }
+        fetch.settled().await.expect("is settled");
+        fetch.take_whole()
+    };
+    let whole = tokio::time::timeout(Duration::from_secs(60), whole).await.expect("it is opened");
+    assert_eq!(whole, [path("small")]);
+    assert!(fetch.is_asking(), "the other one is still to come");
 }
