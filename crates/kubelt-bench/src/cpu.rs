@@ -30,8 +30,15 @@ impl Cpu {
 fn seconds() -> Result<f64> {
     /// What Linux counts in, whatever its own ticks are (`USER_HZ`).
     const TICKS: f64 = 100.0;
+    /// The places of `utime` and `stime` behind the name (proc_pid_stat(5)).
+    const USER_TIME: usize = 11;
+    const SYSTEM_TIME: usize = 12;
     let stat = std::fs::read_to_string("/proc/self/stat").context("processor time is read from /proc")?;
     let after_name = stat.rsplit_once(')').context("a line of /proc/self/stat")?.1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>());
-    Ok(ticks.sum::<Result<f64, _>>()? / TICKS)
+    let ticks = |place| {
+        let field = after_name.split_whitespace().nth(place).context("a shorter line of /proc/self/stat")?;
+        Ok::<f64, anyhow::Error>(field.parse()?)
+    };
+    let (in_itself, in_system) = (ticks(USER_TIME)?, ticks(SYSTEM_TIME)?);
+    Ok((in_itself + in_system) / TICKS)
 }

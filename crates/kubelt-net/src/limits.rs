@@ -118,7 +118,7 @@ pub(crate) const PROVIDE_RETRY: Duration = Duration::from_secs(30);
 pub(crate) const STREAMS_NEGOTIATED_MAX: usize = 256;
 /// Streams of one connection over yamux; three less than would leave no room for windows to grow.
 pub(crate) const YAMUX_STREAMS_MAX: usize = 4_093;
-/// Bytes taken at once off a connection of the direct transport.
+/// Bytes taken at once off a connection of the direct transport, and kept of what waits to be written to it.
 pub(crate) const DIRECT_BUFFER_BYTES: usize = 256 * 1_024;
 /// How long the TLS handshake of a direct connection may take.
 pub(crate) const DIRECT_HANDSHAKE_TIME: Duration = Duration::from_secs(10);

@@ -237,11 +237,6 @@ impl Fetch {
             && self.whole.is_empty()
     }
 
-    /// Whether blocks are to come from the peer.
-    pub(super) fn is_asking(&self) -> bool {
-        !self.asked.is_empty()
-    }
-
     /// Paths that lack blocks which the peer does not have.
     pub(super) fn incomplete(&self) -> u64 {
         self.incomplete.len() as u64

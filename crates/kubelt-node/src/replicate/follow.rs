@@ -384,7 +384,7 @@ impl Following {
 
     /// Whether something is to come from the peer.
     fn waits_for_peer(&self) -> bool {
-        self.is_listing || self.sync.is_some() || !self.asked.is_empty() || self.fetch.is_asking()
+        self.is_listing || self.sync.is_some() || !self.asked.is_empty() || self.fetch.asked() > 0
     }
 
     fn is_quiet(&self) -> bool {

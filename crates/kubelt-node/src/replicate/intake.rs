@@ -129,9 +129,7 @@ impl Intake {
         }
         Ok(fresh)
     }
-}
 
-impl Intake {
     /// What it took to check operations that brought nothing, since this was last asked: whoever sends what cannot be
     /// taken in, for want of what it follows, is at no fault, and pays for it.
     pub(super) const fn take_wasted(&mut self) -> Duration {

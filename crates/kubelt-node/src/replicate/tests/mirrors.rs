@@ -566,5 +566,5 @@ async fn what_has_come_does_not_wait_for_what_has_not() {
     };
     let whole = tokio::time::timeout(Duration::from_secs(60), whole).await.expect("it is opened");
     assert_eq!(whole, [path("small")]);
-    assert!(fetch.is_asking(), "the other one is still to come");
+    assert!(fetch.asked() > 0, "the other one is still to come");
 }
